@@ -1,0 +1,103 @@
+"""The two calls the hub carries, and what it answers: frozen values passed between the stages."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """A wire format that models are called in."""
+
+    OPENAI_CHAT = "openai_chat"
+    ANTHROPIC_MESSAGES = "anthropic_messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the caller presented. `secret` is the hub's key; `upstream` their own provider credential, if any.
+
+    `upstream` is a header (name, value) and exists only when the hub key came in `x-hub-key`.
+    """
+
+    secret: str = ""
+    upstream: tuple[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Never shows the secret."""
+        return "Credentials(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a call came from: its request id, agent session, tags, client address and user agent."""
+
+    request_id: str
+    session: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    client: str = ""
+    agent: str = ""
+    door: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One call of a model, as it arrived. `body` is the caller's own JSON; only `model` will be rewritten.
+
+    `headers` are the request headers that belong to the provider (betas, versions), lower case.
+    `max_output` is the caller's own cap on output tokens, `query` the raw query string.
+    """
+
+    id: str
+    dialect: Dialect
+    model: str
+    stream: bool
+    body: bytes
+    origin: Origin
+    headers: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    max_output: int | None = None
+    wants_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool through a profile. `tool` is the name the client saw; `arguments` is raw JSON."""
+
+    id: str
+    profile: str
+    tool: str
+    arguments: bytes
+    origin: Origin
+    meta: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back to the caller: status, headers and either `body` or a stream of chunks.
+
+    The reply owns what was opened for the call. Whoever writes it out enters it (`async with reply`);
+    leaving unwinds the stages in reverse: upstream, then policy, then the ledger.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    chunks: AsyncIterator[bytes] | None = None
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+
+    def owning(self, stack: AsyncExitStack) -> "Reply":
+        """The same reply, now responsible for closing `stack`."""
+        return replace(self, stack=stack)
+
+    def with_headers(self, extra: Mapping[str, str]) -> "Reply":
+        """The same reply with `extra` added to its headers."""
+        return replace(self, headers={**self.headers, **extra})
+
+    async def __aenter__(self) -> "Reply":
+        """Nothing is opened here: it was, on the way in."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        """Unwind the stages."""
+        return await self.stack.__aexit__(*exc_info)  # pyright: ignore[reportArgumentType]

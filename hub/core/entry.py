@@ -1,0 +1,71 @@
+"""The ledger's entry: one per authenticated call of a model or a tool, whatever became of it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from hub.core.usage import Usage
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    REFUSED = "refused"  # the hub said no before any upstream was asked
+    ERROR = "error"  # the upstream failed, or answered with an error
+    CANCELLED = "cancelled"  # the caller went away
+    INTERRUPTED = "interrupted"  # the hub died; settled by an estimate at the next start
+
+
+class AttemptRecord(Struct, frozen=True, omit_defaults=True):
+    """One try at one target: `provider/model` or `server`, how it ended and how long it took (ms)."""
+
+    target: str
+    outcome: str
+    status: int = 0
+    duration_ms: float = 0.0
+    error: str = ""
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """Who called what, how it went, what it used and what it cost.
+
+    `at` is the start in microseconds since the epoch (UTC); durations are milliseconds; `cost_micro_usd`
+    is integer micro-dollars, and None means that the price is not known. `call` is `model` or `tool`.
+    """
+
+    id: str
+    at: int
+    call: str
+    principal: str
+    outcome: str
+    status: int
+    key: str = ""
+    user: str = ""
+    team: str = ""
+    request_id: str = ""
+    session: str = ""
+    tags: dict[str, str] = {}
+    door: str = "api"
+    agent: str = ""
+    dialect: str = ""
+    lane: str = ""
+    model: str = ""  # the model asked for
+    target: str = ""  # what answered: `provider/model` or `server`
+    provider: str = ""
+    profile: str = ""
+    server: str = ""
+    tool: str = ""
+    stream: bool = False
+    code: str = ""  # the refusal's or failure's code
+    error: str = ""
+    usage: Usage = Usage()
+    cost_micro_usd: int | None = None
+    price_version: str = ""
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    attempts: tuple[AttemptRecord, ...] = ()
+    dropped: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()  # names of the guardrails that matched, never what they matched

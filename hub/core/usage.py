@@ -1,0 +1,33 @@
+"""What a call consumed, in buckets that never overlap, so that each is priced exactly once."""
+
+from msgspec import Struct
+
+
+class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Token counts of one call. `input` excludes cached tokens, `output` excludes reasoning.
+
+    `tool_calls` counts calls of tools (the unit of a tool call's own entry), `estimated` is true when
+    the provider reported nothing and the hub counted for itself.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    audio_in: int = 0
+    audio_out: int = 0
+    image: int = 0
+    tool_calls: int = 0
+    estimated: bool = False
+
+    @property
+    def prompt(self) -> int:
+        """All tokens of the prompt, cached or not."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.audio_in
+
+    @property
+    def completion(self) -> int:
+        """All tokens that the model produced."""
+        return self.output + self.reasoning + self.audio_out

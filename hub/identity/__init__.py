@@ -1,0 +1,17 @@
+"""Credentials in, principal out: keys, and the table of what each role may do."""
+
+from hub.identity.keys import digest, is_mistyped, make_key
+from hub.identity.permissions import PLATFORM_ROLES, TABLE, Permission, require, teams_with
+from hub.identity.resolver import Identity
+
+__all__ = [
+    "PLATFORM_ROLES",
+    "TABLE",
+    "Identity",
+    "Permission",
+    "digest",
+    "is_mistyped",
+    "make_key",
+    "require",
+    "teams_with",
+]

@@ -1,0 +1,81 @@
+"""The permission table, as data: what each role may do, shown in the documentation and in the Admin Dashboard."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from hub.core.principal import Principal, Role
+from hub.core.refusal import Forbidden, Unauthenticated
+
+
+class Permission(StrEnum):
+    """What a route of the management API asks for."""
+
+    PUBLIC = "public"  # nobody needs to sign in
+    SELF = "self"  # anybody with a good credential, about themselves
+    PLATFORM_READ = "platform.read"  # providers, servers, routes, exports, guardrails
+    PLATFORM_WRITE = "platform.write"
+    PEOPLE_READ = "people.read"  # teams, users
+    PEOPLE_WRITE = "people.write"
+    KEYS_READ = "keys.read"
+    KEYS_WRITE = "keys.write"
+    CATALOGUE_READ = "catalogue.read"  # models, profiles, announcements: what developers work with
+    CATALOGUE_WRITE = "catalogue.write"
+    SPENDING_READ = "spending.read"  # budgets, limits
+    SPENDING_WRITE = "spending.write"
+    LEDGER_READ = "ledger.read"  # logs and usage
+    AUDIT_READ = "audit.read"
+    METRICS_READ = "metrics.read"
+    SECRETS_WRITE = "secrets.write"
+
+
+_READS = frozenset(p for p in Permission if p.value.endswith(".read"))
+_OWNER = frozenset(
+    {
+        Permission.SELF,
+        Permission.CATALOGUE_READ,
+        Permission.KEYS_READ,
+        Permission.KEYS_WRITE,
+        Permission.SPENDING_READ,
+        Permission.PEOPLE_READ,
+        Permission.LEDGER_READ,
+    }
+)
+
+TABLE: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.AUDITOR: _READS | {Permission.SELF},
+    Role.OWNER: _OWNER,
+    Role.DEVELOPER: frozenset({Permission.SELF, Permission.CATALOGUE_READ, Permission.KEYS_READ, Permission.LEDGER_READ}),
+    Role.VIEWER: frozenset({Permission.SELF, Permission.CATALOGUE_READ, Permission.LEDGER_READ}),
+}
+
+# Team roles hold for what belongs to the team; these two hold for the whole hub.
+PLATFORM_ROLES = frozenset({Role.ADMIN, Role.AUDITOR})
+
+
+def teams_with(principal: Principal, permission: Permission) -> frozenset[str] | None:
+    """The teams in which the principal holds `permission`; None means everywhere."""
+    platform = principal.roles.get("")
+    if platform is not None and permission in TABLE[platform]:
+        return None
+    return frozenset(team for team, role in principal.roles.items() if team and permission in TABLE[role])
+
+
+def require(principal: Principal, permission: Permission, team: str | None = None) -> None:
+    """Refuse unless the principal holds `permission`: in `team`, or anywhere when `team` is None.
+
+    Raises Unauthenticated (nobody is signed in) or Forbidden.
+    """
+    if permission is Permission.PUBLIC:
+        return
+    if principal.kind == "anonymous":
+        raise Unauthenticated(
+            "missing_key", "Sign in, or send a key as 'Authorization: Bearer <key>'.", headers={"www-authenticate": "Bearer"}
+        )
+    if permission is Permission.SELF:
+        return
+    teams = teams_with(principal, permission)
+    if teams is None or (teams if team is None else team in teams):
+        return
+    where = f" in team '{team}'" if team else ""
+    raise Forbidden("forbidden", f"This needs the permission '{permission}'{where}. Ask an administrator or a team owner.")

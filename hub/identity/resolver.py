@@ -1,0 +1,41 @@
+"""Credentials in, grant out: who presents this key, if anyone."""
+
+import time
+from collections.abc import Callable
+
+from hub.core.calls import Credentials
+from hub.core.refusal import Unauthenticated
+from hub.identity.keys import MAX_LENGTH, digest, is_mistyped
+from hub.resources.snapshot import KeyGrant, Snapshot
+
+
+class Identity:
+    """Resolves credentials against a snapshot. Holds no state, so a revoked key ends with its snapshot."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+
+    def resolve(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
+        """What the credential gives.
+
+        The look-up is by SHA-256 of the whole credential, so its time tells nothing about any stored key.
+        Raises Unauthenticated: `missing_key`, `invalid_key` or `expired_key`.
+        """
+        secret = credentials.secret
+        if not secret:
+            raise Unauthenticated(
+                "missing_key", "No key was sent. Send it as 'Authorization: Bearer <key>' or in 'x-hub-key'."
+            )
+        if len(secret) > MAX_LENGTH:
+            raise Unauthenticated("invalid_key", "This is not a key of this hub: it is too long.")
+        grant = snapshot.keys.get(digest(secret))
+        if grant is None:
+            hint = (
+                "It looks mistyped or cut short: its checksum is wrong."
+                if is_mistyped(secret)
+                else "It is unknown or was revoked. Make a new one with 'hub key create', or ask your administrator."
+            )
+            raise Unauthenticated("invalid_key", f"This key is not valid here. {hint}")
+        if grant.ends_at is not None and grant.ends_at <= self._now():
+            raise Unauthenticated("expired_key", f"The key '{grant.key}' has expired. Rotate it or make a new one.")
+        return grant

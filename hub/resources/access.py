@@ -1,0 +1,86 @@
+"""Specs of who may call: teams, users and keys.
+
+Access is a chain of levels: team, then user, then key. The first level that exists must grant (left out,
+it grants nothing); the levels below it may narrow (left out, they narrow nothing).
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+
+from hub.core.principal import Role
+from hub.resources.spec import Glob, Name, SecretRef, Spec, Text, Title
+
+Grants = Annotated[list[Glob] | None, Field(max_length=1000)]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("a date and time with its offset is needed, for example 2027-01-31T00:00:00Z") from None
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+
+
+def _role(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return Role(value)
+        except ValueError:
+            raise ValueError(f"there is no role '{value}'; roles: {', '.join(Role)}") from None
+    return value
+
+
+RoleField = Annotated[Role, BeforeValidator(_role)]
+
+
+class AccessSpec(Spec):
+    """What one level grants: globs over public model names, profiles, and `server/tool` names."""
+
+    models: Grants = None
+    profiles: Grants = None
+    tools: Grants = None
+
+
+class TeamSpec(AccessSpec):
+    """A group of people and keys that share access and money."""
+
+    LATER: ClassVar[dict[str, str]] = {"networks": "comes with access rules", "route": "comes with rule-based routing"}
+
+    title: Title = ""
+    description: Text = ""
+
+
+class UserSpec(AccessSpec):
+    """A person. `role` holds for the whole hub (admin or auditor); `teams` gives the role in each team."""
+
+    LATER: ClassVar[dict[str, str]] = {"password": "comes with local sign-in"}
+
+    email: Email | None = None
+    title: Title = ""
+    role: Annotated[RoleField | None, Field(default=None)]
+    teams: dict[Name, RoleField] = Field(default_factory=dict)
+    enabled: bool = True
+
+
+class KeySpec(AccessSpec):
+    """A virtual key. With `user` it acts as that person; with `team` only, it is a service key.
+
+    `secret` gives the secret by reference (at least 32 characters); left out, one is made and shown once.
+    """
+
+    LATER: ClassVar[dict[str, str]] = {"networks": "comes with access rules"}
+
+    title: Title = ""
+    team: Name | None = None
+    user: Name | None = None
+    secret: SecretRef | None = None
+    expires_at: Instant | None = None
+    routes: Annotated[list[Glob], Field(max_length=100)] = []
+    enabled: bool = True

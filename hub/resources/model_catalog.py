@@ -1,0 +1,163 @@
+"""The bundled catalogue of real models: prices, context, capabilities. Data, read once at start."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+DATA = Path(__file__).parent / "data" / "catalog.json"
+
+# Prices are kept as whole pico-dollars per token: USD per million tokens times 10^6, exact for every published rate.
+PICO_PER_USD_PER_MILLION = 1_000_000
+
+
+def _pico(usd_per_million: str) -> int:
+    scaled = Decimal(usd_per_million) * PICO_PER_USD_PER_MILLION
+    whole = int(scaled)
+    if whole != scaled:
+        raise ValueError(f"the price {usd_per_million!r} has more than 6 decimal places")
+    return whole
+
+
+class Rates(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """One rate per bucket of usage, in pico-dollars per token. None: there is no published rate. 0: it is free."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    audio_in: int | None = None
+    audio_out: int | None = None
+    image: int | None = None
+
+
+class Price(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The price of one model: its rates, and those that hold above `threshold` prompt tokens, if it has such.
+
+    `source` says where the figures are from and `as_of` when they were read (YYYY-MM-DD).
+    """
+
+    rates: Rates
+    above: Rates | None = None
+    threshold: int = 0
+    source: str = ""
+    as_of: str = ""
+
+    @classmethod
+    def from_usd_per_million(cls, **rates: str) -> "Price":
+        """A price from decimal strings in USD per million tokens, as an operator writes them."""
+        return cls(Rates(**{bucket: _pico(value) for bucket, value in rates.items()}), source="operator")
+
+
+class _Record(Struct, forbid_unknown_fields=True):
+    """One model as it stands in the data file; prices are decimal strings in USD per million tokens."""
+
+    id: str
+    mode: str = "chat"
+    prices: dict[str, str] = {}
+    above: dict[str, str] = {}
+    threshold: int = 0
+    context: int | None = None
+    max_output: int | None = None
+    input: tuple[str, ...] = ("text",)
+    output: tuple[str, ...] = ("text",)
+    capabilities: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    deprecated: str = ""
+    name: str = ""
+
+
+class _File(Struct):
+    sources: list[str]
+    as_of: str
+    models: list[_Record]
+
+
+class CatalogModel(Struct, frozen=True):
+    """What is known about one real model, `provider/upstream-model`. Dates are YYYY-MM-DD, or empty."""
+
+    id: str
+    mode: str = "chat"
+    price: Price | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ("text",)
+    output_modalities: tuple[str, ...] = ("text",)
+    capabilities: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    deprecated: str = ""
+    name: str = ""
+
+    @property
+    def provider(self) -> str:
+        """The company's name in the catalogue."""
+        return self.id.partition("/")[0]
+
+
+class ModelCatalog:
+    """All known models, by id and alias. Look-ups are exact: a model that is not here has no known price."""
+
+    def __init__(self, models: Iterable[CatalogModel], version: str = "") -> None:
+        self.version = version
+        self._models = {model.id: model for model in models}
+        self._aliases = {
+            f"{model.provider}/{alias}": model for model in self._models.values() for alias in model.aliases
+        }
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __iter__(self) -> Iterator[CatalogModel]:
+        return iter(self._models.values())
+
+    def get(self, identifier: str) -> CatalogModel | None:
+        """The model of that id, or the one that declares it as an alias."""
+        return self._models.get(identifier) or self._aliases.get(identifier)
+
+    @cached_property
+    def _by_provider(self) -> dict[str, tuple[CatalogModel, ...]]:
+        grouped: dict[str, tuple[CatalogModel, ...]] = {}
+        for model in self._models.values():
+            grouped[model.provider] = (*grouped.get(model.provider, ()), model)
+        return grouped
+
+    def for_provider(self, provider: str) -> tuple[CatalogModel, ...]:
+        """All models of one company, in the order of the file."""
+        return self._by_provider.get(provider, ())
+
+    def search(self, text: str) -> list[CatalogModel]:
+        """Models in whose id or name every word of `text` occurs."""
+        words = text.lower().split()
+        return [m for m in self if all(word in m.id.lower() or word in m.name.lower() for word in words)]
+
+
+def _model(record: _Record, as_of: str, source: str) -> CatalogModel:
+    price = None
+    if record.prices:
+        rates = Rates(**{bucket: _pico(value) for bucket, value in record.prices.items()})
+        above = Rates(**{bucket: _pico(value) for bucket, value in record.above.items()}) if record.above else None
+        price = Price(rates, above, record.threshold, source, as_of)
+    return CatalogModel(
+        id=record.id,
+        mode=record.mode,
+        price=price,
+        context_window=record.context,
+        max_output_tokens=record.max_output,
+        input_modalities=record.input,
+        output_modalities=record.output,
+        capabilities=record.capabilities,
+        aliases=record.aliases,
+        deprecated=record.deprecated,
+        name=record.name,
+    )
+
+
+def load_catalogue(file: Path = DATA) -> ModelCatalog:
+    """Read the bundled catalogue. Raises msgspec.DecodeError when the file is damaged."""
+    data = msgspec.json.decode(file.read_bytes(), type=_File)
+    source = " + ".join(data.sources)
+    return ModelCatalog((_model(record, data.as_of, source) for record in data.models), version=data.as_of)

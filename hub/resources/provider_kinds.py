@@ -1,0 +1,65 @@
+"""Provider kinds as rows: where each company is, which dialects it speaks and how it takes a key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.core.calls import Dialect
+
+_CHAT = {Dialect.OPENAI_CHAT: "/chat/completions"}
+_BEARER = ("authorization", "Bearer ")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKind:
+    """One row. `base_url` is the default that the kind's own SDK uses, `env` its well-known variable.
+
+    `local` names an in-process provider; `catalogue` is the company's name in the bundled model catalogue.
+    """
+
+    base_url: str
+    paths: Mapping[Dialect, str]
+    auth: tuple[str, str] = _BEARER
+    env: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    local: str = ""
+    catalogue: str = ""
+
+
+KINDS: Mapping[str, ProviderKind] = {
+    "openai": ProviderKind("https://api.openai.com/v1", _CHAT, env="OPENAI_API_KEY", catalogue="openai"),
+    "openai-compatible": ProviderKind("", _CHAT),
+    "anthropic": ProviderKind(
+        "https://api.anthropic.com",
+        {Dialect.ANTHROPIC_MESSAGES: "/v1/messages"},
+        auth=("x-api-key", ""),
+        env="ANTHROPIC_API_KEY",
+        headers=(("anthropic-version", "2023-06-01"),),
+        catalogue="anthropic",
+    ),
+    "gemini": ProviderKind(
+        "https://generativelanguage.googleapis.com",
+        {Dialect.OPENAI_CHAT: "/v1beta/openai/chat/completions"},
+        env="GEMINI_API_KEY",
+        catalogue="gemini",
+    ),
+    "demo": ProviderKind(
+        "", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"
+    ),
+    "groq": ProviderKind("https://api.groq.com/openai/v1", _CHAT, env="GROQ_API_KEY", catalogue="groq"),
+    "mistral": ProviderKind("https://api.mistral.ai/v1", _CHAT, env="MISTRAL_API_KEY", catalogue="mistral"),
+    "xai": ProviderKind("https://api.x.ai/v1", _CHAT, env="XAI_API_KEY", catalogue="xai"),
+    "deepseek": ProviderKind("https://api.deepseek.com/v1", _CHAT, env="DEEPSEEK_API_KEY", catalogue="deepseek"),
+    "together": ProviderKind("https://api.together.xyz/v1", _CHAT, env="TOGETHER_API_KEY", catalogue="together"),
+    "fireworks": ProviderKind(
+        "https://api.fireworks.ai/inference/v1", _CHAT, env="FIREWORKS_API_KEY", catalogue="fireworks"
+    ),
+    "deepinfra": ProviderKind(
+        "https://api.deepinfra.com/v1/openai", _CHAT, env="DEEPINFRA_API_KEY", catalogue="deepinfra"
+    ),
+    "openrouter": ProviderKind("https://openrouter.ai/api/v1", _CHAT, env="OPENROUTER_API_KEY", catalogue="openrouter"),
+    "cerebras": ProviderKind("https://api.cerebras.ai/v1", _CHAT, env="CEREBRAS_API_KEY", catalogue="cerebras"),
+    "ollama": ProviderKind("http://127.0.0.1:11434/v1", _CHAT),
+    "vllm": ProviderKind("http://127.0.0.1:8000/v1", _CHAT),
+}
+
+LATER_KINDS = frozenset({"vertex", "bedrock", "azure-openai"})

@@ -1,0 +1,104 @@
+"""Whole validation: do the resources hold together?"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hub.core.refusal import Fault
+from hub.resources.access import KeySpec, UserSpec
+from hub.resources.kinds import Specs
+from hub.resources.serving import ModelSpec, RouteSpec
+from hub.resources.spending import BudgetSpec, LimitSpec
+from hub.resources.tools import ProfileSpec
+
+
+def _missing(specs: Specs, where: str, kind: str, name: str | None) -> Iterator[Fault]:
+    if name is not None and name not in specs.get(kind, {}):
+        known = ", ".join(sorted(specs.get(kind, {}))[:10]) or "none"
+        yield Fault(where, f"there is no {kind.rstrip('s')} '{name}' (there are: {known})")
+
+
+def _targets(specs: Specs, where: str, spec: Any) -> Iterator[Fault]:
+    for index, target in enumerate(spec.targets):
+        yield from _missing(specs, f"{where}.targets.{index}.model", "providers", target.model.partition("/")[0])
+
+
+def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
+    yield from _targets(specs, f"models.{name}", spec)
+    yield from _missing(specs, f"models.{name}.route", "routes", spec.route)
+    first = name.partition("/")[0]
+    if "/" in name and first in specs.get("providers", {}):
+        yield Fault(f"models.{name}", f"'{first}/...' already names models of the provider '{first}'; choose another name")
+
+
+def _route(specs: Specs, name: str, spec: RouteSpec) -> Iterator[Fault]:
+    yield from _targets(specs, f"routes.{name}", spec)
+
+
+def _user(specs: Specs, name: str, spec: UserSpec) -> Iterator[Fault]:
+    for team in spec.teams:
+        yield from _missing(specs, f"users.{name}.teams.{team}", "teams", team)
+
+
+def _key(specs: Specs, name: str, spec: KeySpec) -> Iterator[Fault]:
+    yield from _missing(specs, f"keys.{name}.team", "teams", spec.team)
+    yield from _missing(specs, f"keys.{name}.user", "users", spec.user)
+    user = specs.get("users", {}).get(spec.user or "")
+    if spec.team and isinstance(user, UserSpec) and user.role is None and spec.team not in user.teams:
+        yield Fault(f"keys.{name}.team", f"user '{spec.user}' is not a member of team '{spec.team}'")
+
+
+def _profile(specs: Specs, name: str, spec: ProfileSpec) -> Iterator[Fault]:
+    for server in spec.servers:
+        yield from _missing(specs, f"profiles.{name}.servers.{server}", "servers", server)
+
+
+_SCOPE_KINDS = {"team": "teams", "user": "users", "key": "keys", "profile": "profiles", "server": "servers"}
+
+
+def _scoped(kind: str) -> Callable[[Specs, str, Any], Iterator[Fault]]:
+    def check(specs: Specs, name: str, spec: Any) -> Iterator[Fault]:
+        scope, value = spec.scope.parts
+        if scope in _SCOPE_KINDS:
+            yield from _missing(specs, f"{kind}.{name}.scope.{scope}", _SCOPE_KINDS[scope], value)
+
+    return check
+
+
+def _budget(specs: Specs, name: str, spec: BudgetSpec) -> Iterator[Fault]:
+    yield from _scoped("budgets")(specs, name, spec)
+    try:
+        ZoneInfo(spec.timezone)
+    except (ValueError, OSError, KeyError):
+        yield Fault(f"budgets.{name}.timezone", f"there is no time zone '{spec.timezone}'; for example Europe/Berlin")
+
+
+def _limit(specs: Specs, name: str, spec: LimitSpec) -> Iterator[Fault]:
+    yield from _scoped("limits")(specs, name, spec)
+    scope, _ = spec.scope.parts
+    if scope in ("profile", "server", "tool") and spec.tpm:
+        yield Fault(f"limits.{name}.tpm", f"tokens are counted on model calls; a {scope} has none")
+    if scope == "model" and spec.tool_calls_per_minute:
+        yield Fault(f"limits.{name}.tool_calls_per_minute", "a model has no tool calls")
+
+
+_CHECKS: dict[str, Callable[[Specs, str, Any], Iterator[Fault]]] = {
+    "models": _model,
+    "routes": _route,
+    "users": _user,
+    "keys": _key,
+    "profiles": _profile,
+    "budgets": _budget,
+    "limits": _limit,
+    "guardrails": _scoped("guardrails"),
+}
+
+
+def check_references(specs: Specs) -> list[Fault]:
+    """Every fault that shows only when all resources are seen together; empty when they hold."""
+    return [
+        fault
+        for kind, check in _CHECKS.items()
+        for name, spec in sorted(specs.get(kind, {}).items())
+        for fault in check(specs, name, spec)
+    ]

@@ -1,0 +1,152 @@
+"""The snapshot: everything the request path reads, immutable, swapped whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hub.core.plan import Deployment, Timeouts
+from hub.core.principal import Globs, Principal
+from hub.resources.access import TeamSpec, UserSpec
+from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
+from hub.resources.notices import AnnouncementSpec, ExportSpec
+from hub.resources.provider_kinds import KINDS, ProviderKind
+from hub.resources.safety import GuardrailSpec
+from hub.resources.serving import ProviderSpec
+from hub.resources.spending import BudgetSpec, LimitSpec
+from hub.resources.tools import ProfileSpec, ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class KeySecret:
+    """One secret of a key, as the store keeps it: SHA-256 of the whole credential, never the credential.
+
+    `ends_at` (seconds since the epoch) is set on the old secret while a rotation overlaps.
+    """
+
+    key: str
+    digest: bytes
+    last_four: str = ""
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGrant:
+    """What presenting one secret of a key gives: the principal, until `ends_at` (seconds since the epoch)."""
+
+    key: str
+    principal: Principal
+    routes: tuple[str, ...] = ()
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A configured provider; `deployment(model)` is one of its models, ready to be called."""
+
+    name: str
+    spec: ProviderSpec
+    row: ProviderKind
+
+    def deployment(self, model: str, timeouts: Timeouts | None = None) -> Deployment:
+        """The deployment of upstream model `model`; `timeouts` overrides the provider's own."""
+        own = self.spec.timeouts
+        return Deployment(
+            provider=self.name,
+            model=model,
+            kind=self.spec.kind,
+            base_url=self.spec.base_url or self.row.base_url,
+            paths=self.row.paths,
+            auth=self.row.auth,
+            secret=self.spec.api_key or "",
+            headers=(*self.row.headers, *((k.lower(), v) for k, v in self.spec.headers.items())),
+            timeouts=timeouts or Timeouts(own.connect, own.first_byte, own.idle, own.total),
+            private=self.spec.allow_private,
+            local=self.row.local,
+        )
+
+    @property
+    def catalogue_prefix(self) -> str:
+        """The company's name in the bundled catalogue, or "" for an endpoint of one's own."""
+        return self.row.catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One weighted place of a virtual model. The lowest priority is tried first; weights split a priority."""
+
+    deployment: Deployment
+    priority: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualModel:
+    """A public model name, compiled. `price` overrides the catalogue's for every target."""
+
+    name: str
+    targets: tuple[Target, ...]
+    title: str = ""
+    description: str = ""
+    price: Price | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent state of all resources. Stages read the one they were handed and no other.
+
+    `digest` is the SHA-256 of all specs in canonical form: two hubs with the same resources agree on it.
+    `keys` maps the SHA-256 of a credential to what it gives. `budgets`, `limits` and `guardrails` map a
+    resource's name to its spec, disabled ones left out.
+    """
+
+    generation: int
+    digest: str
+    catalogue: ModelCatalog
+    providers: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
+    models: Mapping[str, VirtualModel] = field(default_factory=dict[str, VirtualModel])
+    routes: Mapping[str, tuple[Target, ...]] = field(default_factory=dict[str, tuple[Target, ...]])
+    servers: Mapping[str, ServerSpec] = field(default_factory=dict[str, ServerSpec])
+    profiles: Mapping[str, ProfileSpec] = field(default_factory=dict[str, ProfileSpec])
+    teams: Mapping[str, TeamSpec] = field(default_factory=dict[str, TeamSpec])
+    users: Mapping[str, UserSpec] = field(default_factory=dict[str, UserSpec])
+    keys: Mapping[bytes, KeyGrant] = field(default_factory=dict[bytes, KeyGrant])
+    budgets: Mapping[str, BudgetSpec] = field(default_factory=dict[str, BudgetSpec])
+    limits: Mapping[str, LimitSpec] = field(default_factory=dict[str, LimitSpec])
+    guardrails: Mapping[str, GuardrailSpec] = field(default_factory=dict[str, GuardrailSpec])
+    announcements: Mapping[str, AnnouncementSpec] = field(default_factory=dict[str, AnnouncementSpec])
+    exports: Mapping[str, ExportSpec] = field(default_factory=dict[str, ExportSpec])
+
+    def catalogue_model(self, target: str) -> CatalogModel | None:
+        """What the bundled catalogue knows about `provider/model`, by the provider's kind."""
+        name, _, model = target.partition("/")
+        provider = self.providers.get(name)
+        if provider is None or not provider.catalogue_prefix:
+            return None
+        return self.catalogue.get(f"{provider.catalogue_prefix}/{model}")
+
+    def price(self, model: str, target: str) -> Price | None:
+        """The price of a call to public model `model` that `target` answered; None when it is not known."""
+        virtual = self.models.get(model)
+        if virtual is not None and virtual.price is not None:
+            return virtual.price
+        known = self.catalogue_model(target)
+        return known.price if known is not None else None
+
+    def resolve(self, model: str) -> VirtualModel | None:
+        """The virtual model of that name, or `provider/upstream-model` where the provider allows the model."""
+        virtual = self.models.get(model)
+        if virtual is not None:
+            return virtual
+        name, slash, upstream = model.partition("/")
+        provider = self.providers.get(name)
+        if provider is None or not slash or not upstream:
+            return None
+        if not Globs(tuple(provider.spec.models)).allows(upstream):
+            return None
+        return VirtualModel(model, (Target(provider.deployment(upstream), 0, 1),))
+
+
+def provider_of(name: str, spec: ProviderSpec) -> Provider:
+    """A provider from its spec."""
+    return Provider(name, spec, KINDS[spec.kind])

@@ -1,0 +1,137 @@
+"""Specs of what serves tools: upstream MCP servers and the profiles composed of them."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from hub.resources.serving import HttpUrl, Seconds
+from hub.resources.spec import Glob, Header, HeaderValue, Name, SecretRef, Spec, Text, Title
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+PublicToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+# A server's name is joined to its tools' names, so it is shorter and has no dots.
+ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
+
+
+class ServerAuthSpec(Spec):
+    """How the hub signs in to a server: a bearer token, or a header of its own."""
+
+    type: Literal["none", "bearer", "header"]
+    secret: SecretRef | None = None
+    header: Header | None = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _supported(cls, value: object) -> object:
+        if value == "oauth":
+            raise ValueError("auth type 'oauth' is not supported yet; use bearer or header")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ServerAuthSpec":
+        if self.type != "none" and self.secret is None:
+            raise ValueError(f"auth of type '{self.type}' needs secret")
+        if (self.type == "header") != (self.header is not None):
+            raise ValueError("header goes with type: header")
+        return self
+
+
+class ServerTimeoutsSpec(Spec):
+    """Clocks of a server, in seconds: connecting (for stdio: starting), one list, one call."""
+
+    connect: Seconds = 15.0
+    list: Seconds = 15.0
+    call: Seconds = 60.0
+
+
+class ServerSpec(Spec):
+    """An upstream MCP server: a command (stdio), a url (streamable HTTP), or one that the hub itself brings."""
+
+    LATER: ClassVar[dict[str, str]] = {
+        "openapi": "comes with OpenAPI servers",
+        "base_url": "comes with OpenAPI servers",
+    }
+
+    command: Annotated[list[Word], Field(min_length=1, max_length=256)] | None = None
+    url: HttpUrl | None = None
+    builtin: Literal["hub"] | None = None
+    env: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Word] = Field(
+        default_factory=dict, max_length=100
+    )
+    cwd: Word | None = None
+    headers: dict[Header, HeaderValue] = Field(default_factory=dict)
+    auth: ServerAuthSpec | None = None
+    allow_private: bool = False
+    timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
+    title: Title = ""
+    description: Text = ""
+    icon: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
+    categories: Annotated[list[Name], Field(max_length=20)] = []
+    note: Text = ""
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _one_transport(self) -> "ServerSpec":
+        given = [name for name in ("command", "url", "builtin") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("a server has exactly one of command, url and builtin")
+        wrong = {"command": ("headers", "auth"), "url": ("env", "cwd"), "builtin": ("env", "cwd", "headers", "auth")}
+        for name in wrong[given[0]]:
+            if getattr(self, name):
+                raise ValueError(f"{name} has no effect on a server with {given[0]}")
+        return self
+
+
+class ProfileServerSpec(Spec):
+    """What a profile takes from one server, and how it presents it.
+
+    `tools` are globs over the server's own tool names (`!` takes away); `rename` maps an own name to the
+    public one (used as it is, without prefix); `describe` replaces descriptions; `arguments` pins
+    arguments: hidden from clients and added by the hub on each call.
+    """
+
+    LATER: ClassVar[dict[str, str]] = {
+        "prompts": "comes with prompts and resources",
+        "resources": "comes with prompts and resources",
+        "defaults": "comes with prompts and resources",
+    }
+
+    tools: Annotated[list[Glob], Field(max_length=1000)] = ["*"]
+    rename: dict[ToolName, PublicToolName] = Field(default_factory=dict)
+    describe: dict[ToolName, Text] = Field(default_factory=dict)
+    arguments: dict[ToolName, dict[str, Any]] = Field(default_factory=dict)
+
+
+class ProfileSpec(Spec):
+    """A named set of servers and chosen tools at one URL, `/mcp/{profile}`."""
+
+    LATER: ClassVar[dict[str, str]] = {
+        "guardrails": "comes with guardrails per profile",
+        "models": "comes with the server-side tool loop",
+        "include": "comes with composed profiles",
+        "lock": "comes with pinned definitions",
+    }
+
+    title: Title = ""
+    description: Text = ""
+    instructions: Text = ""
+    security: Literal["key", "none"] = "key"
+    mode: Literal["full"] = "full"
+    prefix: Literal["always", "on-conflict", "never"] = "always"
+    servers: dict[ServerName, ProfileServerSpec] = Field(default_factory=dict, max_length=200)
+    enabled: bool = True
+
+    @field_validator("security", mode="before")
+    @classmethod
+    def _security_supported(cls, value: object) -> object:
+        if value == "oauth":
+            raise ValueError("security 'oauth' is not supported yet; use key or none")
+        return value
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _mode_supported(cls, value: object) -> object:
+        if value in ("search", "code"):
+            raise ValueError(f"mode '{value}' is not supported yet; use full")
+        return value

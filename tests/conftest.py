@@ -1,0 +1,29 @@
+"""What every test shares: one event loop backend, and no network but loopback."""
+
+import socket
+
+import pytest
+
+_connect = socket.socket.connect
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback():
+    """A connection to anywhere else is a bug in a test or in the hub."""
+
+    def connect(self, address):
+        host = address[0] if isinstance(address, tuple) else ""
+        if isinstance(address, tuple) and not str(host).startswith(_LOOPBACK):
+            raise AssertionError(f"a test tried to reach {host}")
+        return _connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", connect)
+    yield
+    patch.undo()

@@ -1,0 +1,90 @@
+"""Specs refuse what they do not understand, and say what to do about it."""
+
+import pytest
+
+from hub.core.refusal import InvalidSpec
+from hub.resources import KINDS, dump, parse
+
+
+def faults(kind, name, raw):
+    with pytest.raises(InvalidSpec) as caught:
+        parse(kind, name, raw)
+    return {fault.path: fault.message for fault in caught.value.faults}
+
+
+def test_every_kind_of_the_contract_exists():
+    assert list(KINDS) == [
+        "providers", "models", "routes", "servers", "profiles", "teams", "users", "keys", "budgets", "limits",
+        "guardrails", "announcements", "exports",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "path", "words"),
+    [
+        ("providers", {"kind": "openai", "api_key": "sk-123"}, "api_key", "env:NAME"),
+        ("providers", {"kind": "openai", "region": "eu"}, "region", "not supported yet"),
+        ("providers", {"kind": "bedrock"}, "kind", "not supported yet"),
+        ("providers", {"kind": "openia"}, "kind", "unknown provider kind"),
+        ("providers", {"kind": "openai-compatible"}, "", "needs base_url"),
+        ("providers", {"kind": "openai", "base_url": "file:///etc"}, "base_url", "http://"),
+        ("providers", {"kind": "openai", "base_url": "https://u:p@h/v1"}, "base_url", "credential"),
+        ("models", {"targets": [{"model": "gpt"}]}, "targets.0.model", "provider/upstream-model"),
+        ("models", {}, "", "targets or a route"),
+        ("models", {"targets": [{"model": "a/b", "weight": 0}]}, "", "weight above 0"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"input": "free"}}, "price.input", "decimal"),
+        ("routes", {"targets": [{"model": "a/b"}], "rules": []}, "rules", "not supported yet"),
+        ("servers", {"command": ["x"], "url": "http://h"}, "", "exactly one"),
+        ("servers", {"openapi": "x.json"}, "openapi", "not supported yet"),
+        ("servers", {"url": "http://h", "env": {"A": "b"}}, "", "no effect"),
+        ("servers", {"url": "http://h", "auth": {"type": "oauth"}}, "auth.type", "not supported yet"),
+        ("servers", {"url": "http://h", "auth": {"type": "bearer"}}, "auth", "needs secret"),
+        ("profiles", {"mode": "search"}, "mode", "not supported yet"),
+        ("profiles", {"security": "oauth"}, "security", "not supported yet"),
+        ("profiles", {"servers": {"a": {"tols": []}}}, "servers.a.tols", "did you mean 'tools'"),
+        ("profiles", {"servers": {"a": {"rename": {"x": "y" * 65}}}}, "servers.a.rename.x", "match pattern"),
+        ("users", {"role": "root"}, "role", "role"),
+        ("keys", {"secret": "hunter2"}, "secret", "env:NAME"),
+        ("keys", {"expires_at": "tomorrow"}, "expires_at", "date and time"),
+        ("budgets", {"usd": 1, "scope": {"team": "a", "key": "b"}}, "scope", "exactly one"),
+        ("budgets", {"usd": 0, "scope": {"org": True}}, "usd", "greater than 0"),
+        ("budgets", {"usd": 1, "scope": {"org": True}, "mode": "downgrade"}, "mode", "not supported yet"),
+        ("limits", {"scope": {"org": True}}, "", "at least one"),
+        ("guardrails", {"scope": {"org": True}, "on": ["output"], "words": ["x"]}, "on", "not supported yet"),
+        ("guardrails", {"scope": {"org": True}, "on": ["input"], "patterns": ["(a"]}, "patterns", "RE2"),
+        ("guardrails", {"scope": {"org": True}, "on": ["input"], "patterns": [r"(a)\1"]}, "patterns", "RE2"),
+        ("announcements", {"title": "x", "severity": "loud"}, "severity", "info"),
+        ("exports", {"endpoint": "x"}, "endpoint", "not supported yet"),
+    ],
+)
+def test_a_fault_names_its_field_and_the_remedy(kind, raw, path, words):
+    found = faults(kind, "thing", raw)
+    where = f"{kind}.thing" + (f".{path}" if path else "")
+    assert any(known == where or known.startswith(f"{where}.") for known in found), found
+    assert any(words in message for message in found.values()), found
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a" * 65, "../x", "a/b", "ä", "a\n"])
+def test_a_name_is_a_slug(name):
+    assert "not a name" in next(iter(faults("teams", name, {}).values()))
+
+
+def test_a_model_may_have_a_slash_in_its_name():
+    assert parse("models", "house/fast-1", {"targets": [{"model": "a/b"}]})
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(InvalidSpec, match="there is no kind 'provider'"):
+        parse("provider", "x", {})
+
+
+def test_a_spec_survives_dump_and_parse():
+    raw = {"kind": "openai", "api_key": "env:OPENAI_API_KEY", "timeouts": {"total": 30}}
+    spec = parse("providers", "openai", raw)
+    assert dump(spec) == {"kind": "openai", "api_key": "env:OPENAI_API_KEY", "timeouts": {"total": 30.0}}
+    assert parse("providers", "openai", dump(spec)) == spec
+
+
+def test_numbers_are_not_taken_for_strings_nor_words_for_numbers():
+    assert faults("budgets", "b", {"scope": {"org": True}, "usd": "200"})
+    assert faults("models", "m", {"targets": [{"model": "a/b"}], "price": {"input": 0.1}})
