@@ -18,6 +18,7 @@ class Permission(StrEnum):
     PEOPLE_WRITE = "people.write"
     KEYS_READ = "keys.read"
     KEYS_WRITE = "keys.write"
+    KEYS_OWN = "keys.own"  # one's own keys: make, rotate, revoke
     CATALOGUE_READ = "catalogue.read"  # models, profiles, announcements: what developers work with
     CATALOGUE_WRITE = "catalogue.write"
     SPENDING_READ = "spending.read"  # budgets, limits
@@ -35,6 +36,7 @@ _OWNER = frozenset(
         Permission.CATALOGUE_READ,
         Permission.KEYS_READ,
         Permission.KEYS_WRITE,
+        Permission.KEYS_OWN,
         Permission.SPENDING_READ,
         Permission.PEOPLE_READ,
         Permission.LEDGER_READ,
@@ -45,8 +47,28 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.AUDITOR: _READS | {Permission.SELF},
     Role.OWNER: _OWNER,
-    Role.DEVELOPER: frozenset({Permission.SELF, Permission.CATALOGUE_READ, Permission.KEYS_READ, Permission.LEDGER_READ}),
-    Role.VIEWER: frozenset({Permission.SELF, Permission.CATALOGUE_READ, Permission.LEDGER_READ}),
+    Role.DEVELOPER: frozenset({Permission.SELF, Permission.CATALOGUE_READ, Permission.KEYS_OWN}),
+    Role.VIEWER: frozenset({Permission.SELF, Permission.CATALOGUE_READ}),
+}
+
+DESCRIPTIONS: Mapping[Permission, str] = {
+    Permission.PUBLIC: "open to everybody",
+    Permission.SELF: "what concerns oneself: who am I, my own calls and usage",
+    Permission.PLATFORM_READ: "see providers, routes, servers, guardrails, exports",
+    Permission.PLATFORM_WRITE: "change them, and apply files",
+    Permission.PEOPLE_READ: "see teams and users",
+    Permission.PEOPLE_WRITE: "change teams, users and roles",
+    Permission.KEYS_READ: "see keys (never their secrets)",
+    Permission.KEYS_WRITE: "make, change, rotate and revoke keys",
+    Permission.KEYS_OWN: "make, change, rotate and revoke one's own keys",
+    Permission.CATALOGUE_READ: "see the models, profiles and announcements that one may use",
+    Permission.CATALOGUE_WRITE: "change models, profiles and announcements",
+    Permission.SPENDING_READ: "see budgets and limits",
+    Permission.SPENDING_WRITE: "change budgets and limits",
+    Permission.LEDGER_READ: "see the calls and usage of the whole team (or hub)",
+    Permission.AUDIT_READ: "see the audit trail",
+    Permission.METRICS_READ: "read /metrics",
+    Permission.SECRETS_WRITE: "write secrets to the vault",
 }
 
 # Team roles hold for what belongs to the team; these two hold for the whole hub.

@@ -1,0 +1,54 @@
+"""What a call cost: usage times price, in whole micro-dollars, or None when a rate is not known."""
+
+from hub.core.usage import Usage
+from hub.resources.model_catalog import Price, Rates
+
+_PICO_PER_MICRO = 1_000_000
+
+
+def _rates(price: Price, prompt_tokens: int) -> Rates:
+    if price.above is not None and prompt_tokens > price.threshold:
+        return price.above
+    return price.rates
+
+
+def cost_micro_usd(usage: Usage, price: Price | None) -> int | None:
+    """The cost in micro-dollars: the sum over all buckets of tokens times rate, rounded half up once, at the end.
+
+    The tier is chosen first, by the size of the whole prompt; then each bucket is charged at exactly one
+    rate of it. Reasoning is output and is charged as such. A bucket that was used and has no published
+    rate makes the whole cost unknown: None, never zero and never another bucket's rate.
+    """
+    if price is None:
+        return None
+    rates = _rates(price, usage.prompt)
+    total = 0
+    for tokens, rate in (
+        (usage.input, rates.input),
+        (usage.cache_read, rates.cache_read),
+        (usage.cache_write_5m, rates.cache_write_5m),
+        (usage.cache_write_1h, rates.cache_write_1h),
+        (usage.output + usage.reasoning, rates.output),
+        (usage.audio_in, rates.audio_in),
+        (usage.audio_out, rates.audio_out),
+        (usage.image, rates.image),
+    ):
+        if tokens:
+            if rate is None:
+                return None
+            total += tokens * rate
+    return (total + _PICO_PER_MICRO // 2) // _PICO_PER_MICRO
+
+
+def ceiling_micro_usd(prompt_tokens: int, output_tokens: int, price: Price | None) -> int | None:
+    """The most that a call can cost before it is made: its prompt at the dearest prompt rate, its output in full.
+
+    None when the price is not known.
+    """
+    if price is None:
+        return None
+    rates = _rates(price, prompt_tokens)
+    if rates.input is None or (rates.output is None and output_tokens):
+        return None
+    dearest = max(rate for rate in (rates.input, rates.cache_write_5m, rates.cache_write_1h) if rate is not None)
+    return -(-(prompt_tokens * dearest + output_tokens * (rates.output or 0)) // _PICO_PER_MICRO)
