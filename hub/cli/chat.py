@@ -1,0 +1,107 @@
+"""Models: try a prompt, see what a call would do, search what may be called."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import httpx2
+from cyclopts import Parameter
+
+from hub.cli.client import Connection, problem
+from hub.cli.output import clean, say, show_json, table, warn
+from hub.core.refusal import Refusal
+
+
+def chat(
+    model: str,
+    prompt: Annotated[str | None, Parameter(help="What to say; read from standard input when left out.")] = None,
+    *,
+    connection: Connection = Connection(),
+) -> None:
+    """Send one prompt to a model and print its answer as it arrives."""
+    text = prompt if prompt is not None else sys.stdin.read()
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": text}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    usage: dict[str, Any] = {}
+    answer: list[str] = []
+    with connection.api() as api:
+        try:
+            with api.http.stream(
+                "POST", "/v1/chat/completions", json=body, headers={"x-hub-receipt": "1"}, timeout=600
+            ) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise problem(response)
+                for line in response.iter_lines():
+                    usage.update(_event(line, answer, connection))
+        except httpx2.HTTPError as error:
+            raise Refusal("unreachable", f"The answer from {api.url} broke off: {error}") from None
+    if connection.json:
+        show_json({"model": model, "text": "".join(answer), **usage})
+        return
+    print()
+    parts = [
+        f"{usage[name]} {label}"
+        for name, label in (("prompt_tokens", "in"), ("completion_tokens", "out"))
+        if name in usage
+    ]
+    if "cost_usd" in usage:
+        parts.append(f"{usage['cost_usd'] or 'unknown'} USD")
+    warn(f"[{', '.join(parts)}]" if parts else "")
+
+
+def _event(line: str, answer: list[str], connection: Connection) -> dict[str, Any]:
+    """Print what one line of the stream adds; returns what it says of usage and cost."""
+    if line.startswith(": hub-receipt "):
+        return {"cost_usd": json.loads(line.removeprefix(": hub-receipt ")).get("cost_usd")}
+    if not line.startswith("data: ") or line == "data: [DONE]":
+        return {}
+    event = json.loads(line.removeprefix("data: "))
+    if "error" in event:
+        raise Refusal(str(event["error"].get("code", "upstream_error")), str(event["error"].get("message", event)))
+    for choice in event.get("choices", ()):
+        delta = choice.get("delta", {}).get("content") or ""
+        answer.append(delta)
+        if not connection.json:
+            print(clean(delta), end="", flush=True)
+    return event.get("usage") or {}
+
+
+def explain(model: str, *, connection: Connection = Connection()) -> None:
+    """Show which targets a call of this model would try, in order, and why others are left out."""
+    with connection.api() as api:
+        plan = api.call("GET", "/api/v1/explain", query={"model": model})
+    if connection.json:
+        show_json(plan)
+        return
+    for index, attempt in enumerate(plan["attempts"], 1):
+        say(f"{index}. {attempt['target']}")
+    for dropped in plan["dropped"]:
+        say(f"-  {dropped['target']}: {dropped['reason']}")
+
+
+def models(search: str | None = None, *, connection: Connection = Connection()) -> None:
+    """Show the models that your key may call, with price and context."""
+    with connection.api() as api:
+        items = api.call("GET", "/v1/models")["data"]
+    words = (search or "").lower().split()
+    items = [item for item in items if all(word in item["id"].lower() for word in words)]
+    if connection.json:
+        show_json(items)
+        return
+    table(
+        ("model", "context", "USD in / M", "USD out / M"),
+        (
+            (
+                item["id"],
+                item.get("context_window"),
+                *((item.get("pricing") or {}).get(side) for side in ("input", "output")),
+            )
+            for item in items
+        ),
+        right=("context", "USD in / M", "USD out / M"),
+    )

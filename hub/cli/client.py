@@ -1,0 +1,89 @@
+"""The command line's side of the management API."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx2
+from cyclopts import Parameter
+
+from hub.core.refusal import Fault, InvalidSpec, Refusal
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Which hub to talk to, with which key, and how to print."""
+
+    url: Annotated[str, Parameter(env_var="HUB_URL", help="The hub's address.")] = "http://127.0.0.1:8484"
+    key: Annotated[str, Parameter(env_var="HUB_KEY", help="Your key.", show_default=False)] = ""
+    json: Annotated[bool, Parameter(help="Print JSON, for programs.", negative="")] = False
+
+    def api(self) -> "Api":
+        """A client of this hub. Close it after use (`with`)."""
+        return Api(self.url.rstrip("/"), self.key)
+
+
+class Api:
+    """Calls the hub and turns its problems back into refusals."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        self.key = key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.http = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.http.close()
+
+    def call(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Any:
+        """One call; returns the JSON answer. Raises Refusal with the hub's own code and message."""
+        parameters = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
+        try:
+            response = self.http.request(method, path, json=body, params=parameters)
+        except httpx2.HTTPError as error:
+            raise Refusal(
+                "unreachable",
+                f"There is no hub at {self.url}: {error}. Start one with 'hub serve', or say which with --url or HUB_URL.",
+            ) from None
+        if response.status_code >= 400:
+            raise problem(response)
+        return response.json()
+
+    def resource(self, kind: str, name: str, rest: str = "") -> str:
+        """The path of one resource."""
+        return f"/api/v1/{quote(kind, safe='')}/{quote(name, safe='/')}{rest}"
+
+    def pages(self, path: str, most: int, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Items of a list, page after page, at most `most`."""
+        cursor: str | None = None
+        while most > 0:
+            page = self.call("GET", path, query={**(query or {}), "limit": min(most, 1000), "cursor": cursor})
+            yield from page["items"][:most]
+            most -= len(page["items"])
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+
+def problem(response: httpx2.Response) -> Refusal:
+    """The refusal that an error response holds, whatever its shape."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    if isinstance(body, dict) and body.get("faults"):
+        return InvalidSpec(
+            [Fault(f.get("path", ""), f.get("message", ""), f.get("source", "")) for f in body["faults"]]
+        )
+    inner = body.get("error", body) if isinstance(body, dict) else {}
+    inner = inner if isinstance(inner, dict) else {}
+    message = inner.get("detail") or inner.get("message") or f"The hub answered {response.status_code}."
+    code = inner.get("code") or f"http_{response.status_code}"
+    if response.status_code == 401 and code == "missing_key":
+        message += " For this command line: --key or HUB_KEY."
+    return Refusal(str(code), str(message), status=response.status_code)

@@ -1,0 +1,35 @@
+"""Secrets of the vault: set, list."""
+
+import getpass
+import sys
+
+from cyclopts import App
+
+from hub.cli.client import Connection
+from hub.cli.output import say, show_json
+
+app = App(name="secret", help="Write secrets to the hub's vault. They are never read back.")
+
+
+@app.command(name="set")
+def set_(name: str, *, connection: Connection = Connection()) -> None:
+    """Write a secret. It is read from standard input, so that it stands in no history and no process table."""
+    value = getpass.getpass(f"Secret '{name}': ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\n")
+    with connection.api() as api:
+        answer = api.call("PUT", f"/api/v1/secrets/{name}", {"value": value})
+    if connection.json:
+        show_json(answer)
+    else:
+        say(f"Written. Refer to it as {answer['reference']}")
+
+
+@app.command(name="list")
+def list_(*, connection: Connection = Connection()) -> None:
+    """List the names in the vault."""
+    with connection.api() as api:
+        items = api.call("GET", "/api/v1/secrets")["items"]
+    if connection.json:
+        show_json(items)
+        return
+    for item in items:
+        say(item["name"])

@@ -1,0 +1,110 @@
+"""Tools of a profile: list them, call one."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import httpx2
+import mcp
+from cyclopts import App, Parameter
+from mcp.client.streamable_http import streamable_http_client
+
+from hub.cli.client import Connection, problem
+from hub.cli.output import say, show_json, table, warn
+from hub.core.refusal import Malformed, Refusal
+
+app = App(name="tools", help="Try the tools of a profile, as any MCP client would.")
+
+
+def _http(connection: Connection) -> httpx2.AsyncClient:
+    headers = {"authorization": f"Bearer {connection.key}"} if connection.key else {}
+    return httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(15, read=600), trust_env=False)
+
+
+async def _check(http: httpx2.AsyncClient, url: str) -> None:
+    """Ask once by hand, so that a refusal is shown as the hub words it."""
+    try:
+        response = await http.post(url, json={"jsonrpc": "2.0", "id": 0, "method": "ping"})
+    except httpx2.HTTPError as error:
+        raise Refusal("unreachable", f"There is no hub at {url}: {error}. Start one with 'hub serve'.") from None
+    if response.status_code in (401, 403, 404):
+        raise problem(response)
+
+
+async def _session(connection: Connection, profile: str, use: Any) -> Any:
+    url = f"{connection.url.rstrip('/')}/mcp/{profile}"
+    async with _http(connection) as http:
+        await _check(http, url)
+        async with mcp.Client(streamable_http_client(url, http_client=http)) as client:
+            return await use(client)
+
+
+def _run(connection: Connection, profile: str, use: Any) -> Any:
+    try:
+        return asyncio.run(_session(connection, profile, use))
+    except mcp.MCPError as error:
+        raise Refusal("mcp_error", str(error)) from None
+    except BaseExceptionGroup as group:
+        raise _innermost(group) from None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return Refusal("mcp_error", str(error)) if isinstance(error, mcp.MCPError) else error
+
+
+@app.command(name="list")
+def list_(profile: str, *, connection: Connection = Connection()) -> None:
+    """List the tools that your key sees in a profile."""
+
+    async def use(client: mcp.Client) -> Any:
+        return await client.list_tools()
+
+    found = _run(connection, profile, use)
+    tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in found.tools]
+    if connection.json:
+        show_json(tools)
+        return
+    table(
+        ("tool", "about", "tokens"),
+        (
+            (
+                tool["name"],
+                tool.get("description", "").strip().splitlines()[0][:90] if tool.get("description") else "",
+                len(json.dumps(tool)) // 4,
+            )
+            for tool in tools
+        ),
+        right=("tokens",),
+    )
+    for gap in (found.meta or {}).get("hub/gaps", []):
+        warn(f"{gap['server']} is {gap['state']}: {gap['message']}")
+
+
+@app.command
+def call(
+    profile: str,
+    tool: str,
+    arguments: Annotated[str, Parameter(help="The arguments as a JSON object.")] = "{}",
+    *,
+    connection: Connection = Connection(),
+) -> int:
+    """Call one tool and print what it answers. Exit status 1 when the tool reports an error."""
+    try:
+        given = json.loads(arguments)
+    except json.JSONDecodeError as error:
+        raise Malformed("malformed", f"The arguments are not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise Malformed("malformed", "The arguments are a JSON object.")
+
+    async def use(client: mcp.Client) -> Any:
+        return await client.call_tool(tool, given)
+
+    result = _run(connection, profile, use)
+    if connection.json:
+        show_json(result.model_dump(mode="json", by_alias=True, exclude_none=True))
+    else:
+        for item in result.content:
+            say(item.text if item.type == "text" else f"[{item.type}]")
+    return 1 if result.is_error else 0

@@ -1,0 +1,29 @@
+"""What must outlive the process: resources and their versions, the audit trail, secrets, sign-ins, the ledger's table."""
+
+from hub.store.database import Database, SchemaTooNew
+from hub.store.folder import DataFolder
+from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
+from hub.store.resources import Resources
+from hub.store.secrets import Secrets
+from hub.store.server_snapshots import ServerSnapshots
+from hub.store.sign_ins import SignIn, SignIns
+from hub.store.vault import Vault
+
+__all__ = [
+    "Actor",
+    "AuditReport",
+    "AuditRow",
+    "Change",
+    "DataFolder",
+    "Database",
+    "Resource",
+    "Resources",
+    "SchemaTooNew",
+    "Secrets",
+    "ServerSnapshots",
+    "SignIn",
+    "SignIns",
+    "Vault",
+    "Version",
+    "Written",
+]

@@ -1,0 +1,201 @@
+"""The tables. Times are ISO 8601 text in UTC, except in the ledger, where they are integers."""
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Text
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING  # type: ignore[assignment]  # SQLModel types it as immutable
+metadata: MetaData = SQLModel.metadata
+
+
+def _text() -> Column[str]:
+    return Column(Text, nullable=False, server_default="")
+
+
+class ResourceRow(SQLModel, table=True):
+    """The current version of each resource."""
+
+    __tablename__ = "resource"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    version: int
+    managed_by: str
+    spec: str = Field(sa_column=_text())
+    updated_at: str
+    updated_by: str
+
+
+class ResourceVersionRow(SQLModel, table=True):
+    """Every version of every resource; `spec` is null where it was deleted."""
+
+    __tablename__ = "resource_version"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    managed_by: str
+    spec: str | None = Field(sa_column=Column(Text, nullable=True))
+    at: str
+    by: str
+
+
+class StateRow(SQLModel, table=True):
+    """One row: the generation of the resources, and the head of the audit chain."""
+
+    __tablename__ = "state"
+
+    id: int = Field(primary_key=True)
+    generation: int
+    audit_id: int
+    audit_hash: str
+
+
+class AuditTable(SQLModel, table=True):
+    """The audit trail. `hash` is over the row and `previous`, so that no row can be changed or taken out unnoticed."""
+
+    __tablename__ = "audit"
+
+    id: int = Field(primary_key=True)
+    at: str = Field(index=True)
+    actor: str = Field(index=True)
+    source: str
+    address: str
+    action: str
+    kind: str
+    name: str
+    version: int
+    diff: str = Field(sa_column=_text())
+    detail: str = Field(sa_column=_text())
+    previous: str
+    hash: str
+
+    __table_args__ = (Index("ix_audit_kind_name", "kind", "name"),)
+
+
+class KeySecretRow(SQLModel, table=True):
+    """A secret that the hub made for a key: its SHA-256, never itself."""
+
+    __tablename__ = "key_secret"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    key: str = Field(index=True)
+    id: str
+    last_four: str
+    created_at: str
+    ends_at: float | None = None
+
+
+class VaultRow(SQLModel, table=True):
+    """An encrypted secret."""
+
+    __tablename__ = "vault_secret"
+
+    name: str = Field(primary_key=True)
+    version: int
+    key_id: str
+    nonce: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    updated_at: str
+
+
+class SignInLinkRow(SQLModel, table=True):
+    """A one-time link, by the SHA-256 of its token."""
+
+    __tablename__ = "sign_in_link"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    user: str
+    expires_at: float
+
+
+class SignInRow(SQLModel, table=True):
+    """A browser that is signed in, by the SHA-256 of its token."""
+
+    __tablename__ = "sign_in"
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    user: str = Field(index=True)
+    created_at: float
+    seen_at: float
+    expires_at: float
+
+
+class ServerSnapshotRow(SQLModel, table=True):
+    """What an upstream server last said it offers."""
+
+    __tablename__ = "server_snapshot"
+
+    server: str = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    saved_at: str
+
+
+class EntryRow(SQLModel, table=True):
+    """The ledger: one row per call (see `hub.core.entry.Entry`). `at` is microseconds since the epoch."""
+
+    __tablename__ = "entry"
+
+    id: str = Field(primary_key=True)
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    call: str
+    principal: str
+    key: str
+    user: str
+    team: str
+    request_id: str
+    session: str
+    door: str
+    agent: str = Field(sa_column=_text())
+    dialect: str
+    lane: str
+    model: str
+    target: str
+    provider: str
+    profile: str
+    server: str
+    tool: str
+    stream: bool
+    outcome: str
+    status: int
+    code: str
+    error: str = Field(sa_column=_text())
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
+    audio_in: int
+    audio_out: int
+    image: int
+    tool_calls: int
+    estimated: bool
+    cost_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    price_version: str
+    ttft_ms: float | None = None
+    duration_ms: float
+    request_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    response_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    tags: str = Field(sa_column=_text())
+    attempts: str = Field(sa_column=_text())
+    dropped: str = Field(sa_column=_text())
+    findings: str = Field(sa_column=_text())
+
+    __table_args__ = (
+        Index("ix_entry_at_id", "at", "id"),
+        Index("ix_entry_key_at", "key", "at"),
+        Index("ix_entry_user_at", "user", "at"),
+        Index("ix_entry_team_at", "team", "at"),
+        Index("ix_entry_model_at", "model", "at"),
+        Index("ix_entry_profile_at", "profile", "at"),
+        Index("ix_entry_server_tool_at", "server", "tool", "at"),
+        Index("ix_entry_request_id", "request_id"),
+        Index("ix_entry_session_at", "session", "at"),
+    )

@@ -1,0 +1,148 @@
+"""The vault: secrets encrypted at rest, written once through any door, never read back through one."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.core.ids import new_id
+from hub.core.refusal import Refusal
+from hub.store.audit import AuditTrail
+from hub.store.private_files import read_private, write_private
+from hub.store.records import Actor
+from hub.store.tables import VaultRow
+
+_TABLE: Any = VaultRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The vault's own keys (AES-256), newest first: the first one encrypts, all of them decrypt."""
+
+    keys: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def load(cls, file: Path) -> "KeyRing":
+        """Read the ring, or make it (mode 0600). Raises Refusal `vault_key` when the file is not a ring."""
+        if not file.exists():
+            ring = cls(((new_id(), os.urandom(32)),))
+            ring.save(file)
+            return ring
+        try:
+            raw = orjson.loads(read_private(file))
+            keys = tuple((str(item["id"]), bytes.fromhex(item["key"])) for item in raw["keys"])
+        except (ValueError, KeyError, TypeError):
+            raise Refusal("vault_key", f"{file} is not a key ring. Restore it from your backup.") from None
+        if not keys or any(len(key) != 32 for _, key in keys):
+            raise Refusal("vault_key", f"{file} is not a key ring. Restore it from your backup.")
+        return cls(keys)
+
+    def save(self, file: Path) -> None:
+        """Write the ring so that it is there whole or not at all."""
+        write_private(file, orjson.dumps({"keys": [{"id": name, "key": key.hex()} for name, key in self.keys]}))
+
+    def with_new(self) -> "KeyRing":
+        """The ring with a new first key."""
+        return KeyRing(((new_id(), os.urandom(32)), *self.keys))
+
+    def only_first(self) -> "KeyRing":
+        """The ring without its old keys."""
+        return KeyRing(self.keys[:1])
+
+    def key(self, name: str) -> bytes | None:
+        """The key of that id."""
+        return dict(self.keys).get(name)
+
+
+def _bound(name: str, version: int) -> bytes:
+    """What a ciphertext is bound to (its AAD), so that a row cannot take another's place."""
+    return f"vault|{name}|{version}".encode()
+
+
+class Vault:
+    """AES-256-GCM over a key ring, in the table `vault_secret`."""
+
+    def __init__(self, engine: AsyncEngine, ring_file: Path, audit: AuditTrail) -> None:
+        self._engine = engine
+        self._file = ring_file
+        self._ring = KeyRing.load(ring_file)
+        self._audit = audit
+
+    def _sealed(self, name: str, version: int, value: str) -> dict[str, Any]:
+        key_id, key = self._ring.keys[0]
+        nonce = os.urandom(12)
+        ciphertext = AESGCM(key).encrypt(nonce, value.encode(), _bound(name, version))
+        return {
+            "name": name,
+            "version": version,
+            "key_id": key_id,
+            "nonce": nonce,
+            "ciphertext": ciphertext,
+            "updated_at": datetime.now(UTC).isoformat(),
+        }
+
+    def _opened(self, row: Any) -> str:
+        key = self._ring.key(row.key_id)
+        try:
+            if key is None:
+                raise InvalidTag
+            return AESGCM(key).decrypt(row.nonce, row.ciphertext, _bound(row.name, row.version)).decode()
+        except InvalidTag:
+            raise Refusal(
+                "vault_damaged", f"The secret vault:{row.name} does not open with this hub's keys. Write it again."
+            ) from None
+
+    async def put(self, name: str, value: str, actor: Actor) -> None:
+        """Write a secret, replacing an older one."""
+        async with self._audit.transaction() as connection:
+            old = (await connection.execute(select(_TABLE.c.version).where(_TABLE.c.name == name))).scalar()
+            await connection.execute(delete(_TABLE).where(_TABLE.c.name == name))
+            await connection.execute(insert(_TABLE), self._sealed(name, (old or 0) + 1, value))
+            await self._audit.append(connection, actor, "secret", detail=f"vault:{name}")
+
+    async def get(self, name: str) -> str:
+        """The secret, for the hub's own use. Raises Refusal `secret_missing` or `vault_damaged`."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(_TABLE).where(_TABLE.c.name == name))).first()
+        if row is None:
+            raise Refusal("secret_missing", f"There is no secret vault:{name}. Write it with: hub secret set {name}")
+        return self._opened(row)
+
+    async def names(self) -> list[str]:
+        """The names in the vault, sorted."""
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(select(_TABLE.c.name).order_by(_TABLE.c.name))).scalars())
+
+    async def rotate(self) -> int:
+        """Encrypt every secret anew under a new key; returns how many. Safe to stop at any moment and call again.
+
+        The new key is on disk before the first row uses it, and old keys leave only when no row does.
+        """
+        self._ring = self._ring.with_new()
+        self._ring.save(self._file)
+        done = 0
+        for name in await self.names():
+            async with self._engine.begin() as connection:
+                row = (await connection.execute(select(_TABLE).where(_TABLE.c.name == name))).first()
+                if row is None or row.key_id == self._ring.keys[0][0]:
+                    continue
+                sealed = self._sealed(row.name, row.version, self._opened(row))
+                await connection.execute(update(_TABLE).where(_TABLE.c.name == name).values(**sealed))
+                done += 1
+        if await self._used_keys() <= {self._ring.keys[0][0]}:
+            self._ring = self._ring.only_first()
+            self._ring.save(self._file)
+        return done
+
+    async def _used_keys(self) -> set[str]:
+        async with self._engine.connect() as connection:
+            found: Sequence[str] = (await connection.execute(select(_TABLE.c.key_id).distinct())).scalars().all()
+        return set(found)

@@ -1,0 +1,174 @@
+"""What lies on the disk: the folder, the schema, the vault, sign-ins."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from hub.core.refusal import Refusal
+from hub.store import Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
+from hub.store.database import migration_config
+from hub.store.tables import metadata
+from hub.store.vault import KeyRing
+from tests.unit.store.conftest import ANN
+
+pytestmark = pytest.mark.anyio
+
+
+def test_the_folder_is_private_whatever_the_umask(tmp_path):
+    old = os.umask(0)
+    try:
+        with DataFolder(tmp_path / "data") as folder:
+            KeyRing.load(folder.path / "vault.key")
+            assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+            assert (tmp_path / "data" / "vault.key").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(old)
+
+
+def test_two_hubs_never_share_a_folder(tmp_path):
+    hold = f"import time; from pathlib import Path; from hub.store import DataFolder\nwith DataFolder(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(Refusal, match=rf"process {other.pid}\) uses .*another --data") as caught, DataFolder(tmp_path):
+            pass
+        assert caught.value.code == "data_locked"
+    finally:
+        other.kill()
+        other.communicate()
+    with DataFolder(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refusal, match="cannot be used"), DataFolder(tmp_path / "file" / "below"):
+        pass
+
+
+def test_a_key_ring_that_others_can_read_is_refused(tmp_path):
+    KeyRing.load(tmp_path / "vault.key")
+    (tmp_path / "vault.key").chmod(0o644)
+    with pytest.raises(Refusal, match="chmod 600"):
+        KeyRing.load(tmp_path / "vault.key")
+    (tmp_path / "vault.key").write_text("{}")
+    (tmp_path / "vault.key").chmod(0o600)
+    with pytest.raises(Refusal, match="backup"):
+        KeyRing.load(tmp_path / "vault.key")
+
+
+async def test_the_migrations_are_the_tables_both_ways(url):
+    async with Database.open(url) as engine, engine.begin() as connection:
+
+        def check(sync):
+            assert compare_metadata(MigrationContext.configure(sync), metadata) == []
+            command.downgrade(migration_config(sync), "base")
+            assert set(inspect(sync).get_table_names()) <= {"alembic_version"}
+            command.upgrade(migration_config(sync), "head")
+            assert compare_metadata(MigrationContext.configure(sync), metadata) == []
+
+        await connection.run_sync(check)
+
+
+async def test_a_newer_schema_is_refused_with_the_way_out(url):
+    async with Database.open(url) as engine, engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match="a newer hub wrote it") as caught:
+        async with Database.open(url):
+            pass
+    assert caught.value.exit_status == 3
+
+
+async def test_opening_twice_migrates_once(url):
+    for _ in range(2):
+        async with Database.open(url) as engine, engine.connect() as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM state"))).scalar() == 1
+
+
+async def test_secrets_go_in_and_come_out_for_the_hub_alone(store):
+    await store.vault.put("openai", "sk-canary-1", ANN)
+    await store.vault.put("openai", "sk-canary-2", ANN)
+    assert await store.vault.get("openai") == "sk-canary-2"
+    assert await store.vault.names() == ["openai"]
+    assert await store.secrets.resolve("vault:openai") == "sk-canary-2"
+    async with store.engine.connect() as connection:
+        for table in ("vault_secret", "audit"):
+            assert "canary" not in repr((await connection.execute(text(f"SELECT * FROM {table}"))).all())
+    with pytest.raises(Refusal, match="hub secret set none"):
+        await store.vault.get("none")
+
+
+async def test_a_row_cannot_take_anothers_place(store):
+    await store.vault.put("a", "secret a", ANN)
+    await store.vault.put("b", "secret b", ANN)
+    async with store.engine.begin() as connection:
+        swap = "UPDATE vault_secret SET nonce = (SELECT nonce FROM vault_secret WHERE name = 'b'), ciphertext = (SELECT ciphertext FROM vault_secret WHERE name = 'b') WHERE name = 'a'"
+        await connection.execute(text(swap))
+    with pytest.raises(Refusal) as caught:
+        await store.vault.get("a")
+    assert caught.value.code == "vault_damaged"
+
+
+async def test_rotation_wraps_everything_anew_and_can_be_taken_up_again(store, tmp_path):
+    for n in range(5):
+        await store.vault.put(f"s{n}", f"secret {n}", ANN)
+    old = KeyRing.load(tmp_path / "vault.key")
+    # A rotation that died half way: the new key is on disk, some rows use it.
+    half = Vault(store.engine, tmp_path / "vault.key", store.audit)
+    half._ring = half._ring.with_new()
+    half._ring.save(tmp_path / "vault.key")
+    await half.put("s0", "secret 0", ANN)
+    after = Vault(store.engine, tmp_path / "vault.key", store.audit)
+    assert await after.get("s0") == "secret 0"
+    assert await after.get("s4") == "secret 4"
+    assert await after.rotate() == 5
+    ring = KeyRing.load(tmp_path / "vault.key")
+    assert len(ring.keys) == 1
+    assert ring.keys[0] not in old.keys
+    assert [await after.get(f"s{n}") for n in range(5)] == [f"secret {n}" for n in range(5)]
+
+
+async def test_file_secrets_are_read_and_bounded(store, tmp_path):
+    (tmp_path / "good").write_text("secret\n")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "big").write_bytes(b"x" * 70_000)
+    assert await store.secrets.resolve(f"file:{tmp_path / 'good'}") == "secret"
+    for name in ("empty", "big", "none"):
+        with pytest.raises(Refusal, match=f"file:.*{name}"):
+            await store.secrets.resolve(f"file:{tmp_path / name}")
+
+
+async def test_a_link_works_once_and_a_sign_in_ends(store):
+    now = 1000.0
+    sign_ins = SignIns(store.engine, now=lambda: now)
+    token, _ = await sign_ins.make_link("ann", seconds=60)
+    signed_in = await sign_ins.redeem(token)
+    assert signed_in.user == "ann"
+    assert await sign_ins.redeem(token) is None
+    assert await sign_ins.user_of(signed_in.token) == "ann"
+    assert await sign_ins.user_of(token) is None
+    assert await sign_ins.user_of("x" * 100_000) is None
+    now += 11 * 3600
+    assert await sign_ins.user_of(signed_in.token) == "ann"
+    now += 13 * 3600
+    assert await sign_ins.user_of(signed_in.token) is None
+    late, _ = await sign_ins.make_link("ann", seconds=60)
+    now += 61
+    assert await sign_ins.redeem(late) is None
+    again, _ = await sign_ins.make_link("ann")
+    signed_in = await sign_ins.redeem(again)
+    await sign_ins.end(signed_in.token)
+    assert await sign_ins.user_of(signed_in.token) is None
+
+
+async def test_server_snapshots_are_kept(store):
+    snapshots = ServerSnapshots(store.engine)
+    await snapshots.save("time", b"1")
+    await snapshots.save("time", b"2")
+    assert await snapshots.load() == {"time": b"2"}
