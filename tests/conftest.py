@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from tests.support.hubs import RESOURCES, running_hub
+
 _connect = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
 
@@ -27,3 +29,10 @@ def _only_loopback():
     patch.setattr(socket.socket, "connect", connect)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory):
+    """One hub for all tests that only add to it. A test that needs its own starts it with `running_hub`."""
+    with running_hub(tmp_path_factory.mktemp("hub"), RESOURCES) as started:
+        yield started

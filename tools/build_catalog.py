@@ -205,7 +205,10 @@ def main() -> None:
     arguments = parser.parse_args()
     now = datetime.fromisoformat(arguments.as_of).replace(tzinfo=UTC)
     models = build(json.loads(arguments.facts.read_text()), now)
-    sources = [f"genai-prices {importlib.metadata.version('genai-prices')}", f"litellm {arguments.litellm_version} (JSON)"]
+    sources = [
+        f"genai-prices {importlib.metadata.version('genai-prices')}",
+        f"litellm {arguments.litellm_version} (JSON)",
+    ]
     head = json.dumps({"sources": sources, "as_of": arguments.as_of})[:-1]
     lines = ",\n".join(json.dumps(model, separators=(",", ":"), ensure_ascii=False) for model in models)
     arguments.out.write_text(f'{head}, "models": [\n{lines}\n]}}\n', encoding="utf-8")

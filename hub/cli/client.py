@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
 import httpx2
@@ -34,7 +34,7 @@ class Api:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self.http = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
 
-    def __enter__(self) -> "Api":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 
 
 class Dialect(StrEnum):
@@ -41,11 +42,32 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """A request for a model as the edge read it: `body` is whole and within its cap, nobody has looked into it yet.
+
+    `headers` are those that belong to the provider (betas, versions), lower case; `query` is the raw query
+    string; `route` the value of `x-hub-route`; `receipt` whether a stream shall end in a comment with its cost.
+    """
+
+    dialect: Dialect
+    body: bytes
+    origin: Origin
+    credentials: Credentials = Credentials()
+    headers: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    route: str = ""
+    receipt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCall:
     """One call of a model, as it arrived. `body` is the caller's own JSON; only `model` will be rewritten.
 
     `headers` are the request headers that belong to the provider (betas, versions), lower case.
-    `max_output` is the caller's own cap on output tokens, `query` the raw query string.
+    `max_output` is the caller's own cap on output tokens, `query` the raw query string. `route` is the
+    route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
+    provider credential, a header (name, value). `places` says where in `body` the fields stand that the
+    hub may rewrite: name to (start, end).
     """
 
     id: str
@@ -58,6 +80,10 @@ class ModelCall:
     query: str = ""
     max_output: int | None = None
     wants_usage: bool = False
+    route: str = ""
+    receipt: bool = False
+    credential: tuple[str, str] | None = field(default=None, repr=False)
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]], repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +120,7 @@ class Reply:
         """The same reply with `extra` added to its headers."""
         return replace(self, headers={**self.headers, **extra})
 
-    async def __aenter__(self) -> "Reply":
+    async def __aenter__(self) -> Self:
         """Nothing is opened here: it was, on the way in."""
         return self
 

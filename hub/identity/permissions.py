@@ -92,7 +92,9 @@ def require(principal: Principal, permission: Permission, team: str | None = Non
         return
     if principal.kind == "anonymous":
         raise Unauthenticated(
-            "missing_key", "Sign in, or send a key as 'Authorization: Bearer <key>'.", headers={"www-authenticate": "Bearer"}
+            "missing_key",
+            "Sign in, or send a key as 'Authorization: Bearer <key>'.",
+            headers={"www-authenticate": "Bearer"},
         )
     if permission is Permission.SELF:
         return
@@ -100,4 +102,6 @@ def require(principal: Principal, permission: Permission, team: str | None = Non
     if teams is None or (teams if team is None else team in teams):
         return
     where = f" in team '{team}'" if team else ""
-    raise Forbidden("forbidden", f"This needs the permission '{permission}'{where}. Ask an administrator or a team owner.")
+    raise Forbidden(
+        "forbidden", f"This needs the permission '{permission}'{where}. Ask an administrator or a team owner."
+    )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from hub.core.calls import ModelCall, ToolCall
 from hub.core.principal import Principal
@@ -30,7 +30,7 @@ def scopes_of(principal: Principal, call: ModelCall | ToolCall, server: str, too
 class Decision:
     """An admitted call. Entering took its share of every limit and budget; leaving gives back what it did not use."""
 
-    __slots__ = ("_budgets", "_cost", "_limits", "_now", "_settled", "_tokens", "_taken", "_usage", "findings")
+    __slots__ = ("_budgets", "_cost", "_limits", "_now", "_settled", "_taken", "_tokens", "_usage", "findings")
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Decision:
             headers["x-hub-budget-remaining-usd"] = f"{remaining / 1e6:.6f}"
         return headers
 
-    async def __aenter__(self) -> "Decision":
+    async def __aenter__(self) -> Self:
         """Everything was taken when the policy admitted the call."""
         return self
 
@@ -163,9 +163,7 @@ class Policy:
             limit.check(now, tokens, tool_calls)
         for budget in budgets:
             budget.check(now, cost_micro_usd or 0)
-        decision = Decision(
-            limits, budgets, findings, tokens=tokens, cost_micro_usd=cost_micro_usd, now=self._now
-        )
+        decision = Decision(limits, budgets, findings, tokens=tokens, cost_micro_usd=cost_micro_usd, now=self._now)
         decision.take(tool_calls)
         return decision
 
@@ -204,9 +202,7 @@ def _by_scope(states: Iterable[T]) -> Mapping[Scope, tuple[T, ...]]:
     return index
 
 
-def _applying(
-    index: Mapping[Scope, tuple[T, ...]], scopes: tuple[Scope, ...]
-) -> tuple[T, ...]:
+def _applying(index: Mapping[Scope, tuple[T, ...]], scopes: tuple[Scope, ...]) -> tuple[T, ...]:
     if not index:
         return ()
     return tuple(state for scope in scopes for state in index.get(scope, ()))

@@ -96,6 +96,4 @@ class BudgetState:
         """What is used now."""
         self.advance(now)
         reached = tuple(level for level in sorted(self.spec.alerts) if self.spent * 100 >= self.limit * level)
-        return BudgetStatus(
-            self.limit, self.spent, self.reserved, self.start, self._end, reached, self.unpriced
-        )
+        return BudgetStatus(self.limit, self.spent, self.reserved, self.start, self._end, reached, self.unpriced)

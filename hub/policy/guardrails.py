@@ -61,7 +61,8 @@ class Guardrail:
     def refuse(self) -> Malformed:
         """The refusal of a blocking rule. It names the rule, never what matched."""
         return Malformed(
-            "guardrail_blocked", f"The guardrail '{self.name}' blocked this. Remove what it looks for, or ask its owner."
+            "guardrail_blocked",
+            f"The guardrail '{self.name}' blocked this. Remove what it looks for, or ask its owner.",
         )
 
 

@@ -14,7 +14,7 @@ from hub.resources.kinds import Specs, dump
 from hub.resources.model_catalog import ModelCatalog, Price
 from hub.resources.references import check_references
 from hub.resources.serving import ModelSpec, PriceSpec, RouteSpec, TargetSpec
-from hub.resources.snapshot import KeyGrant, KeySecret, Provider, Snapshot, Target, VirtualModel, provider_of
+from hub.resources.snapshot import REVOKED, KeyGrant, KeySecret, Provider, Snapshot, Target, VirtualModel, provider_of
 
 
 def canonical(specs: Specs) -> bytes:
@@ -127,7 +127,7 @@ def _keys(
     principals = {name: _principal(name, spec, teams, users) for name, spec in keys.items()}
     for secret in secrets:
         principal = principals.get(secret.key)
-        if principal is None:
+        if principal is None or secret.ends_at == REVOKED:
             continue
         spec = keys[secret.key]
         ends = [end for end in (secret.ends_at, spec.expires_at and spec.expires_at.timestamp()) if end is not None]

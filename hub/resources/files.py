@@ -145,7 +145,9 @@ def load(paths: Iterable[Path]) -> Loaded:
         document, places = _document(_read(file), str(file))
         for kind, named in document.items():
             if kind not in KINDS:
-                raise InvalidSpec([Fault(kind, f"there is no kind '{kind}'; kinds: {', '.join(KINDS)}", places[(kind,)])])
+                raise InvalidSpec(
+                    [Fault(kind, f"there is no kind '{kind}'; kinds: {', '.join(KINDS)}", places[(kind,)])]
+                )
             if named is None:
                 continue
             if not isinstance(named, dict):

@@ -42,9 +42,7 @@ KINDS: Mapping[str, ProviderKind] = {
         env="GEMINI_API_KEY",
         catalogue="gemini",
     ),
-    "demo": ProviderKind(
-        "", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"
-    ),
+    "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),
     "groq": ProviderKind("https://api.groq.com/openai/v1", _CHAT, env="GROQ_API_KEY", catalogue="groq"),
     "mistral": ProviderKind("https://api.mistral.ai/v1", _CHAT, env="MISTRAL_API_KEY", catalogue="mistral"),
     "xai": ProviderKind("https://api.x.ai/v1", _CHAT, env="XAI_API_KEY", catalogue="xai"),

@@ -28,7 +28,9 @@ def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
     yield from _missing(specs, f"models.{name}.route", "routes", spec.route)
     first = name.partition("/")[0]
     if "/" in name and first in specs.get("providers", {}):
-        yield Fault(f"models.{name}", f"'{first}/...' already names models of the provider '{first}'; choose another name")
+        yield Fault(
+            f"models.{name}", f"'{first}/...' already names models of the provider '{first}'; choose another name"
+        )
 
 
 def _route(specs: Specs, name: str, spec: RouteSpec) -> Iterator[Fault]:

@@ -14,6 +14,8 @@ from hub.resources.serving import ProviderSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
 from hub.resources.tools import ProfileSpec, ServerSpec
 
+REVOKED = 0.0  # the `ends_at` of a secret that was revoked: it is as if it had never been
+
 
 @dataclass(frozen=True, slots=True)
 class KeySecret:

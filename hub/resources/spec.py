@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from hub.core.refusal import Fault
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
-_SECRET_PATTERN = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:[^\x00]{1,1024}|vault:[a-z0-9][a-z0-9._-]{0,63})$")
+_SECRET_PATTERN = re.compile(
+    r"^(env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:[^\x00]{1,1024}|vault:[a-z0-9][a-z0-9._-]{0,63})$"
+)
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(max_length=4096)]

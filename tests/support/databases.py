@@ -16,7 +16,9 @@ async def postgres_url():
     try:
         admin = await asyncpg.connect(POSTGRES)
     except OSError as error:
-        raise AssertionError(f"no PostgreSQL at {POSTGRES}: {error}. Run tools/test_programs.sh, or set HUB_TEST_POSTGRES") from None
+        raise AssertionError(
+            f"no PostgreSQL at {POSTGRES}: {error}. Run tools/test_programs.sh, or set HUB_TEST_POSTGRES"
+        ) from None
     try:
         await admin.execute(f'CREATE DATABASE "{name}"')
         base, _, _ = POSTGRES.rpartition("/")

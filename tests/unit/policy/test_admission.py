@@ -69,7 +69,9 @@ async def test_200_calls_of_a_cent_on_half_a_dollar_admit_50_and_spend_no_more()
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 40_000), st.integers(0, 40_000), st.sampled_from(["settle", "fail", "cancel", "open"])),
+        st.tuples(
+            st.integers(0, 40_000), st.integers(0, 40_000), st.sampled_from(["settle", "fail", "cancel", "open"])
+        ),
         max_size=60,
     )
 )
@@ -138,7 +140,9 @@ async def test_a_budget_begins_anew_at_the_border_of_its_own_time_zone():
         pass
 
 
-@pytest.mark.parametrize("scope", [{"org": True}, {"team": "platform"}, {"user": "ann"}, {"key": "ci"}, {"model": "fast"}])
+@pytest.mark.parametrize(
+    "scope", [{"org": True}, {"team": "platform"}, {"user": "ann"}, {"key": "ci"}, {"model": "fast"}]
+)
 async def test_every_scope_counts_its_own_calls_and_no_others(scope):
     subject = policy(limits={"l": {"scope": scope, "rpm": 1}})
     async with subject.admit(CI, model_call()):

@@ -7,7 +7,9 @@ from hub.core.refusal import InvalidSpec
 from hub.resources import KeySecret, compile_snapshot, parse
 from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
 
-CATALOGUE = ModelCatalog([CatalogModel("openai/gpt-5-mini", price=Price.from_usd_per_million(input="0.25", output="2"))])
+CATALOGUE = ModelCatalog(
+    [CatalogModel("openai/gpt-5-mini", price=Price.from_usd_per_million(input="0.25", output="2"))]
+)
 OPENAI = {"kind": "openai", "api_key": "env:OPENAI_API_KEY"}
 
 
@@ -50,7 +52,10 @@ def test_the_digest_depends_on_what_is_said_and_not_on_its_order():
         ({"budgets": {"b": {"usd": 1, "scope": {"org": True}, "timezone": "Mars"}}}, "budgets.b.timezone"),
         ({"limits": {"l": {"rpm": 1, "scope": {"key": "k"}}}}, "limits.l.scope.key"),
         ({"limits": {"l": {"tpm": 1, "scope": {"tool": "s/t"}}}}, "limits.l.tpm"),
-        ({"providers": {"openai": OPENAI}, "models": {"openai/x": {"targets": [{"model": "openai/y"}]}}}, "models.openai/x"),
+        (
+            {"providers": {"openai": OPENAI}, "models": {"openai/x": {"targets": [{"model": "openai/y"}]}}},
+            "models.openai/x",
+        ),
     ],
 )
 def test_what_does_not_hold_together_is_refused_whole(resources, path):
@@ -62,7 +67,9 @@ def test_what_does_not_hold_together_is_refused_whole(resources, path):
 def test_targets_are_ordered_by_priority_and_carry_their_provider():
     snapshot = compiled(
         providers={"openai": OPENAI, "local": {"kind": "vllm", "allow_private": True}},
-        models={"fast": {"targets": [{"model": "local/q", "priority": 1}, {"model": "openai/gpt-5-mini", "weight": 80}]}},
+        models={
+            "fast": {"targets": [{"model": "local/q", "priority": 1}, {"model": "openai/gpt-5-mini", "weight": 80}]}
+        },
     )
     first, second = snapshot.models["fast"].targets
     assert (first.deployment.target, first.weight) == ("openai/gpt-5-mini", 80)

@@ -28,7 +28,9 @@ class Store:
 
     def another(self):
         """A second repository over the same database: another replica, or the same hub after a restart."""
-        return Resources(Journal(self.engine, self.audit), self.audit, KeyMaker(make_key, self.secrets), ModelCatalog([]))
+        return Resources(
+            Journal(self.engine, self.audit), self.audit, KeyMaker(make_key, self.secrets), ModelCatalog([])
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -36,7 +36,10 @@ def test_two_hubs_never_share_a_folder(tmp_path):
     other = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(Refusal, match=rf"process {other.pid}\) uses .*another --data") as caught, DataFolder(tmp_path):
+        with (
+            pytest.raises(Refusal, match=rf"process {other.pid}\) uses .*another --data") as caught,
+            DataFolder(tmp_path),
+        ):
             pass
         assert caught.value.code == "data_locked"
     finally:

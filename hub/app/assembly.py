@@ -1,0 +1,195 @@
+"""Settings in, a hub out: stores, stages, paths and doors, opened in order and closed in reverse."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from hub.app.doors import Doors, dispatch
+from hub.app.first_party import FirstParty
+from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
+from hub.app.observed import Observed
+from hub.catalogue import Catalogue
+from hub.core.entry import Entry
+from hub.core.logs import redact
+from hub.core.metrics import Metrics
+from hub.dialect import WIRES
+from hub.edge import InFlight, LoopLag
+from hub.edge.guards import App
+from hub.identity import Identity, make_key
+from hub.ledger import Durability, Exports, Ledger, OnWritten, Queries, Spool, Writer
+from hub.model_path import ModelPath
+from hub.policy import Policy
+from hub.profile import ProfileView, compose
+from hub.resources import Snapshot
+from hub.resources.model_catalog import load_catalogue
+from hub.settings import Settings
+from hub.store import Database, DataFolder, Resources, Secrets, ServerSnapshots, SignIns, Vault
+from hub.store.audit import AuditTrail
+from hub.store.journal import Journal
+from hub.store.key_secrets import KeyMaker
+from hub.tool_path import ToolPath
+from hub.upstream import (
+    Builtin,
+    BuiltinTool,
+    DemoProvider,
+    ModelUpstream,
+    Ports,
+    ProviderSecrets,
+    ServerDefinitions,
+    Servers,
+    Transport,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """An open hub: its ASGI application, what is in flight, what the start has to tell, and what it counts."""
+
+    app: App
+    in_flight: InFlight
+    started: Started
+    resources: Resources
+    sign_ins: SignIns
+    metrics: Metrics
+    providers: tuple[str, ...]
+
+
+@contextlib.asynccontextmanager
+async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[Hub]:
+    """Open a hub. `files` are applied at the start.
+
+    Raises Refusal: the folder is taken, the schema is newer, a file is wrong (InvalidSpec).
+    """
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(DataFolder(settings.data))
+        url = settings.database_url or folder.database_url
+        engine = await stack.enter_async_context(Database.open(url))
+        audit = AuditTrail(engine)
+        vault = Vault(engine, folder.path / "vault.key", audit)
+        secrets = Secrets(settings.environment, vault.get)
+        resources = Resources(Journal(engine, audit), audit, KeyMaker(make_key, secrets), load_catalogue())
+        await resources.load()
+        started = await ensure_admin(resources, admin_key_given=bool(settings.admin_key))
+        providers = await ensure_providers(resources, settings.provider_keys)
+        if files:
+            await apply_files(resources, list(files))
+
+        metrics = Metrics()
+        policy = Policy()
+        exports = Exports(folder.path / "exports", resources.snapshot)
+        spool = Spool(folder.path / "spool", durability=Durability(settings.durability))
+        ledger = Ledger(spool, Writer(spool, engine, on_written=(_observer(metrics), exports)))
+        await stack.enter_async_context(ledger)
+        queries = Queries(engine)
+        await ledger.flush()
+        policy.reconfigure(resources.snapshot())
+        await _credit(policy, queries)
+
+        transport = await stack.enter_async_context(Transport())
+        provider_secrets = ProviderSecrets(secrets)
+        models = ModelUpstream(transport, provider_secrets, WIRES, {"demo": DemoProvider()})
+        first_party = FirstParty(resources.snapshot, queries)
+        tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
+        ports = Ports(
+            transport=transport,
+            resolve=secrets.resolve,
+            snapshots=ServerSnapshots(engine),
+            folder=folder.path / "processes",
+            environment=settings.environment,
+            redact=redact,
+            builtins={"hub": Builtin(tools, "What this key may use through the hub, and what it has cost.")},
+        )
+        servers = await stack.enter_async_context(Servers(ports))
+        catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
+        servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
+        servers.reconfigure(resources.snapshot())
+
+        background = await stack.enter_async_context(_Background())
+
+        def changed(old: Snapshot, new: Snapshot) -> None:
+            policy.reconfigure(new)
+            provider_secrets.forget()
+            servers.reconfigure(new)
+            catalogue.refresh(new)
+            background.start(_credit(policy, queries))
+
+        resources.on_change(changed)
+        if not url.startswith("sqlite"):
+            background.start(resources.follow())
+
+        identity = Identity()
+        in_flight = InFlight()
+        lag = await stack.enter_async_context(LoopLag())
+        metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
+        metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
+        model_path = ModelPath(
+            identity=identity, policy=policy, ledger=ledger, upstream=models, snapshots=resources.snapshot
+        )
+        tool_path = ToolPath(
+            identity=identity,
+            policy=policy,
+            ledger=ledger,
+            catalogue=catalogue,
+            servers=servers,
+            snapshots=resources.snapshot,
+        )
+        observed = Observed(resources, queries, policy, servers, secrets, catalogue)
+        sign_ins = SignIns(engine)
+        app = dispatch(
+            Doors(
+                settings=settings,
+                resources=resources,
+                vault=vault,
+                identity=identity,
+                sign_ins=sign_ins,
+                queries=queries,
+                ledger=ledger,
+                observed=observed,
+                metrics=metrics,
+                in_flight=in_flight,
+                model_path=model_path,
+                tool_path=tool_path,
+                forget_secrets=provider_secrets.forget,
+            )
+        )
+        yield Hub(app, in_flight, started, resources, sign_ins, metrics, tuple(providers))
+
+
+async def _credit(policy: Policy, queries: Queries) -> None:
+    """Tell new budgets what was spent in their period before this process began to count."""
+    for gap in policy.gaps():
+        policy.credit(gap, await queries.spent(gap.scope, gap.since, gap.until))
+
+
+def _observer(metrics: Metrics) -> OnWritten:
+    async def observe(entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            metrics.observe(entry)
+
+    return observe
+
+
+class _Background:
+    """Owns the tasks that run beside requests, and ends them with the hub."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work` until it is done or the hub ends."""
+        task = asyncio.ensure_future(work)  # noqa: TID251 - kept here, ended in __aexit__
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,136 @@
+"""The doors, put together: the model endpoint, profiles, the management API, the web apps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from hub.app.observed import Observed
+from hub.core.metrics import Metrics
+from hub.core.principal import Principal
+from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
+from hub.edge.auth_api import AuthApi
+from hub.edge.guards import App
+from hub.edge.ledger_api import LedgerApi, own_calls
+from hub.edge.manage_api import ManageApi, Management
+from hub.edge.mcp_api import McpApi
+from hub.edge.resources_api import ResourcesApi
+from hub.edge.visitors import Visitors
+from hub.identity import Identity
+from hub.ledger import Ledger, Queries
+from hub.model_path import ModelPath
+from hub.settings import Settings
+from hub.store import Actor, Resources, SignIns, Vault
+from hub.tool_path import ToolPath
+from hub.ui import Pages, Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the doors open onto."""
+
+    settings: Settings
+    resources: Resources
+    vault: Vault
+    identity: Identity
+    sign_ins: SignIns
+    queries: Queries
+    ledger: Ledger
+    observed: Observed
+    metrics: Metrics
+    in_flight: InFlight
+    model_path: ModelPath
+    tool_path: ToolPath
+    forget_secrets: Callable[[], None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether new calls are welcome."""
+        return not self.in_flight.draining.is_set() and self.ledger.accepts
+
+
+class _Links:
+    """Makes sign-in links, each with an audit row."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def make(self, user: str, actor: Actor, address: str) -> dict[str, Any]:
+        token, ends = await self._doors.sign_ins.make_link(user)
+        await self._doors.resources.note(actor, "sign-in-link", detail=f"users/{user}")
+        return {"url": f"{address}/login?token={token}", "expires_at": datetime.fromtimestamp(ends, UTC).isoformat()}
+
+
+def dispatch(doors: Doors) -> App:
+    """The one ASGI application."""
+    settings = doors.settings
+    pages = _pages(doors)
+    return Dispatch(
+        models=ModelsApi(
+            ModelDesk(
+                path=doors.model_path,
+                identity=doors.identity,
+                snapshots=doors.resources.snapshot,
+                in_flight=doors.in_flight,
+                body_bytes=settings.model_body_bytes,
+            )
+        ),
+        tools=McpApi(doors.tool_path, doors.in_flight, body_bytes=settings.mcp_body_bytes),
+        pages=pages,
+        guard=Guard(settings.allowed_hosts, settings.public_url or ""),
+        proxies=Proxies(settings.trusted_proxies),
+        in_flight=doors.in_flight,
+        body_bytes=settings.manage_body_bytes,
+    )
+
+
+def _pages(doors: Doors) -> Starlette:
+    observed = doors.observed
+    visitors = Visitors(doors.identity, doors.sign_ins)
+
+    async def visitor(request: Request) -> Principal:
+        return await visitors.principal(request, doors.resources.snapshot())
+
+    def address(request: Request) -> str:
+        return (doors.settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
+
+    ui = Pages(
+        Sources(
+            visitor=visitor,
+            snapshot=doors.resources.snapshot,
+            address=address,
+            profiles=observed.profiles,
+            models=observed.models,
+            calls=lambda principal: observed.calls(own_calls, principal),
+            spend=lambda principal: observed.spend(own_calls, principal),
+            instance=observed.instance,
+            changes=observed.changes,
+        )
+    )
+    management = Management(
+        resources=doors.resources,
+        vault=doors.vault,
+        visitors=visitors,
+        resources_api=ResourcesApi(doors.resources, observed.status),
+        ledger_api=LedgerApi(doors.queries, doors.resources),
+        server_status=observed.server,
+        instance=observed.instance,
+        sign_in_link=_Links(doors).make,
+        address=address,
+        secrets_changed=doors.forget_secrets,
+    )
+    ops = OpsApi(
+        doors.metrics, lambda: doors.ready, doors.identity, doors.resources.snapshot, doors.settings.metrics_open
+    )
+    return Starlette(
+        routes=[
+            *ops.routes(),
+            *ManageApi(management).routes(),
+            *AuthApi(doors.sign_ins, doors.resources, ui.login).routes(),
+            *ui.routes(),
+        ],
+        exception_handlers=exception_handlers(),
+    )

@@ -1,0 +1,264 @@
+"""What is observed of resources, beside what they say: used money, states of servers, when keys were used."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from hub import __version__
+from hub.catalogue import Catalogue
+from hub.core.principal import Principal
+from hub.core.refusal import Refusal
+from hub.ledger import Filters, Queries
+from hub.policy import Policy
+from hub.profile import ProfileView
+from hub.resources import Snapshot
+from hub.routing import price_view, visible_models
+from hub.store import Resource, Resources, Secrets
+from hub.store.journal import MadeSecret
+from hub.upstream import ServerDefinitions, Servers
+
+_definition = msgspec.json.Decoder(dict[str, Any])
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _usd(micro: int) -> str:
+    return f"{micro / 1e6:.6f}"
+
+
+class Observed:
+    """Answers for `status` of a resource, for the instance, and for the pages."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        queries: Queries,
+        policy: Policy,
+        servers: Servers,
+        secrets: Secrets,
+        catalogue: Catalogue[ServerDefinitions, ProfileView],
+    ) -> None:
+        self._resources = resources
+        self._queries = queries
+        self._policy = policy
+        self._servers = servers
+        self._secrets = secrets
+        self._catalogue = catalogue
+
+    async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
+        """What is observed of one resource."""
+        match kind:
+            case "keys":
+                return await self._key(resource.name)
+            case "budgets":
+                return self._budget(resource.name)
+            case "limits":
+                return self._limit(resource.name)
+            case "servers":
+                return await self.server(resource.name)
+            case "profiles":
+                return self._profile(resource.name)
+            case "providers":
+                return await self._provider(resource.spec)
+            case _:
+                return {}
+
+    async def _key(self, name: str) -> dict[str, Any]:
+        used = await self._queries.last_used([name])
+        secrets = [
+            {
+                "id": secret.id if isinstance(secret, MadeSecret) else None,
+                "last_four": secret.last_four,
+                "created_at": secret.created_at.isoformat() if isinstance(secret, MadeSecret) else None,
+                "ends_at": _iso(secret.ends_at),
+                "revoked": secret.ends_at == 0,
+            }
+            for secret in self._resources.secrets_of(name)
+        ]
+        return {"secrets": secrets, "last_used": _iso(used.get(name))}
+
+    def _budget(self, name: str) -> dict[str, Any]:
+        found = self._policy.budget_status(name)
+        if found is None:
+            return {"state": "disabled"}
+        return {
+            "spent_usd": _usd(found.spent),
+            "reserved_usd": _usd(found.reserved),
+            "remaining_usd": _usd(found.limit - found.spent - found.reserved),
+            "starts_at": _iso(found.starts_at),
+            "resets_at": _iso(found.resets_at),
+            "alerts_reached": list(found.alerts),
+            "unpriced_calls": found.unpriced,
+        }
+
+    def _limit(self, name: str) -> dict[str, Any]:
+        found = self._policy.limit_status(name)
+        if found is None:
+            return {"state": "disabled"}
+        return {
+            "requests_last_minute": found.requests,
+            "tokens_last_minute": found.tokens,
+            "tool_calls_last_minute": found.tool_calls,
+            "parallel": found.parallel,
+        }
+
+    async def server(self, name: str) -> dict[str, Any]:
+        """What is observed of a server; it may have no secret in it."""
+        if name not in self._resources.snapshot().servers:
+            return {"state": "disabled"}
+        status = self._servers.status(name)
+        return {
+            "state": str(status.state),
+            "since": _iso(status.since),
+            "transport": status.transport,
+            "era": str(status.era) if status.era else None,
+            "protocol_version": status.version or None,
+            "server_info": msgspec.json.decode(status.server_info),
+            "pid": status.pid,
+            "last_error": status.last_error or None,
+            "stderr": list(status.stderr),
+            "restarts": status.restarts,
+            "in_flight": status.in_flight,
+            "tools": status.tools,
+            "rejected": [{"tool": tool, "reason": reason} for tool, reason in status.rejected],
+        }
+
+    def _profile(self, name: str) -> dict[str, Any]:
+        view = self._catalogue.view(self._resources.snapshot(), name)
+        if view is None:
+            return {"state": "disabled"}
+        return {
+            "url": f"/mcp/{name}",
+            "tools": len(view.tools),
+            "tokens": sum(tool.tokens for tool in view.tools.values()),
+            "gaps": _gaps(view),
+            "conflicts": [{"name": taken, "tool": tool} for taken, tool in view.conflicts],
+        }
+
+    async def _provider(self, spec: dict[str, Any]) -> dict[str, Any]:
+        ok, detail = await self._credential(spec.get("api_key"))
+        return {"credential": "ok" if ok else "missing", "detail": detail}
+
+    async def _credential(self, reference: str | None) -> tuple[bool, str]:
+        if not reference:
+            return True, "none needed"
+        try:
+            await self._secrets.resolve(reference)
+        except Refusal as refusal:
+            return False, refusal.message
+        return True, reference
+
+    async def instance(self) -> dict[str, Any]:
+        """This hub as a whole."""
+        snapshot = self._resources.snapshot()
+        report = await self._resources.verify_audit()
+        providers: list[dict[str, Any]] = []
+        for name, provider in snapshot.providers.items():
+            ok, detail = await self._credential(provider.spec.api_key)
+            providers.append({"name": name, "kind": provider.spec.kind, "ok": ok, "detail": detail})
+        return {
+            "version": __version__,
+            "generation": snapshot.generation,
+            "digest": snapshot.digest,
+            "audit": {"ok": report.ok, "rows": report.rows, "fault": report.fault},
+            "providers": providers,
+            "servers": [self._server_line(name) for name in snapshot.servers],
+            "catalogue": {"models": len(snapshot.catalogue), "as_of": snapshot.catalogue.version},
+        }
+
+    def _server_line(self, name: str) -> dict[str, Any]:
+        status = self._servers.status(name)
+        return {
+            "name": name,
+            "state": str(status.state),
+            "era": status.version or (str(status.era) if status.era else ""),
+            "tools": status.tools,
+            "error": status.last_error,
+        }
+
+    # -- for the pages ---------------------------------------------------------------------------------------------
+
+    def profiles(self, principal: Principal) -> list[dict[str, Any]]:
+        """The profiles that a principal may use, with their tools."""
+        snapshot = self._resources.snapshot()
+        found: list[dict[str, Any]] = []
+        for name, spec in snapshot.profiles.items():
+            view = self._catalogue.view(snapshot, name)
+            if view is None or not principal.may_use_profile(name):
+                continue
+            tools = view.visible(principal)
+            found.append(
+                {
+                    "name": name,
+                    "title": spec.title or name,
+                    "description": spec.description,
+                    "tools": [{"name": tool.name, "description": _description(tool.definition)} for tool in tools],
+                    "tokens": sum(tool.tokens for tool in tools),
+                    "gaps": _gaps(view),
+                }
+            )
+        return found
+
+    def models(self, principal: Principal) -> list[dict[str, Any]]:
+        """The models that a principal may call, with price and context."""
+        return [
+            {"id": model.id, "context_window": model.context_window, **_price(model.price)}
+            for model in visible_models(self._resources.snapshot(), principal)
+        ]
+
+    async def calls(self, own: Callable[[Principal], dict[str, Any]], principal: Principal) -> list[dict[str, Any]]:
+        """The latest calls that a principal may see."""
+        page = await self._queries.logs(Filters(**own(principal)), limit=12)
+        return [
+            {
+                **{name: getattr(entry, name) for name in ("call", "model", "profile", "tool", "target", "principal")},
+                **{name: getattr(entry, name) for name in ("outcome", "code", "cost_micro_usd", "duration_ms")},
+                "at": datetime.fromtimestamp(entry.at / 1e6, UTC).isoformat(),
+                "tokens": entry.usage.prompt + entry.usage.completion,
+            }
+            for entry in page.items
+        ]
+
+    async def spend(self, own: Callable[[Principal], dict[str, Any]], principal: Principal) -> dict[str, Any]:
+        """Calls and cost of this month (UTC) that a principal may see."""
+        start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        rows = await self._queries.usage(Filters(since=start.timestamp(), **own(principal)))
+        total = rows[0] if rows else None
+        return {
+            "calls": total.calls if total else 0,
+            "cost_micro_usd": total.cost_micro_usd if total else 0,
+            "unpriced": total.unpriced if total else 0,
+        }
+
+    async def changes(self) -> list[dict[str, Any]]:
+        """The latest rows of the audit trail."""
+        rows, _ = await self._resources.audit(limit=12)
+        return [
+            {"at": row.at.isoformat(), "actor": row.actor, "action": row.action, "kind": row.kind, "name": row.name}
+            for row in rows
+        ]
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot in force."""
+        return self._resources.snapshot()
+
+
+def _gaps(view: ProfileView) -> list[dict[str, Any]]:
+    return [
+        {"server": gap.server, "state": gap.state, "since": _iso(gap.since), "message": gap.message}
+        for gap in view.gaps
+    ]
+
+
+def _description(definition: bytes) -> str:
+    text = _definition.decode(definition).get("description")
+    return text.strip().split("\n")[0][:200] if isinstance(text, str) else ""
+
+
+def _price(price: Any) -> dict[str, str | None]:
+    rates = price_view(price) or {}
+    return {"input": rates.get("input"), "output": rates.get("output")}

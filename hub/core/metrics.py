@@ -1,0 +1,146 @@
+"""Counters of this process, kept in dictionaries and written out in Prometheus' text format."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+
+from hub.core.entry import Entry
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+OTHER = "other"
+_MOST_SERIES = 200
+
+Labels = tuple[str, ...]
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _series(name: str, names: Labels, values: Labels, number: float) -> str:
+    pairs = ",".join(f'{n}="{_escaped(v)}"' for n, v in zip(names, values, strict=True))
+    text = repr(number) if isinstance(number, float) and not number.is_integer() else str(int(number))
+    return f"{name}{{{pairs}}} {text}" if pairs else f"{name} {text}"
+
+
+def _head(name: str, text: str, kind: str) -> str:
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}"
+
+
+class Counter:
+    """A number that only grows, per combination of labels. Beyond 200 combinations they count as `other`."""
+
+    __slots__ = ("_labels", "_name", "_scale", "_text", "_values")
+
+    def __init__(self, name: str, text: str, labels: Labels = (), scale: float = 1) -> None:
+        self._name = name
+        self._text = text
+        self._labels = labels
+        self._scale = scale
+        self._values: dict[Labels, int] = {}
+
+    def add(self, amount: int, *labels: str) -> None:
+        """Count `amount` under these labels, in the counter's own unit (times `scale` when written out)."""
+        values = self._values
+        if labels not in values and len(values) >= _MOST_SERIES:
+            labels = (OTHER,) * len(labels)
+        values[labels] = values.get(labels, 0) + amount
+
+    def lines(self) -> Iterator[str]:
+        """The counter in Prometheus' text format."""
+        yield _head(self._name, self._text, "counter")
+        for labels, value in self._values.items():
+            yield _series(self._name, self._labels, labels, value * self._scale)
+
+
+class Histogram:
+    """How often a number of seconds fell below each bound, per label."""
+
+    __slots__ = ("_label", "_name", "_sums", "_text", "_values")
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        self._name = name
+        self._text = text
+        self._label = label
+        self._values: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def add(self, seconds: float, label: str) -> None:
+        """Count one observation."""
+        counts = self._values.get(label)
+        if counts is None:
+            if len(self._values) >= _MOST_SERIES:
+                label = OTHER
+            counts = self._values.setdefault(label, [0] * (len(SECONDS) + 1))
+        counts[bisect_left(SECONDS, seconds)] += 1
+        self._sums[label] = self._sums.get(label, 0.0) + seconds
+
+    def lines(self) -> Iterator[str]:
+        """The histogram in Prometheus' text format."""
+        yield _head(self._name, self._text, "histogram")
+        for label, counts in self._values.items():
+            below = 0
+            for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
+                below += count
+                yield _series(f"{self._name}_bucket", (self._label, "le"), (label, bound), below)
+            yield _series(f"{self._name}_sum", (self._label,), (label,), self._sums[label])
+            yield _series(f"{self._name}_count", (self._label,), (label,), below)
+
+
+class Metrics:
+    """All that the hub counts. `observe` takes a call's finished entry; `gauge` registers what is read when asked.
+
+    Labels are bounded: kinds, outcomes, statuses, and names of providers and servers, never of models or people.
+    """
+
+    def __init__(self) -> None:
+        self.calls = Counter("hub_requests_total", "Authenticated calls, by how they ended.", ("call", "outcome"))
+        self.seconds = Histogram("hub_request_seconds", "Duration of calls.", "call")
+        self.first_byte = Histogram("hub_first_byte_seconds", "Time to the first byte of an answer.", "call")
+        self.attempts = Counter("hub_upstream_attempts_total", "Tries at upstreams.", ("provider", "outcome"))
+        self.tokens = Counter("hub_tokens_total", "Tokens, in buckets that do not overlap.", ("provider", "bucket"))
+        self.cost = Counter("hub_cost_usd_total", "Cost of calls whose price is known.", ("provider",), scale=1e-6)
+        self.unpriced = Counter("hub_unpriced_calls_total", "Model calls without a known price.", ("provider",))
+        self.http_refused = Counter("hub_http_refused_total", "Requests refused before they were read.", ("status",))
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Write out `read()` as `name` from now on."""
+        self._gauges.append((name, text, read))
+
+    def refused(self, status: int) -> None:
+        """A connection was refused at the level of HTTP."""
+        self.http_refused.add(1, str(status))
+
+    def observe(self, entry: Entry) -> None:
+        """Count a finished call."""
+        self.calls.add(1, entry.call, entry.outcome)
+        self.seconds.add(entry.duration_ms / 1000, entry.call)
+        if entry.ttft_ms is not None:
+            self.first_byte.add(entry.ttft_ms / 1000, entry.call)
+        for attempt in entry.attempts:
+            self.attempts.add(1, attempt.target.partition("/")[0], attempt.outcome)
+        if entry.call == "model":
+            self._observe_model(entry)
+
+    def _observe_model(self, entry: Entry) -> None:
+        provider, usage = entry.provider, entry.usage
+        for bucket in usage.__struct_fields__:
+            amount = getattr(usage, bucket)
+            if amount and bucket not in ("estimated", "tool_calls"):
+                self.tokens.add(amount, provider, bucket)
+        if entry.cost_micro_usd is not None:
+            self.cost.add(entry.cost_micro_usd, provider)
+        elif entry.provider:
+            self.unpriced.add(1, provider)
+
+    def render(self) -> str:
+        """Everything in Prometheus' text format."""
+        lines: list[str] = []
+        for metric in (
+            self.calls, self.seconds, self.first_byte, self.attempts, self.tokens, self.cost, self.unpriced,
+            self.http_refused,
+        ):  # fmt: skip
+            lines.extend(metric.lines())
+        for name, text, read in self._gauges:
+            lines += [_head(name, text, "gauge"), _series(name, (), (), read())]
+        return "\n".join(lines) + "\n"

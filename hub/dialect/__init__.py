@@ -1,0 +1,43 @@
+"""Wire formats: bytes in, the few fields and counts that the hub needs out. Bodies and events pass untouched."""
+
+from collections.abc import Mapping
+
+from hub.core.calls import Dialect
+from hub.core.refusal import Refusal
+from hub.dialect.anthropic_messages import AnthropicMessages
+from hub.dialect.errors import error_body, gemini_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.fields import Peek
+from hub.dialect.openai_chat import OpenAIChat
+
+WIRES: Mapping[Dialect, OpenAIChat | AnthropicMessages] = {
+    Dialect.OPENAI_CHAT: OpenAIChat(),
+    Dialect.ANTHROPIC_MESSAGES: AnthropicMessages(),
+}
+
+
+def peek(dialect: Dialect, body: bytes) -> Peek:
+    """Read what the hub acts on. Raises Malformed naming the field."""
+    return WIRES[dialect].peek(body)
+
+
+def error_event(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
+    """The event that ends a stream of `dialect` which cannot go on."""
+    return WIRES[dialect].error_event(refusal, request_id)
+
+
+def keep_alive(dialect: Dialect) -> bytes:
+    """What fills silence in a stream of `dialect`."""
+    return WIRES[dialect].keep_alive
+
+
+__all__ = [
+    "WIRES",
+    "Peek",
+    "error_body",
+    "error_event",
+    "estimate_tokens",
+    "gemini_error",
+    "keep_alive",
+    "peek",
+]

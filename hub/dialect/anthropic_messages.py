@@ -1,0 +1,175 @@
+"""Anthropic's Messages: what the hub reads of a request, a reply and a stream."""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import Refusal
+from hub.core.usage import Usage
+from hub.dialect import fields
+from hub.dialect.errors import anthropic_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.members import UNREADABLE, places_of, splice
+from hub.dialect.reader import Reader
+from hub.dialect.replies import reply_object, reported
+from hub.dialect.sse import data_of, events
+
+
+class _CacheCreation(Struct):
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    thinking_tokens: int | None = None
+
+
+class _Usage(Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: _CacheCreation | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Message(Struct):
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _Event(Struct):
+    """An event of a stream. `message_start` carries the message, `message_delta` the usage so far."""
+
+    type: str = ""
+    message: _Message | None = None
+    usage: _Usage | None = None
+    error: Raw = Raw(b"")
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_REPLY = msgspec.json.Decoder(_Message)
+
+
+def _buckets(told: _Usage) -> Usage:
+    """Disjoint buckets. `input_tokens` leaves out the cache, `output_tokens` holds the thinking."""
+    written = told.cache_creation_input_tokens or 0
+    creation = told.cache_creation or _CacheCreation()
+    hour = min(creation.ephemeral_1h_input_tokens or 0, written) if written else creation.ephemeral_1h_input_tokens or 0
+    made = told.output_tokens or 0
+    thinking = min((told.output_tokens_details or _OutputDetails()).thinking_tokens or 0, made)
+    return Usage(
+        input=told.input_tokens or 0,
+        cache_read=told.cache_read_input_tokens or 0,
+        cache_write_5m=max(written - hour, 0) if written else creation.ephemeral_5m_input_tokens or 0,
+        cache_write_1h=hour,
+        output=made - thinking,
+        reasoning=thinking,
+    )
+
+
+def _joined(first: _Usage, later: _Usage) -> _Usage:
+    """Both accounts as one. Counts only grow, so the larger one is the later one."""
+
+    def most(name: str) -> int | None:
+        given = [value for told in (first, later) if (value := getattr(told, name)) is not None]
+        return max(given) if given else None
+
+    return _Usage(
+        input_tokens=most("input_tokens"),
+        output_tokens=most("output_tokens"),
+        cache_creation_input_tokens=most("cache_creation_input_tokens"),
+        cache_read_input_tokens=most("cache_read_input_tokens"),
+        cache_creation=later.cache_creation or first.cache_creation,
+        output_tokens_details=later.output_tokens_details or first.output_tokens_details,
+    )
+
+
+def _parse(event: bytes) -> _Event:
+    try:
+        return _EVENT.decode(data_of(event))
+    except UNREADABLE:
+        return _Event()
+
+
+class AnthropicReader(Reader):
+    """Follows a stream of `message_start`, deltas and `message_stop`."""
+
+    ENVELOPE = 120
+
+    def __init__(self, prompt: int) -> None:
+        super().__init__(prompt)
+        self._start = _Message()
+        self._counted = b""
+
+    @property
+    def model(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        return self._start.model or ""
+
+    def _look(self, block: bytes) -> bytes:
+        if b'"message_start"' in block or b'"message_stop"' in block or b'"error"' in block:
+            for event in events(block):
+                self._note(_parse(event))
+        if b'"usage":{' in block or b'"usage": {' in block:
+            self._counted = block
+        return block
+
+    def _note(self, event: _Event) -> None:
+        if event.type == "message_start" and event.message is not None:
+            self._start = event.message
+        elif event.type == "message_stop":
+            self.done = True
+        elif event.type == "error":
+            self.failure = reported(bytes(event.error))
+
+    def _told(self) -> Usage | None:
+        start = self._start.usage
+        deltas = [usage for event in events(self._counted) if (usage := _parse(event).usage) is not None]
+        if deltas:
+            return _buckets(_joined(start or _Usage(), deltas[-1]))
+        if start is None:
+            return None
+        # The prompt is known; the output counted at the start is only the first token or so.
+        counted = _buckets(_joined(start, _Usage(output_tokens=self._delivered())))
+        return msgspec.structs.replace(counted, estimated=True)
+
+
+class AnthropicMessages:
+    """The dialect, as `hub.core.wire.Wire`."""
+
+    keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+    def peek(self, body: bytes) -> fields.Peek:
+        """Read what the hub acts on. Raises Malformed."""
+        places = places_of(body)
+        return fields.Peek(
+            model=fields.model(body, places),
+            stream=bool(fields.read(body, places, "stream", fields.FLAG, None)),
+            places=places,
+            max_output=fields.tokens(body, places, "max_tokens"),
+            has_tools=fields.filled(body, places, "tools"),
+        )
+
+    def request(self, call: ModelCall, model: str) -> bytes:
+        """See `hub.core.wire.Wire`. Usage need not be asked for: it always comes."""
+        if model == call.model:
+            return call.body
+        return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
+
+    def usage(self, body: bytes) -> Usage | None:
+        """See `hub.core.wire.Wire`."""
+        reply = reply_object(body, _REPLY)
+        return _buckets(reply.usage) if reply is not None and reply.usage is not None else None
+
+    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
+        """See `hub.core.wire.Wire`."""
+        return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
+
+    def reader(self, call: ModelCall) -> AnthropicReader:
+        """See `hub.core.wire.Wire`."""
+        return AnthropicReader(estimate_tokens(call.body))
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """See `hub.core.wire.Wire`. No `message_stop` follows: the message is not done."""
+        return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, request_id)

@@ -1,0 +1,99 @@
+"""A refusal in the words of each dialect: its error body, with our stable code and the request id."""
+
+import re
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from hub.core.calls import Dialect
+from hub.core.refusal import Refusal
+
+# What vendors call an error of this status. Where one is missing, the class of the status decides.
+_ANTHROPIC: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OPENAI: Mapping[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_GEMINI: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+# A field that the message names, for OpenAI's `param`.
+_FIELD = re.compile(r"\b[Ff]ield '([^']{1,64})'")
+
+
+def _kind(refusal: Refusal, names: Mapping[int, str]) -> str:
+    if refusal.code == "budget_exhausted":
+        return "billing_error" if names is _ANTHROPIC else "insufficient_quota"
+    return names.get(refusal.status, "invalid_request_error" if refusal.status < 500 else "api_error")
+
+
+def openai_error(refusal: Refusal, request_id: str) -> bytes:
+    """The error body that OpenAI's clients read."""
+    field = _FIELD.search(refusal.message) if refusal.status == 400 else None
+    error = {
+        "message": refusal.message,
+        "type": _kind(refusal, _OPENAI),
+        "param": field[1] if field else None,
+        "code": refusal.code,
+    }
+    return msgspec.json.encode({"error": error, "request_id": request_id})
+
+
+def anthropic_error(refusal: Refusal, request_id: str) -> bytes:
+    """The error body that Anthropic's clients read."""
+    error = {"type": _kind(refusal, _ANTHROPIC), "message": refusal.message, "code": refusal.code}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+
+def gemini_error(refusal: Refusal, request_id: str) -> bytes:
+    """The error body that Gemini's clients read."""
+    reason = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": refusal.code,
+        "domain": "hub",
+        "metadata": {"request_id": request_id},
+    }
+    error = {
+        "code": refusal.status,
+        "message": refusal.message,
+        "status": _GEMINI.get(refusal.status, "UNKNOWN"),
+        "details": [reason],
+    }
+    return msgspec.json.encode({"error": error})
+
+
+_BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
+    Dialect.OPENAI_CHAT: openai_error,
+    Dialect.ANTHROPIC_MESSAGES: anthropic_error,
+}
+
+
+def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
+    """The refusal as the JSON body of an error reply in `dialect`."""
+    return _BODIES[dialect](refusal, request_id)

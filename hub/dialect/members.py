@@ -1,0 +1,81 @@
+"""Where the fields of a JSON object stand, so that one of them can be read or exchanged without touching the rest."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Raw
+
+from hub.core.refusal import Malformed
+
+Places = dict[str, tuple[int, int]]
+
+# Everything that decoding hostile JSON can raise: wrong, not UTF-8, or nested too deep.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_AFTER = re.compile(rb"[ \t\r\n]*[,}]")
+
+
+def places_of(body: bytes) -> Places:
+    """The top-level fields of `body`, each with the (start, end) of its value, in their order.
+
+    Values are not decoded. Raises Malformed when the body is no JSON object, is nested too deep to read, or
+    names a field twice: then parsers disagree on which one counts.
+    """
+    try:
+        raws = _OBJECT.decode(body)
+    except msgspec.ValidationError:
+        raise Malformed("malformed", "The request body must be a JSON object.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed("malformed", f"The request body is not JSON: {error}.") from None
+    except RecursionError:
+        raise Malformed("malformed", "The request body is nested too deep. Send a flatter one.") from None
+    return _compact(body, raws) or _walk(body, raws)
+
+
+def _compact(body: bytes, raws: dict[str, Raw]) -> Places:
+    """The places by arithmetic, when `body` is written without any space.
+
+    The members found need at least this many bytes, so when the sum is the body's length there is no
+    room for a space, an escape or a second field of the same name. Otherwise the result is empty.
+    """
+    places: Places = {}
+    end = 0
+    for name, raw in raws.items():
+        start = end + len(name) + 4  # a brace or comma, two quotes, a colon
+        end = start + len(raw)
+        places[name] = (start, end)
+    return places if end + 1 == len(body) else {}
+
+
+def _walk(body: bytes, raws: dict[str, Raw]) -> Places:
+    places: Places = {}
+    position = body.index(b"{") + 1
+    while (key := _KEY.match(body, position)) is not None:
+        name = _name(key[1])
+        raw, start = bytes(raws.get(name, b"")), key.end()
+        after = _AFTER.match(body, start + len(raw))
+        if name in places or after is None or not body.startswith(raw, start):
+            raise Malformed("malformed", f"The request body names the field '{name[:64]}' twice. Send it once.")
+        places[name] = (start, start + len(raw))
+        position = after.end()
+        if body[position - 1] == ord("}"):
+            break
+    return places
+
+
+def _name(key: bytes) -> str:
+    return msgspec.json.decode(b'"%b"' % key, type=str) if b"\\" in key else key.decode()
+
+
+def splice(body: bytes, changes: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """`body` with each (start, end) replaced by its bytes. The changes must not overlap."""
+    pieces: list[bytes] = []
+    last = 0
+    for start, end, value in sorted(changes):
+        pieces += (body[last:start], value)
+        last = end
+    pieces.append(body[last:])
+    return b"".join(pieces)

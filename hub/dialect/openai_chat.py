@@ -1,0 +1,191 @@
+"""OpenAI's Chat Completions: what the hub reads of a request, a reply and a stream."""
+
+import re
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import Refusal
+from hub.core.usage import Usage
+from hub.dialect import fields
+from hub.dialect.errors import openai_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.members import UNREADABLE, places_of, splice
+from hub.dialect.reader import Reader
+from hub.dialect.replies import reply_object, reported
+from hub.dialect.sse import data_of, events
+
+_DONE = re.compile(rb"^data: ?\[DONE\]\r?$", re.MULTILINE)
+_END = b"data: [DONE]\n\n"
+_ASK = b'{"include_usage":true}'
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _PromptDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _CompletionDetails(Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Chunk(Struct):
+    """An event of a stream, or a whole reply."""
+
+    model: str | None = None
+    choices: Raw = Raw(b"")
+    usage: _Usage | None = None
+    error: Raw = Raw(b"")
+
+
+_OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
+_CHUNK = msgspec.json.Decoder(_Chunk)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def _buckets(told: _Usage) -> Usage:
+    """Disjoint buckets. `prompt_tokens` holds the cached ones; `completion_tokens` the reasoning, with most vendors."""
+    prompt = told.prompt_tokens_details or _PromptDetails()
+    completion = told.completion_tokens_details or _CompletionDetails()
+    cached, written, heard = prompt.cached_tokens or 0, prompt.cache_write_tokens or 0, prompt.audio_tokens or 0
+    reasoning, spoken = completion.reasoning_tokens or 0, completion.audio_tokens or 0
+    read, made, total = told.prompt_tokens or 0, told.completion_tokens or 0, told.total_tokens or 0
+    outside = reasoning > made or (total == read + made + reasoning and reasoning > 0)
+    return Usage(
+        input=max(read - cached - written - heard, 0),
+        cache_read=cached,
+        cache_write_5m=written,
+        audio_in=heard,
+        output=max(made - spoken - (0 if outside else reasoning), 0),
+        reasoning=reasoning,
+        audio_out=spoken,
+    )
+
+
+def _parse(event: bytes) -> _Chunk | None:
+    try:
+        return _CHUNK.decode(data_of(event))
+    except UNREADABLE:
+        return None
+
+
+class OpenAIReader(Reader):
+    """Follows a stream of `chat.completion.chunk`. `strip` takes out the usage event that only the hub asked for."""
+
+    ENVELOPE = 190
+
+    def __init__(self, prompt: int, strip: bool) -> None:
+        super().__init__(prompt)
+        self._strip = strip
+        self._finished = False
+        self._first = b""
+        self._counted = b""
+
+    @property
+    def model(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        return next((c.model for e in events(self._first) if (c := _parse(e)) is not None and c.model), "")
+
+    def _look(self, block: bytes) -> bytes:
+        if not self._first:
+            self._first = block
+        if b'"error"' in block:
+            self._note_error(block)
+        if b'"finish_reason":"' in block or b'"finish_reason": "' in block:
+            self._finished = True
+        if b"[DONE]" in block and _DONE.search(block):
+            self.done = True
+        if b'"usage":{' in block or b'"usage": {' in block:
+            self._counted = block
+            if self._strip and (b'"choices":[]' in block or b'"choices": []' in block):
+                return b"".join(event for event in events(block) if not _only_usage(event))
+        return block
+
+    def _note_error(self, block: bytes) -> None:
+        for event in events(block):
+            chunk = _parse(event)
+            if chunk is not None and bytes(chunk.error) not in (b"", b"null"):
+                self.failure = reported(bytes(chunk.error))
+
+    def _end(self) -> bytes:
+        return _END if self._finished else super()._end()
+
+    def _told(self) -> Usage | None:
+        told = [c.usage for e in events(self._counted) if (c := _parse(e)) is not None and c.usage is not None]
+        return _buckets(told[-1]) if told else None
+
+
+def _only_usage(event: bytes) -> bool:
+    chunk = _parse(event)
+    return chunk is not None and chunk.usage is not None and bytes(chunk.choices) == b"[]"
+
+
+class OpenAIChat:
+    """The dialect, as `hub.core.wire.Wire`."""
+
+    keep_alive = b": keep-alive\n\n"
+
+    def peek(self, body: bytes) -> fields.Peek:
+        """Read what the hub acts on. Raises Malformed."""
+        places = places_of(body)
+        options = fields.read(body, places, "stream_options", _OPTIONS, None)
+        return fields.Peek(
+            model=fields.model(body, places),
+            stream=bool(fields.read(body, places, "stream", fields.FLAG, None)),
+            places=places,
+            max_output=fields.tokens(body, places, "max_completion_tokens", "max_tokens"),
+            wants_usage=bool(options and options.include_usage),
+            has_tools=fields.filled(body, places, "tools"),
+        )
+
+    def request(self, call: ModelCall, model: str) -> bytes:
+        """See `hub.core.wire.Wire`."""
+        changes: list[tuple[int, int, bytes]] = []
+        if model != call.model:
+            changes.append((*call.places["model"], msgspec.json.encode(model)))
+        if call.stream and not call.wants_usage:
+            changes.append(_ask_for_usage(call))
+        return splice(call.body, changes) if changes else call.body
+
+    def usage(self, body: bytes) -> Usage | None:
+        """See `hub.core.wire.Wire`."""
+        chunk = reply_object(body, _CHUNK)
+        return _buckets(chunk.usage) if chunk is not None and chunk.usage is not None else None
+
+    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
+        """See `hub.core.wire.Wire`."""
+        return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
+
+    def reader(self, call: ModelCall) -> OpenAIReader:
+        """See `hub.core.wire.Wire`."""
+        return OpenAIReader(estimate_tokens(call.body), strip=not call.wants_usage)
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """See `hub.core.wire.Wire`. No `[DONE]` follows: the answer is not done."""
+        return b"data: %b\n\n" % openai_error(refusal, request_id)
+
+
+def _ask_for_usage(call: ModelCall) -> tuple[int, int, bytes]:
+    place = call.places.get("stream_options")
+    if place is None:
+        start = call.body.index(b"{") + 1
+        return start, start, b'"stream_options":%b,' % _ASK
+    given = call.body[place[0] : place[1]]
+    if given == b"null":
+        return *place, _ASK
+    return *place, msgspec.json.encode({**_MEMBERS.decode(given), "include_usage": True})

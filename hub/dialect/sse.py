@@ -1,0 +1,73 @@
+"""Server-sent events as bytes: cut where an event ends, taken apart only where somebody must look inside."""
+
+import re
+from collections.abc import Iterator
+
+from hub.core.refusal import UpstreamFailed
+
+MOST_PENDING = 8 << 20
+_BORDER = re.compile(rb"(?<=\n)\r?\n+")
+
+
+def border(data: bytes) -> int:
+    """Where the last whole event of `data` ends; 0 when none does."""
+    plain, mixed = data.rfind(b"\n\n"), data.rfind(b"\n\r\n")
+    return plain + 2 if plain > mixed else mixed + 3 if mixed >= 0 else 0
+
+
+class Cutter:
+    """Gives back bytes at event borders only; keeps at most one event, of at most 8 MiB."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending = bytearray()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The whole events that `chunk` completes. Raises UpstreamFailed when one event grows beyond 8 MiB."""
+        if not self.pending:
+            if chunk.endswith(b"\n\n"):
+                return chunk
+            cut = border(chunk)
+            self._keep(chunk[cut:])
+            return chunk[:cut]
+        tail = bytes(self.pending[-3:])  # a border may lie across the two
+        cut = border(tail + chunk) - len(tail)
+        if cut <= 0:
+            self._keep(chunk)
+            return b""
+        whole = bytes(self.pending) + chunk[:cut]
+        self.pending.clear()
+        self._keep(chunk[cut:])
+        return whole
+
+    def _keep(self, rest: bytes) -> None:
+        self.pending += rest
+        if len(self.pending) > MOST_PENDING:
+            raise UpstreamFailed("upstream_protocol", "The provider sent an event of more than 8 MiB without an end.")
+
+
+def events(block: bytes) -> Iterator[bytes]:
+    """The events of a block of whole events, each with the blank line that ends it."""
+    start = 0
+    for match in _BORDER.finditer(block):
+        yield block[start : match.end()]
+        start = match.end()
+
+
+def data_of(event: bytes) -> bytes:
+    """The data of an event: its `data:` lines, joined."""
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+def is_silence(rest: bytes) -> bool:
+    """Whether what follows the last event means nothing: blank, or comments."""
+    return all(line.startswith(b":") for line in rest.split(b"\n") if line.strip())
+
+
+def cut_off() -> UpstreamFailed:
+    """The failure of a stream that ended before it was complete."""
+    return UpstreamFailed(
+        "upstream_protocol", "The provider ended the stream before the answer was complete: what came is not all of it."
+    )

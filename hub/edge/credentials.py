@@ -1,0 +1,59 @@
+"""Which of a request's headers is its credential: five are taken, and one wins.
+
+| order | header | |
+|---|---|---|
+| 1 | `x-hub-key` | always the hub's; any other credential beside it belongs to the provider (passthrough) |
+| 2 | the first of the next four whose value looks like a key of the hub (`hub_...`) | |
+| 3 | `authorization: Bearer`, `x-api-key`, `api-key`, `x-goog-api-key` | the first that is not empty |
+
+Only in the first case is anything passed on, and never what looks like a key of the hub. A header that comes
+twice with different values is nobody's key. Whatever stands here is only ever looked up by its hash, so no value
+can do more than be wrong.
+"""
+
+from collections.abc import Iterable
+
+from hub.core.calls import Credentials
+
+_OWN = b"x-hub-key"
+_SHARED = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+_ALL = frozenset((_OWN, *_SHARED))
+_KEY_PREFIX = "hub_"
+_AMBIGUOUS = "\0 several values"  # no key has this form, so it is refused as an invalid one
+
+
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
+    """The credential of a request, by its raw headers (names lower case). Never raises."""
+    found: dict[bytes, str] = {}
+    for name, value in headers:
+        if name in _ALL:
+            text = value.decode("latin-1").strip()
+            if found.setdefault(name, text) != text:
+                found[name] = _AMBIGUOUS
+    if not found:
+        return Credentials()
+    own = found.get(_OWN, "")
+    if own:
+        return Credentials(own, _foreign(found, own))
+    secrets = [secret for name in _SHARED if (secret := _secret(name, found.get(name, "")))]
+    for secret in secrets:
+        if secret.startswith(_KEY_PREFIX):
+            return Credentials(secret)
+    return Credentials(secrets[0] if secrets else "")
+
+
+def _secret(name: bytes, value: str) -> str:
+    """What a header presents; a scheme other than Bearer is presented as a whole, and so is nobody's key."""
+    if name != b"authorization":
+        return value
+    scheme, _, rest = value.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else value
+
+
+def _foreign(found: dict[bytes, str], own: str) -> tuple[str, str] | None:
+    for name in _SHARED:
+        value = found.get(name, "")
+        secret = _secret(name, value)
+        if secret and secret not in (own, _AMBIGUOUS) and not secret.startswith(_KEY_PREFIX):
+            return name.decode("ascii"), value
+    return None

@@ -1,0 +1,116 @@
+"""The requests that are being answered right now: ended when their caller leaves, or when the hub does."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from hub.core.refusal import Unavailable
+
+Receive = Callable[[], Any]
+
+
+class InFlight:
+    """All exchanges of one process. `draining` is set once the hub has begun to stop."""
+
+    def __init__(self) -> None:
+        self.draining = asyncio.Event()
+        self._exchanges: set[Exchange] = set()
+
+    def __len__(self) -> int:
+        """How many requests are being answered."""
+        return len(self._exchanges)
+
+    def __bool__(self) -> bool:
+        """Always true: an empty one is not a missing one."""
+        return True
+
+    def watch(self, receive: Receive) -> "Exchange":
+        """The exchange of the running task, whose request body is already read: `with in_flight.watch(receive)`."""
+        return Exchange(self, receive)
+
+    def end(self) -> None:
+        """End every exchange that is still open: the time to drain is over."""
+        for exchange in tuple(self._exchanges):
+            exchange.end()
+
+    def enter(self, exchange: "Exchange") -> None:
+        """An exchange has begun."""
+        self._exchanges.add(exchange)
+
+    def leave(self, exchange: "Exchange") -> None:
+        """An exchange is over."""
+        self._exchanges.discard(exchange)
+
+
+def going_down() -> Unavailable:
+    """What a caller is told whose answer the hub cannot finish."""
+    return Unavailable("overloaded", "The hub is restarting and could not finish this. Send it again.", retry_after=5)
+
+
+class Exchange:
+    """One request and its answer, carried by the task that enters it.
+
+    While it is entered, the task is cancelled once when the caller disconnects (`left`) or when the hub ends it
+    (`ended`), whichever comes first. `finish` says that the answer is complete: from then on nothing interrupts
+    the unwinding. A cancellation by the caller's leaving ends at this context manager.
+    """
+
+    __slots__ = ("_in_flight", "_receive", "_task", "_watcher", "ended", "left")
+
+    def __init__(self, in_flight: InFlight, receive: Receive) -> None:
+        self._in_flight = in_flight
+        self._receive = receive
+        self._task: asyncio.Task[Any] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.left = False
+        self.ended = False
+
+    def __enter__(self) -> "Exchange":
+        """Begin to watch."""
+        self._task = asyncio.current_task()
+        self._in_flight.enter(self)
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())  # cancelled in `finish`
+        return self
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        if self._task is not None and not self.ended:
+            self._task.cancel()
+
+    def end(self) -> None:
+        """The hub does not finish this one."""
+        if self._task is not None and not self.left and not self.ended:
+            self.ended = True
+            self._task.cancel()
+
+    def finish(self) -> None:
+        """The answer is complete; nothing is watched any more."""
+        self._in_flight.leave(self)
+        self._task = None
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    def was_ended(self) -> bool:
+        """Whether the cancellation that was just caught came from the hub; then it is taken back."""
+        if not self.ended:
+            return False
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Stop watching. The caller's leaving is the end of the matter."""
+        self.finish()
+        if kind is None or not issubclass(kind, asyncio.CancelledError) or not self.left:
+            return False
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return True

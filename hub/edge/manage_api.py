@@ -1,0 +1,185 @@
+"""The management API: route rows in, one Starlette application out."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from hub.core.principal import Principal
+from hub.core.refusal import Fault, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.edge.ledger_api import LedgerApi
+from hub.edge.openapi import document
+from hub.edge.resources_api import ResourcesApi, mapping_of
+from hub.edge.routes import Answer, Ask, Route
+from hub.edge.visitors import Visitors
+from hub.identity import TABLE, Permission, require, teams_with
+from hub.store import Actor, Resources, Vault
+
+MAX_BODY = 1024 * 1024
+_SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+async def read_json(request: Request) -> Any:
+    """The JSON body of a request, or None when it has none. Raises TooLarge or Malformed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise TooLarge("body_too_large", f"The management API reads at most {MAX_BODY} bytes.")
+    if not body:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("malformed", f"The body is not JSON: {str(error)[:200]}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """What the management API works on."""
+
+    resources: Resources
+    vault: Vault
+    visitors: Visitors
+    resources_api: ResourcesApi
+    ledger_api: LedgerApi
+    server_status: Callable[[str], Awaitable[dict[str, Any]]]
+    instance: Callable[[], Awaitable[dict[str, Any]]]
+    sign_in_link: Callable[[str, Actor, str], Awaitable[dict[str, Any]]]
+    address: Callable[[Request], str]
+    secrets_changed: Callable[[], None]
+
+
+def principal_view(principal: Principal) -> dict[str, Any]:
+    """Who the caller is, as they may know it."""
+    return {
+        "id": principal.id,
+        "kind": principal.kind,
+        "key": principal.key or None,
+        "user": principal.user or None,
+        "team": principal.team or None,
+        "roles": {team or "*": role for team, role in principal.roles.items()},
+        "permissions": sorted({p for role in principal.roles.values() for p in TABLE[role]}),
+    }
+
+
+class ManageApi:
+    """All routes of `/api`, each with its permission checked before its endpoint runs."""
+
+    def __init__(self, management: Management) -> None:
+        self._m = management
+        self.rows: tuple[Route, ...] = tuple(self._rows())
+        self._document = orjson.dumps(document(self.rows))
+
+    def _rows(self) -> Iterator[Route]:
+        yield from self._m.ledger_api.routes()
+        yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
+        yield Route(
+            "GET",
+            "/api/v1/instance",
+            Permission.PLATFORM_READ,
+            "This hub: version, addresses, state",
+            self._instance,
+            "instance",
+        )
+        yield Route(
+            "GET",
+            "/api/v1/servers/{name}/status",
+            Permission.PLATFORM_READ,
+            "What is observed of a server",
+            self._server_status,
+            "servers",
+        )
+        yield Route(
+            "GET",
+            "/api/v1/secrets",
+            Permission.SECRETS_WRITE,
+            "Names in the vault, never values",
+            self._secrets,
+            "secrets",
+        )
+        yield Route(
+            "PUT",
+            "/api/v1/secrets/{name}",
+            Permission.SECRETS_WRITE,
+            "Write a secret to the vault",
+            self._put_secret,
+            "secrets",
+            body="Secret",
+        )
+        yield Route(
+            "POST",
+            "/api/v1/users/{name}/sign-in-link",
+            Permission.PEOPLE_WRITE,
+            "Make a one-time sign-in link",
+            self._sign_in_link,
+            "users",
+        )
+        yield from self._m.resources_api.routes()
+        yield Route("GET", "/api/openapi.json", Permission.PUBLIC, "This document", self._openapi, "instance")
+
+    async def _me(self, ask: Ask) -> Answer:
+        return Answer(principal_view(ask.principal))
+
+    async def _instance(self, ask: Ask) -> Answer:
+        return Answer(await self._m.instance())
+
+    async def _server_status(self, ask: Ask) -> Answer:
+        if ask.path("name") not in ask.snapshot.servers:
+            raise NotFound("not_found", f"There is no server '{ask.path('name')[:64]}'.")
+        return Answer(await self._m.server_status(ask.path("name")))
+
+    async def _secrets(self, ask: Ask) -> Answer:
+        return Answer({"items": [{"name": name} for name in await self._m.vault.names()], "next": None})
+
+    async def _put_secret(self, ask: Ask) -> Answer:
+        name, value = ask.path("name"), mapping_of(ask.body).get("value")
+        if not _SECRET_NAME.fullmatch(name):
+            raise InvalidSpec([Fault(f"secrets.{name[:64]}", "not a name: at most 64 of a-z 0-9 . _ -")])
+        if not isinstance(value, str) or not value or len(value) > 65_536:
+            raise InvalidSpec([Fault(f"secrets.{name}", "value is a text of at most 65536 characters")])
+        await self._m.vault.put(name, value, ask.actor)
+        self._m.secrets_changed()
+        return Answer({"name": name, "reference": f"vault:{name}"})
+
+    async def _sign_in_link(self, ask: Ask) -> Answer:
+        name = ask.path("name")
+        if name not in ask.snapshot.users:
+            raise NotFound("not_found", f"There is no user '{name[:64]}' who may sign in.")
+        return Answer(await self._m.sign_in_link(name, ask.actor, self._m.address(ask.request)))
+
+    async def _openapi(self, ask: Ask) -> Answer:
+        return Answer(self._document)
+
+    def routes(self) -> list[StarletteRoute]:
+        """The rows as Starlette routes."""
+        return [StarletteRoute(row.path, self._guarded(row), methods=[row.method]) for row in self.rows]
+
+    def _guarded(self, row: Route) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            snapshot = self._m.resources.snapshot()
+            principal = await self._m.visitors.principal(request, snapshot)
+            actor = Actor(principal.id, source="api", address=request.client.host if request.client else "")
+            try:
+                self._check(row, principal)
+                body = await read_json(request) if row.method in ("POST", "PUT") else None
+                answer = await row.endpoint(Ask(request, principal, actor, snapshot, body))
+            except Refusal as refusal:
+                if refusal.status == 403 and principal.kind != "anonymous" and row.method != "GET":
+                    await self._m.resources.note(actor, "denied", detail=f"{row.method} {request.url.path}"[:500])
+                raise
+            data = answer.data if isinstance(answer.data, bytes) else orjson.dumps(answer.data)
+            headers = {"cache-control": "no-store", **dict(answer.headers)}
+            return Response(data, answer.status, headers, media_type="application/json")
+
+        return handle
+
+    def _check(self, row: Route, principal: Principal) -> None:
+        if row.also is not None and teams_with(principal, row.also) != frozenset():
+            return
+        require(principal, row.permission)

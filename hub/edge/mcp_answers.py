@@ -1,0 +1,96 @@
+"""What the hub itself says to MCP clients, in either era."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from hub import __version__
+from hub.edge.mcp_envelope import Object
+from hub.edge.mcp_era import META, SUPPORTED, Era
+from hub.tool_path import Visit
+
+_encode = msgspec.json.encode
+_members = msgspec.json.Decoder(dict[str, Raw])
+# How long a modern client may keep a list. Changes are announced, so this is only a backstop.
+TTL_MS = 5000
+_CAPABILITIES = {"tools": {"listChanged": True}}
+GAPS = "hub/gaps"
+_SERVER_INFO = f"{META}serverInfo"
+
+
+def server_info(visit: Visit) -> dict[str, str]:
+    """Who the client talks to. The name is short and unique, since some clients put it before each tool's name."""
+    return {"name": visit.view.name, "title": visit.title, "version": __version__}
+
+
+def _gaps(visit: Visit) -> dict[str, Any]:
+    gaps = [
+        {"server": gap.server, "state": gap.state, "since": gap.since, "message": gap.message}
+        for gap in visit.view.gaps
+    ]
+    return {GAPS: gaps} if gaps else {}
+
+
+def initialized(visit: Visit, version: str) -> bytes:
+    """The result of `initialize`."""
+    result: dict[str, Any] = {
+        "protocolVersion": version,
+        "capabilities": _CAPABILITIES,
+        "serverInfo": server_info(visit),
+    }
+    if visit.view.instructions:
+        result["instructions"] = visit.view.instructions
+    return _encode(result)
+
+
+def discovered(visit: Visit) -> bytes:
+    """The result of `server/discover`."""
+    result: dict[str, Any] = {
+        "supportedVersions": list(SUPPORTED),
+        "capabilities": _CAPABILITIES,
+        "ttlMs": TTL_MS,
+        "cacheScope": "private",
+        "resultType": "complete",
+        "_meta": {_SERVER_INFO: server_info(visit)},
+    }
+    if visit.view.instructions:
+        result["instructions"] = visit.view.instructions
+    return _encode(result)
+
+
+def tool_list(visit: Visit, era: Era) -> bytes:
+    """The result of `tools/list`: one page, since it is served from memory and clients want all of it."""
+    meta = _gaps(visit)
+    head = b'{"tools":' + visit.view.listing(visit.principal)
+    if era is Era.MODERN:
+        meta[_SERVER_INFO] = server_info(visit)
+        head += b',"ttlMs":%d,"cacheScope":"private","resultType":"complete"' % TTL_MS
+    if meta:
+        head += b',"_meta":' + _encode(meta)
+    return head + b"}"
+
+
+def relayed(result: bytes, visit: Visit, era: Era) -> bytes:
+    """A server's result for a client of `era`: only what belongs to the era and to the hub is touched.
+
+    `resultType` and the server's identity exist in the modern era alone; everything else passes as it came.
+    """
+    members: Object = _members.decode(result)
+    meta = members.get("_meta")
+    if era is Era.LEGACY:
+        if "resultType" not in members and (meta is None or _SERVER_INFO.encode() not in bytes(meta)):
+            return result
+        members.pop("resultType", None)
+        if meta is not None:
+            inner: Object = _members.decode(bytes(meta))
+            inner.pop(_SERVER_INFO, None)
+            members["_meta"] = Raw(_encode(inner))
+            if not inner:
+                del members["_meta"]
+        return _encode(members)
+    members.setdefault("resultType", Raw(b'"complete"'))
+    own: Object = _members.decode(bytes(meta)) if meta is not None and bytes(meta) != b"null" else {}
+    own[_SERVER_INFO] = Raw(_encode(server_info(visit)))
+    members["_meta"] = Raw(_encode(own))
+    return _encode(members)

@@ -1,0 +1,184 @@
+"""`/v1`: calls of models in each dialect, and the list of those that a key may call."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
+from hub.core.principal import Principal
+from hub.core.refusal import NotFound, Refusal
+from hub.dialect import error_event
+from hub.edge.body import declared_length, read_body
+from hub.edge.credentials import credentials
+from hub.edge.errors import request_id_of, speaks_anthropic
+from hub.edge.guards import Receive, Scope, Send
+from hub.edge.in_flight import InFlight
+from hub.edge.model_lists import (
+    anthropic_list,
+    anthropic_model,
+    codex_list,
+    openai_list,
+    openai_model,
+    query_of,
+)
+from hub.edge.origins import origin_of
+from hub.edge.wire import carry
+from hub.identity import Identity
+from hub.resources import Snapshot
+from hub.routing import visible_model, visible_models
+
+CALLS: Mapping[str, Dialect] = {
+    "/v1/chat/completions": Dialect.OPENAI_CHAT,
+    "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
+}
+# Named in the documentation, and not served yet.
+LATER = frozenset(
+    {
+        "/v1/responses", "/v1/messages/count_tokens", "/v1/embeddings", "/v1/completions", "/v1/images/generations",
+        "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/rerank", "/v1/moderations", "/v1/status",
+    }
+)  # fmt: skip
+MODELS = "/v1/models"
+BODY_BYTES = 20 << 20
+# A body beyond this is read only for a key that is good.
+_UNASKED_BYTES = 64 << 10
+
+# Headers that belong to the provider. Which organisation pays belongs to the credential, so it goes with the
+# caller's own and not with the hub's.
+_FOR_PROVIDERS = (b"anthropic-", b"openai-", b"x-goog-", b"x-gemini-")
+_NOT_FOR_PROVIDERS = frozenset({b"x-goog-api-key", b"anthropic-dangerous-direct-browser-access", b"openai-intent"})
+_WITH_OWN_CREDENTIAL = frozenset({b"openai-organization", b"openai-project", b"x-goog-user-project"})
+
+
+class ModelPath(Protocol):
+    """What carries a call of a model through the stages."""
+
+    async def run(self, request: ModelRequest) -> Reply:
+        """Carry the call. Raises Refusal; the reply owns what was opened for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDesk:
+    """What the model endpoint works with. `body_bytes` is the largest request body."""
+
+    path: ModelPath
+    identity: Identity
+    snapshots: Callable[[], Snapshot]
+    in_flight: InFlight
+    body_bytes: int = BODY_BYTES
+
+
+def provider_headers(headers: Sequence[tuple[bytes, bytes]], presented: Credentials) -> tuple[tuple[str, str], ...]:
+    """The headers of a request that go on to the provider, such as betas, known or not."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers
+        if name.startswith(_FOR_PROVIDERS)
+        and name not in _NOT_FOR_PROVIDERS
+        and (presented.upstream is not None or name not in _WITH_OWN_CREDENTIAL)
+    )
+
+
+class ModelsApi:
+    """A plain ASGI callable for everything under `/v1/` and `/v1beta/`. Raises Refusal before it has sent anything."""
+
+    def __init__(self, desk: ModelDesk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path: str = scope["path"]
+        dialect = CALLS.get(path)
+        if dialect is not None:
+            _check_method(scope, "POST")
+            await self._call(dialect, scope, receive, send)
+        elif path == MODELS or path.startswith(f"{MODELS}/"):
+            _check_method(scope, "GET", "HEAD")
+            await self._list(path.removeprefix(MODELS)[1:], scope, send)
+        else:
+            raise _unknown(path)
+
+    async def _call(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+        desk = self._desk
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        fields = dict(headers)
+        presented = credentials(headers)
+        length = declared_length(headers)
+        if not presented.secret or length is None or length > _UNASKED_BYTES:
+            desk.identity.resolve(desk.snapshots(), presented)
+        request_id = request_id_of(scope)
+        request = ModelRequest(
+            dialect=dialect,
+            body=await read_body(receive, headers, desk.body_bytes),
+            origin=origin_of(scope, fields, request_id),
+            credentials=presented,
+            headers=provider_headers(headers, presented),
+            query=scope["query_string"].decode("latin-1"),
+            route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
+            receipt=fields.get(b"x-hub-receipt", b"") == b"1",
+        )
+        with desk.in_flight.watch(receive) as exchange:
+            await carry(
+                desk.path.run(request),
+                send,
+                exchange,
+                last_words=lambda refusal: error_event(dialect, refusal, request_id),
+                request_id=request_id,
+            )
+
+    async def _list(self, name: str, scope: Scope, send: Send) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        fields = dict(headers)
+        snapshot = self._desk.snapshots()
+        principal = self._desk.identity.resolve(snapshot, credentials(headers)).principal
+        anthropic = speaks_anthropic(fields)
+        query = query_of(scope["query_string"])
+        if name:
+            found = visible_model(snapshot, principal, name)
+            if found is None:
+                raise NotFound(
+                    "model_not_found",
+                    f"There is no model '{name[:100]}' that this key may call. GET {MODELS} lists those.",
+                )
+            answer = anthropic_model(found) if anthropic else openai_model(found)
+        else:
+            answer = self._listed(snapshot, principal, query, anthropic)
+        await _send_json(answer, scope, send)
+
+    def _listed(
+        self, snapshot: Snapshot, principal: Principal, query: Mapping[str, Sequence[str]], anthropic: bool
+    ) -> dict[str, Any]:
+        models = visible_models(snapshot, principal)
+        if anthropic:
+            return anthropic_list(models, query)
+        return codex_list(models) if "client_version" in query else openai_list(models)
+
+
+def _check_method(scope: Scope, *allowed: str) -> None:
+    if scope["method"] not in allowed:
+        names = ", ".join(allowed)
+        raise Refusal("method_not_allowed", f"{scope['path']} takes {names}.", status=405, headers={"allow": names})
+
+
+def _unknown(path: str) -> NotFound:
+    shown = path[:100]
+    if path in LATER:
+        return NotFound("not_found", f"{shown} comes in a later version of the hub.")
+    if path.startswith("/v1beta/"):
+        return NotFound("not_found", f"Gemini's API comes in a later version of the hub. Use {' or '.join(CALLS)}.")
+    return NotFound("not_found", f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS))}.")
+
+
+async def _send_json(answer: dict[str, Any], scope: Scope, send: Send) -> None:
+    body = orjson.dumps(answer)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"private, no-store"),
+        (b"x-request-id", request_id_of(scope).encode("latin-1")),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

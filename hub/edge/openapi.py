@@ -1,0 +1,153 @@
+"""The OpenAPI 3.1 document, made from the route table, and a page that reads it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from hub import __version__
+from hub.core.entry import Entry
+from hub.edge.routes import Route
+from hub.identity import Permission
+from hub.resources.schema import json_schema
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "faults": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("path", "message", "source")},
+            },
+        },
+    },
+}
+_RESOURCE: dict[str, Any] = {
+    "type": "object",
+    "required": ["kind", "name", "version", "managed_by", "updated_at", "updated_by", "spec", "status"],
+    "properties": {
+        "kind": {"type": "string"},
+        "name": {"type": "string"},
+        "version": {"type": "integer"},
+        "managed_by": {"type": "string"},
+        "updated_at": {"type": "string", "format": "date-time"},
+        "updated_by": {"type": "string"},
+        "spec": {"type": "object"},
+        "status": {"type": "object"},
+        "secret": {"type": "string", "description": "A made key, shown once."},
+    },
+}
+_SCHEMAS: dict[str, Any] = {
+    "Problem": _PROBLEM,
+    "Resource": _RESOURCE,
+    "Page": {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {"items": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
+    },
+    "History": {"$ref": "#/components/schemas/Page"},
+    "Restore": {"type": "object", "required": ["version"], "properties": {"version": {"type": "integer"}}},
+    "Rotation": {
+        "type": "object",
+        "properties": {"overlap_seconds": {"type": "integer", "minimum": 0, "maximum": 2_592_000, "default": 0}},
+    },
+    "Rotated": {"type": "object", "properties": {"secret": {"type": "string"}}},
+    "Apply": {
+        "type": "object",
+        "required": ["resources"],
+        "properties": {
+            "resources": {"$ref": "#/components/schemas/Resources"},
+            "source": {"type": "string", "description": "The file that manages these resources."},
+            "prune": {"type": "boolean", "description": "Delete what this source managed and no longer names."},
+            "dry_run": {"type": "boolean"},
+        },
+    },
+    "Changes": {
+        "type": "object",
+        "properties": {"dry_run": {"type": "boolean"}, "changes": {"type": "array", "items": {"type": "object"}}},
+    },
+    "Secret": {"type": "object", "required": ["value"], "properties": {"value": {"type": "string", "writeOnly": True}}},
+}
+
+
+def _rehome(schema: Any) -> Any:
+    """A JSON Schema with `#/$defs/` references moved to the document's components."""
+    if isinstance(schema, dict):
+        return {
+            key: value.replace("#/$defs/", "#/components/schemas/")
+            if key == "$ref" and isinstance(value, str)
+            else _rehome(value)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [_rehome(item) for item in schema]
+    return schema
+
+
+def _schemas() -> dict[str, Any]:
+    files = json_schema()
+    definitions = files.pop("$defs")
+    (_, entry_definitions) = msgspec.json.schema_components([Entry], ref_template="#/components/schemas/{name}")
+    files.pop("$schema")
+    return {**_SCHEMAS, **_rehome(definitions), **entry_definitions, "Resources": _rehome(files)}
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    path = route.path.replace(":path}", "}")
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+    ]
+    parameters += [
+        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}} for name, text in route.query
+    ]
+    success: dict[str, Any] = {"description": "Done"}
+    schema = {"$ref": f"#/components/schemas/{route.reply}"} if route.reply else {"type": "object"}
+    success["content"] = {"application/json": {"schema": schema}}
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}_{path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}",
+        "summary": route.summary,
+        "tags": [route.tag],
+        "description": f"Needs the permission `{route.permission}`" + (f" or `{route.also}`." if route.also else "."),
+        "parameters": parameters,
+        "responses": {
+            "200": success,
+            "default": {
+                "description": "A problem, with a stable code",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        },
+    }
+    if route.body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{route.body}"}}},
+        }
+    if route.permission is Permission.PUBLIC:
+        operation["security"] = []
+    return operation
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path.replace(":path}", "}"), {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "The hub's management API", "version": __version__},
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": _schemas(),
+        },
+    }

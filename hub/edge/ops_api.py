@@ -1,0 +1,58 @@
+"""For those who operate the hub: is it alive, is it ready, what does it count."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hub.core.metrics import Metrics
+from hub.edge.credentials import credentials
+from hub.identity import Identity, Permission, require
+from hub.resources import Snapshot
+
+_NO_STORE = {"cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpsApi:
+    """`/healthz`, `/readyz`, `/metrics` and Claude Code's `/api/hello`; none of them writes an entry.
+
+    The first two say one word, no version and no count, since anybody may ask. `/metrics` tells about
+    traffic and money, so it asks for a key whose role holds `metrics.read` (admin, auditor), unless
+    `metrics_open` (HUB_METRICS_OPEN) says that the network is the guard. A loopback client is not trusted by
+    itself: behind a reverse proxy everybody is one.
+    """
+
+    metrics: Metrics
+    ready: Callable[[], bool]
+    identity: Identity
+    snapshots: Callable[[], Snapshot]
+    metrics_open: bool = False
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n", headers=_NO_STORE)
+
+    async def _readyz(self, request: Request) -> Response:
+        if self.ready():
+            return PlainTextResponse("ready\n", headers=_NO_STORE)
+        return PlainTextResponse("not ready\n", 503, headers=_NO_STORE)
+
+    async def _metrics(self, request: Request) -> Response:
+        if not self.metrics_open:
+            grant = self.identity.resolve(self.snapshots(), credentials(request.scope["headers"]))
+            require(grant.principal, Permission.METRICS_READ)
+        return Response(self.metrics.render(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _hello(self, request: Request) -> Response:
+        return Response(status_code=200, headers=_NO_STORE)
+
+    def routes(self) -> list[Route]:
+        """The routes, to be mounted at the root, before those of `/api`."""
+        return [
+            Route("/healthz", self._healthz, methods=["GET"]),
+            Route("/readyz", self._readyz, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            Route("/api/hello", self._hello, methods=["GET"]),
+        ]

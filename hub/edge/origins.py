@@ -1,0 +1,56 @@
+"""Where a call came from, by its headers: session, tags, client and agent, each within bounds."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hub.core.calls import Origin
+from hub.core.refusal import Malformed
+
+# The hub's own, then those of Claude Code and Codex.
+_SESSIONS = (b"x-hub-session", b"x-claude-code-session-id", b"session-id", b"thread-id")
+_SESSION = re.compile(r"[\x21-\x7e]{1,200}")
+_TAG = re.compile(r"([A-Za-z0-9_.-]{1,64})=([\x20-\x2b\x2d-\x7e]{0,256})")
+_MOST_TAGS = 16
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+def kept_request_id(value: bytes) -> str:
+    """The caller's own request id, or "" when it cannot stand in logs and headers."""
+    return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else ""
+
+
+def tags_of(value: bytes) -> tuple[tuple[str, str], ...]:
+    """The tags of `x-hub-tags: team=a,run=7`. Raises Malformed rather than attribute a call to half of them."""
+    items = [item.strip() for item in value.decode("latin-1").split(",") if item.strip()]
+    matches = [_TAG.fullmatch(item) for item in items[: _MOST_TAGS + 1]]
+    if len(items) > _MOST_TAGS or not all(matches):
+        raise Malformed(
+            "malformed",
+            f"The header x-hub-tags is a list like 'project=apollo,run=7': at most {_MOST_TAGS} tags, names of "
+            "64 letters, digits, '_', '.' or '-', values of 256 characters.",
+        )
+    return tuple({match[1]: match[2].strip() for match in matches if match}.items())
+
+
+def session_of(headers: Mapping[bytes, bytes]) -> str:
+    """The agent run that a call belongs to, or ""."""
+    for name in _SESSIONS:
+        value = headers.get(name, b"").decode("latin-1")
+        if _SESSION.fullmatch(value):
+            return value
+    return ""
+
+
+def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_id: str) -> Origin:
+    """The origin of a call. Raises Malformed for tags that cannot be read."""
+    client = scope.get("client")
+    agent = headers.get(b"user-agent", b"").decode("latin-1")[:256]
+    tags = headers.get(b"x-hub-tags")
+    return Origin(
+        request_id=request_id,
+        session=session_of(headers),
+        tags=tags_of(tags) if tags else (),
+        client=client[0] if client else "",
+        agent=agent if agent.isprintable() else "".join(char for char in agent if char.isprintable()),
+    )

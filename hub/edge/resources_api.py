@@ -1,0 +1,332 @@
+"""Resources over HTTP: list, get, put, delete, history, restore, apply, export."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from hub.core.refusal import Fault, InvalidSpec, Malformed
+from hub.edge.routes import Answer, Ask, Route
+from hub.edge.visibility import READ, WRITE, Visibility
+from hub.identity import Permission
+from hub.resources import KINDS
+from hub.store import Change, Resource, Resources, Version
+
+Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
+_PAGE = (("limit", "how many, 1 to 1000 (100)"), ("cursor", "where the last page ended"))
+
+
+def limit_of(ask: Ask, default: int = 100, most: int = 1000) -> int:
+    """The `limit` of a list. Raises Malformed when it is not a number from 1 to `most`."""
+    text = ask.query("limit", str(default))
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= most:
+        raise Malformed("malformed", f"limit is a number from 1 to {most}.")
+    return int(text)
+
+
+def mapping_of(body: Any) -> dict[str, Any]:
+    """The request body as a JSON object. Raises Malformed."""
+    if not isinstance(body, dict):
+        raise Malformed("malformed", "The body is a JSON object.")
+    return body
+
+
+def _expected(ask: Ask, body: Mapping[str, Any]) -> int | None:
+    """The version that the writer has seen: `If-Match`, or `version` in the body."""
+    match = ask.request.headers.get("if-match", "")
+    if match and match != "*":
+        found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', match)
+        if not found:
+            raise Malformed("malformed", 'If-Match holds the version that you have seen, for example "3".')
+        return int(found.group(1))
+    version = body.get("version")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+        raise Malformed("malformed", "version is the whole number that you have seen.")
+    return version
+
+
+def _spec_of(body: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The spec in a body: the envelope's `spec`, or the body itself when it is a bare spec."""
+    spec = body["spec"] if "spec" in body else body
+    if not isinstance(spec, dict):
+        raise InvalidSpec([Fault(where, "spec is a mapping of fields")])
+    return spec
+
+
+def version_view(version: Version) -> dict[str, Any]:
+    """One version of a resource as JSON."""
+    return {
+        "version": version.version,
+        "at": version.at.isoformat(),
+        "by": version.by,
+        "managed_by": version.managed_by,
+        "spec": version.spec,
+        "deleted": version.spec is None,
+    }
+
+
+def change_view(change: Change) -> dict[str, Any]:
+    """One change of an apply as JSON. A made key's secret is shown here and never again."""
+    view: dict[str, Any] = {
+        "kind": change.kind,
+        "name": change.name,
+        "action": change.action,
+        "version": change.version,
+        "diff": change.diff,
+    }
+    if change.note:
+        view["note"] = change.note
+    if change.secret:
+        view["secret"] = change.secret
+    return view
+
+
+class ResourcesApi:
+    """The routes of every kind. `status` tells what is observed of a resource."""
+
+    def __init__(self, resources: Resources, status: Status) -> None:
+        self._resources = resources
+        self._status = status
+
+    async def view(self, resource: Resource) -> dict[str, Any]:
+        """One resource in the contract's shape."""
+        return {
+            "kind": resource.kind,
+            "name": resource.name,
+            "version": resource.version,
+            "managed_by": resource.managed_by,
+            "updated_at": resource.updated_at.isoformat(),
+            "updated_by": resource.updated_by,
+            "spec": resource.spec,
+            "status": await self._status(resource.kind, resource),
+        }
+
+    def _list(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            visibility = Visibility(ask.snapshot, ask.principal)
+            visibility.allow_listing(kind)
+            limit = limit_of(ask)
+            found: list[Resource] = []
+            cursor: str | None = ask.query("cursor") or None
+            while True:
+                page, cursor = await self._resources.page(kind, limit=limit - len(found), cursor=cursor)
+                found += [resource for resource in page if visibility.sees(kind, resource.name, resource.spec)]
+                if len(found) >= limit or cursor is None:
+                    break
+            return Answer({"items": [await self.view(resource) for resource in found], "next": cursor})
+
+        return endpoint
+
+    def _get(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            resource = await self._resources.find(kind, ask.path("name"))
+            visibility = Visibility(ask.snapshot, ask.principal)
+            visibility.check_read(kind, ask.path("name"), resource.spec if resource else None)
+            assert resource is not None
+            return Answer(await self.view(resource), headers=(("etag", f'"{resource.version}"'),))
+
+        return endpoint
+
+    def _put(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            body = mapping_of(ask.body)
+            return await self._write(ask, kind, ask.path("name"), body, _expected(ask, body))
+
+        return endpoint
+
+    def _create(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            body = dict(mapping_of(ask.body))
+            name = body.pop("name", None)
+            if not isinstance(name, str):
+                raise InvalidSpec([Fault(f"{kind}.name", "a name is needed")])
+            return await self._write(ask, kind, name, body, 0)
+
+        return endpoint
+
+    async def _write(self, ask: Ask, kind: str, name: str, body: Mapping[str, Any], expected: int | None) -> Answer:
+        spec = _spec_of(body, f"{kind}.{name}")
+        old = await self._resources.find(kind, name)
+        Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, old.spec if old else None)
+        written = await self._resources.put(kind, name, spec, ask.actor, expected_version=expected)
+        view = await self.view(written.resource)
+        if written.secret:
+            view["secret"] = written.secret
+        return Answer(view, 201 if written.created else 200, (("etag", f'"{written.resource.version}"'),))
+
+    def _delete(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            name = ask.path("name")
+            old = await self._resources.find(kind, name)
+            visibility = Visibility(ask.snapshot, ask.principal)
+            visibility.check_write(kind, name, None, old.spec if old else None)
+            visibility.check_read(kind, name, old.spec if old else None)
+            await self._resources.delete(kind, name, ask.actor, expected_version=_expected(ask, {}))
+            return Answer({"kind": kind, "name": name, "deleted": True})
+
+        return endpoint
+
+    def _history(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            name = ask.path("name")
+            versions = await self._resources.history(kind, name)
+            shown = next((v.spec for v in versions if v.spec is not None), None)
+            Visibility(ask.snapshot, ask.principal).check_read(kind, name, shown)
+            return Answer({"items": [version_view(version) for version in versions], "next": None})
+
+        return endpoint
+
+    def _restore(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            name, body = ask.path("name"), mapping_of(ask.body)
+            version = body.get("version")
+            if not isinstance(version, int) or isinstance(version, bool):
+                raise Malformed("malformed", 'Say which version: {"version": 3}.')
+            versions = await self._resources.history(kind, name)
+            spec = next((v.spec for v in versions if v.version == version), None)
+            Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, None)
+            written = await self._resources.restore(kind, name, version, ask.actor)
+            return Answer(await self.view(written.resource))
+
+        return endpoint
+
+    async def _rotate(self, ask: Ask) -> Answer:
+        name = await self._own_key(ask)
+        overlap = mapping_of(ask.body or {}).get("overlap_seconds", 0)
+        if not isinstance(overlap, int) or isinstance(overlap, bool) or not 0 <= overlap <= 30 * 86_400:
+            raise Malformed("malformed", "overlap_seconds is a whole number from 0 to 2592000 (30 days).")
+        secret = await self._resources.rotate_key(name, ask.actor, overlap_seconds=overlap)
+        return Answer({"kind": "keys", "name": name, "secret": secret, "overlap_seconds": overlap})
+
+    async def _revoke(self, ask: Ask) -> Answer:
+        name = await self._own_key(ask)
+        await self._resources.revoke_key(name, ask.actor)
+        return Answer({"kind": "keys", "name": name, "revoked": True})
+
+    async def _own_key(self, ask: Ask) -> str:
+        name = ask.path("name")
+        old = await self._resources.find("keys", name)
+        visibility = Visibility(ask.snapshot, ask.principal)
+        visibility.check_read("keys", name, old.spec if old else None)
+        assert old is not None
+        visibility.check_write("keys", name, None, old.spec)
+        return name
+
+    async def _apply(self, ask: Ask) -> Answer:
+        body = mapping_of(ask.body)
+        unknown = set(body) - {"resources", "source", "prune", "dry_run"}
+        if unknown:
+            raise Malformed("unsupported_field", f"There is no field '{min(unknown)}' here.")
+        resources = _whole(body.get("resources"))
+        source, prune, dry_run = body.get("source"), body.get("prune", False), body.get("dry_run", False)
+        if (
+            not (source is None or isinstance(source, str))
+            or not isinstance(prune, bool)
+            or not isinstance(dry_run, bool)
+        ):
+            raise Malformed("malformed", "source is a text, prune and dry_run are true or false.")
+        act = self._resources.diff if dry_run else self._resources.apply
+        changes = await act(resources, ask.actor, source=source, prune=prune)
+        return Answer({"dry_run": dry_run, "changes": [change_view(change) for change in changes]})
+
+    async def _export(self, ask: Ask) -> Answer:
+        return Answer(await self._resources.export())
+
+    def routes(self) -> Iterator[Route]:
+        """Every route of every kind, then those about all of them."""
+        for kind in KINDS:
+            one = kind.rstrip("s")
+            base, named = f"/api/v1/{kind}", f"/api/v1/{kind}/{{name:path}}"
+            read, write = READ[kind], WRITE[kind]
+            own = Permission.KEYS_OWN if kind == "keys" else None
+            if kind == "keys":
+                yield Route(
+                    "POST",
+                    f"{named}/rotate",
+                    write,
+                    "Make a new secret; the old one works on for a while",
+                    self._rotate,
+                    kind,
+                    own,
+                    "Rotation",
+                    "Rotated",
+                )
+                yield Route(
+                    "POST", f"{named}/revoke", write, "End all secrets of a key at once", self._revoke, kind, own
+                )
+            yield Route(
+                "GET",
+                f"{named}/history",
+                read,
+                f"All versions of a {one}",
+                self._history(kind),
+                kind,
+                own,
+                reply="History",
+            )
+            yield Route(
+                "POST",
+                f"{named}/restore",
+                write,
+                f"Make an old version of a {one} current",
+                self._restore(kind),
+                kind,
+                own,
+                "Restore",
+                "Resource",
+            )
+            yield Route("GET", base, read, f"List {kind}", self._list(kind), kind, own, reply="Page", query=_PAGE)
+            yield Route(
+                "POST", base, write, f"Create a {one}", self._create(kind), kind, own, KINDS[kind].__name__, "Resource"
+            )
+            yield Route("GET", named, read, f"One {one}", self._get(kind), kind, own, reply="Resource")
+            yield Route(
+                "PUT",
+                named,
+                write,
+                f"Create or change a {one}",
+                self._put(kind),
+                kind,
+                own,
+                KINDS[kind].__name__,
+                "Resource",
+            )
+            yield Route("DELETE", named, write, f"Delete a {one}", self._delete(kind), kind, own)
+        yield Route(
+            "POST",
+            "/api/v1/apply",
+            Permission.PLATFORM_WRITE,
+            "Apply many resources: all or none",
+            self._apply,
+            "all",
+            body="Apply",
+            reply="Changes",
+        )
+        yield Route(
+            "GET",
+            "/api/v1/export",
+            Permission.PLATFORM_READ,
+            "Every resource, as `apply` takes them",
+            self._export,
+            "all",
+        )
+
+
+def _whole(value: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    """The `resources` of an apply: kinds to names to specs."""
+    faults: list[Fault] = []
+    if not isinstance(value, dict):
+        raise InvalidSpec([Fault("resources", "a mapping from kinds to names to specs is needed")])
+    for kind, named in value.items():
+        if kind not in KINDS:
+            faults.append(Fault(kind, f"there is no kind '{kind}'; kinds: {', '.join(KINDS)}"))
+        elif not isinstance(named, dict):
+            faults.append(Fault(kind, "a mapping from names to specs is needed"))
+        else:
+            faults += [
+                Fault(f"{kind}.{n}", "a mapping of fields is needed")
+                for n, s in named.items()
+                if not isinstance(s, dict)
+            ]
+    if faults:
+        raise InvalidSpec(faults)
+    return value

@@ -1,0 +1,120 @@
+"""Which resources a principal sees and may change: platform roles all, team roles what is their team's."""
+
+from typing import Any
+
+from hub.core.principal import Principal
+from hub.core.refusal import Forbidden, NotFound
+from hub.identity import Permission, require, teams_with
+from hub.resources import Snapshot
+
+# For each kind, the permission that reading and writing it takes.
+READ: dict[str, Permission] = {
+    "providers": Permission.PLATFORM_READ,
+    "models": Permission.CATALOGUE_READ,
+    "routes": Permission.PLATFORM_READ,
+    "servers": Permission.PLATFORM_READ,
+    "profiles": Permission.CATALOGUE_READ,
+    "teams": Permission.PEOPLE_READ,
+    "users": Permission.PEOPLE_READ,
+    "keys": Permission.KEYS_READ,
+    "budgets": Permission.SPENDING_READ,
+    "limits": Permission.SPENDING_READ,
+    "guardrails": Permission.PLATFORM_READ,
+    "announcements": Permission.CATALOGUE_READ,
+    "exports": Permission.PLATFORM_READ,
+}
+WRITE: dict[str, Permission] = {
+    kind: {
+        Permission.PLATFORM_READ: Permission.PLATFORM_WRITE,
+        Permission.CATALOGUE_READ: Permission.CATALOGUE_WRITE,
+        Permission.PEOPLE_READ: Permission.PEOPLE_WRITE,
+        Permission.KEYS_READ: Permission.KEYS_WRITE,
+        Permission.SPENDING_READ: Permission.SPENDING_WRITE,
+    }[permission]
+    for kind, permission in READ.items()
+}
+
+# What a team owner or developer may say about a key; the rest could give it more than they have.
+_OWN_KEY_FIELDS = frozenset({"title", "team", "user", "models", "profiles", "tools", "expires_at", "enabled"})
+
+Spec = dict[str, Any]
+
+
+def _key_team(snapshot: Snapshot, name: str) -> str:
+    return next((grant.principal.team for grant in snapshot.keys.values() if grant.key == name), "")
+
+
+def _scope_team(snapshot: Snapshot, spec: Spec) -> str:
+    scope = spec.get("scope", {})
+    return scope.get("team") or (_key_team(snapshot, scope["key"]) if "key" in scope else "")
+
+
+class Visibility:
+    """One principal's view of the resources in one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, principal: Principal) -> None:
+        self._snapshot = snapshot
+        self._principal = principal
+
+    def allow_listing(self, kind: str) -> None:
+        """Refuse when the principal may see nothing at all of this kind."""
+        if kind == "keys" and teams_with(self._principal, Permission.KEYS_OWN):
+            return
+        require(self._principal, READ[kind])
+
+    def sees(self, kind: str, name: str, spec: Spec) -> bool:
+        """Whether this one resource is visible."""
+        principal = self._principal
+        teams = teams_with(principal, READ[kind])
+        if teams is None:
+            return True
+        mine = principal.user
+        match kind:
+            case "models":
+                return principal.may_use_model(name)
+            case "profiles":
+                return principal.may_use_profile(name)
+            case "announcements":
+                return bool(teams)
+            case "keys":
+                return spec.get("team") in teams or bool(mine and spec.get("user") == mine)
+            case "teams":
+                return name in teams
+            case "users":
+                return name == mine or not teams.isdisjoint(spec.get("teams", {}))
+            case "budgets" | "limits":
+                return _scope_team(self._snapshot, spec) in teams or bool(mine and spec["scope"].get("user") == mine)
+            case _:
+                return False
+
+    def check_read(self, kind: str, name: str, spec: Spec | None) -> None:
+        """Refuse with the same 404 whether it does not exist or belongs to somebody else."""
+        if spec is None or not self.sees(kind, name, spec):
+            raise NotFound("not_found", f"There is no {kind.rstrip('s')} '{name}' that you may see.")
+
+    def check_write(self, kind: str, name: str, new: Spec | None, old: Spec | None) -> None:
+        """Refuse a change that the principal may not make. `new` is None for a deletion, `old` for a creation."""
+        if teams_with(self._principal, WRITE[kind]) is None:
+            return
+        if kind != "keys":
+            require(self._principal, WRITE[kind])
+            raise Forbidden("forbidden", f"Changing {kind} needs a role for the whole hub.")
+        if old is not None:
+            self.check_read(kind, name, old)
+        for spec in (old, new):
+            if spec is not None:
+                self._check_own_key(spec)
+
+    def _check_own_key(self, spec: Spec) -> None:
+        principal = self._principal
+        beyond = set(spec) - _OWN_KEY_FIELDS
+        if beyond:
+            raise Forbidden("forbidden", f"Only an administrator sets {', '.join(sorted(beyond))} of a key.")
+        team = spec.get("team")
+        user = spec.get("user")
+        if user is not None and user != principal.user:
+            raise Forbidden("forbidden", "A key that acts as somebody else is made by an administrator.")
+        permission = Permission.KEYS_WRITE if user is None else Permission.KEYS_OWN
+        if team is None:
+            raise Forbidden("forbidden", "Say which team the key belongs to: team: NAME.")
+        require(principal, permission, team)

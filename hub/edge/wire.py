@@ -1,0 +1,94 @@
+"""Writing a reply out: chunk by chunk, at the reader's pace, with everything settled before the last byte."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from hub.core.calls import Reply
+from hub.core.logs import get_logger
+from hub.core.refusal import Refusal
+from hub.edge.in_flight import Exchange, going_down
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+LastWords = Callable[[Refusal], bytes]
+
+log = get_logger(__name__)
+
+
+def internal() -> Refusal:
+    """What a caller learns of a fault of the hub's own: that it happened, and the id to report."""
+    return Refusal("internal", "The hub failed on this request. Tell its administrator the request id.", retryable=True)
+
+
+# How the message is framed on this connection is decided here, not by what an upstream said about another.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer", "te"})
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI takes them, without those that frame. Characters that cannot stand in one are left out."""
+    return [(name.encode("latin-1"), _clean(headers[key])) for key in headers if (name := key.lower()) not in _FRAMING]
+
+
+def _clean(value: str) -> bytes:
+    kept = value if value.isprintable() else "".join(char for char in value if char.isprintable())
+    return kept.encode("latin-1", "replace")
+
+
+async def carry(
+    answer: Awaitable[Reply], send: Send, exchange: Exchange, *, last_words: LastWords, request_id: str
+) -> None:
+    """Await the reply to a call and write it out, with the request's id.
+
+    Raises what the call refuses as long as nothing is written.
+    """
+    try:
+        reply = await answer
+    except asyncio.CancelledError:
+        if not exchange.was_ended():
+            raise
+        raise going_down() from None
+    await write(reply.with_headers({"x-request-id": request_id}), send, exchange, last_words)
+
+
+async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWords) -> None:
+    """Write `reply` and unwind it, before the message that completes it.
+
+    A stream that fails, or that the hub must end, closes with `last_words` of the refusal: the event that says so
+    in the caller's dialect. Its status has long been sent. A caller who leaves cancels this, and the reply
+    unwinds all the same. `send` waits while the reader does not keep up, and so does the upstream.
+    """
+    headers = encoded(reply.headers)
+    if reply.chunks is None:
+        exchange.finish()
+        async with reply:
+            pass
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    tail = b""
+    try:
+        async with reply:
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await _relay(reply.chunks, send, exchange)
+    except Refusal as refusal:
+        tail = last_words(refusal)
+    except Exception:
+        log.exception("stream failed")
+        tail = last_words(internal())
+    await send({"type": "http.response.body", "body": tail})
+
+
+async def _relay(chunks: AsyncIterator[bytes], send: Send, exchange: Exchange) -> None:
+    try:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except asyncio.CancelledError:
+        if not exchange.was_ended():
+            raise
+        raise going_down() from None
+    finally:
+        exchange.finish()
+        aclose = getattr(chunks, "aclose", None)
+        if aclose is not None:
+            await aclose()

@@ -1,0 +1,50 @@
+"""Copies of the ledger for other programs: JSON lines in the data folder, rotated."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import json
+
+from hub.core.entry import Entry
+from hub.ledger.private_file import append
+from hub.resources.snapshot import Snapshot
+
+FILE_BYTES = 100_000_000
+KEPT = 4
+
+_encoder = json.Encoder()
+
+
+class Exports:
+    """Appends every written entry to `NAME.jsonl` in `folder` for each enabled export of the current snapshot.
+
+    A file that would pass `file_bytes` becomes `NAME.jsonl.1`, the older ones move on, and 4 of them are kept.
+    After a crash the last entries can appear twice; `id` tells them apart. Files are readable by their owner only.
+    """
+
+    def __init__(self, folder: Path, snapshots: Callable[[], Snapshot], *, file_bytes: int = FILE_BYTES) -> None:
+        self._folder = folder
+        self._snapshots = snapshots
+        self._file_bytes = file_bytes
+
+    async def __call__(self, entries: Sequence[Entry]) -> None:
+        """Append them. Raises OSError."""
+        names = sorted(self._snapshots().exports)
+        if names:
+            await asyncio.to_thread(self._append, names, entries)
+
+    def _append(self, names: list[str], entries: Sequence[Entry]) -> None:
+        lines = _encoder.encode_lines(entries)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in names:
+            path = self._folder / f"{name}.jsonl"
+            if path.exists() and path.stat().st_size + len(lines) > self._file_bytes:
+                self._rotate(name, path)
+            append(path, lines)
+
+    def _rotate(self, name: str, path: Path) -> None:
+        aged = [path, *(self._folder / f"{name}.jsonl.{number}" for number in range(1, KEPT + 1))]
+        for older, newer in zip(reversed(aged), reversed(aged[:-1]), strict=False):
+            if newer.exists():
+                newer.replace(older)

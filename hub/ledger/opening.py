@@ -1,0 +1,82 @@
+"""A call as the ledger first sees it: the entry that stands if nobody lives to write a better one."""
+
+import msgspec
+
+from hub.core.calls import ModelCall, Origin, ToolCall
+from hub.core.entry import Entry, Outcome
+from hub.core.principal import Principal
+from hub.core.usage import Usage
+
+MAX_TEXT = 256
+MAX_ERROR = 500
+MAX_ITEMS = 32
+MAX_TOKENS = (1 << 31) - 1  # of one bucket of one call: what a 32-bit column holds
+MAX_COST = 10**15  # micro-dollars of one call
+NOTHING = Usage()
+INTERRUPTED = "The hub stopped before this call ended; its usage is an estimate."
+
+
+def clip(text: str, limit: int = MAX_TEXT) -> str:
+    """At most `limit` characters of `text`, as every database can store them: no NUL, no surrogates, on one line."""
+    if len(text) > limit:
+        text = text[:limit]
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in text)
+
+
+def bounded(usage: Usage) -> Usage:
+    """`usage` with every bucket between 0 and 2^31 - 1, whatever an upstream claimed."""
+    if usage is NOTHING:
+        return usage
+    counts = msgspec.structs.astuple(usage)
+    if min(counts) >= 0 and max(counts) <= MAX_TOKENS:
+        return usage
+    return Usage(*(min(max(count, 0), MAX_TOKENS) for count in counts[:-1]), estimated=usage.estimated)
+
+
+def bounded_cost(micro_usd: int | None) -> int | None:
+    """`micro_usd` between 0 and a thousand million dollars; None (not known) stays None."""
+    return None if micro_usd is None else min(max(micro_usd, 0), MAX_COST)
+
+
+def _tags(origin: Origin) -> dict[str, str]:
+    return {clip(name, 64): clip(value) for name, value in origin.tags[:MAX_ITEMS]} if origin.tags else {}
+
+
+def opening(principal: Principal, call: ModelCall | ToolCall, at: int) -> Entry:
+    """The entry of a call that began `at` (microseconds since the epoch) and was never heard of again."""
+    origin = call.origin
+    if isinstance(call, ModelCall):
+        kind, dialect, model, stream = "model", call.dialect.value, clip(call.model), call.stream
+        profile = tool = ""
+        size = len(call.body)
+    else:
+        kind, dialect, model, stream = "tool", "", "", False
+        profile, tool = clip(call.profile), clip(call.tool)
+        size = len(call.arguments)
+    return Entry(
+        id=call.id,
+        at=at,
+        call=kind,
+        principal=principal.id,
+        outcome=Outcome.INTERRUPTED,
+        status=0,
+        key=principal.key,
+        user=principal.user,
+        team=principal.team,
+        request_id=clip(origin.request_id),
+        session=clip(origin.session),
+        tags=_tags(origin),
+        door=origin.door,
+        agent=clip(origin.agent),
+        dialect=dialect,
+        model=model,
+        profile=profile,
+        tool=tool,
+        stream=stream,
+        code="interrupted",
+        error=INTERRUPTED,
+        usage=Usage(estimated=True),
+        request_bytes=size,
+    )

@@ -1,0 +1,185 @@
+"""The record of one call: a small mutable builder that the call owns, and that becomes exactly one entry."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from msgspec import json
+from msgspec.structs import replace
+
+from hub.core.entry import AttemptRecord, Entry, Outcome
+from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
+from hub.core.usage import Usage
+from hub.ledger.opening import MAX_ERROR, MAX_ITEMS, NOTHING, bounded, bounded_cost, clip
+from hub.ledger.spool import Spool
+
+CLIENT_GONE = 499
+
+_encode = json.Encoder().encode
+
+
+class Record:
+    """What becomes known of a call while it runs.
+
+    Entering writes the opening entry to the spool, before any upstream is asked; leaving writes what is true then.
+    The exception that leaves through it decides the outcome, unless it was said before:
+
+    - none: `ok`, or `error` when `status` is 400 or more;
+    - a Refusal: `error` when an upstream failed or was asked, else `refused`;
+    - a cancellation: `cancelled`, status 499;
+    - any other: `error` with code `internal` and only the exception's type, since its text may hold secrets.
+
+    Stages may set `status`, `lane`, `server`, `tool`, `response_bytes`, `dropped` and `findings` freely.
+    """
+
+    __slots__ = (
+        "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version", "_spool",
+        "_ttft_ms", "_usage", "dropped", "findings", "lane", "provider", "response_bytes", "server", "status", "target",
+        "tool",
+    )  # fmt: skip
+
+    def __init__(self, spool: Spool, opening: Entry, clock: Callable[[], float]) -> None:
+        self._spool = spool
+        self._opening = opening
+        self._clock = clock
+        self._began = clock()
+        self._outcome = self._code = self._error = ""
+        self._usage = NOTHING
+        self._cost: int | None = None
+        self._price_version = ""
+        self._ttft_ms: float | None = None
+        self._attempts: list[AttemptRecord] = []
+        self.status = 0
+        self.lane = ""
+        self.target = ""
+        self.provider = ""
+        self.server = ""
+        self.tool = opening.tool
+        self.response_bytes = 0
+        self.dropped: tuple[str, ...] = ()
+        self.findings: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The entry's id, which is the call's."""
+        return self._opening.id
+
+    @property
+    def usage(self) -> Usage:
+        """What was settled so far."""
+        return self._usage
+
+    @property
+    def cost_micro_usd(self) -> int | None:
+        """What it cost so far, in micro-dollars; None while that is not known."""
+        return self._cost
+
+    # -- what the stages tell --------------------------------------------------------------------------------------
+
+    def expect(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
+        """Write down what the call may use and cost, which stands if the hub dies. Before the upstream is asked.
+
+        Raises Unavailable `overloaded` when the spool cannot take it.
+        """
+        self._opening = replace(
+            self._opening,
+            usage=replace(bounded(usage), estimated=True),
+            cost_micro_usd=bounded_cost(cost_micro_usd),
+            price_version=price_version,
+        )
+        self._spool.open(self._opening.id, _encode(self._opening))
+
+    def attempt(self, attempt: AttemptRecord) -> None:
+        """An upstream was asked, and this became of it."""
+        if len(self._attempts) < MAX_ITEMS:
+            tidy = replace(attempt, target=clip(attempt.target), error=clip(attempt.error, MAX_ERROR))
+            self._attempts.append(tidy)
+
+    def answered(self, target: str, provider: str = "") -> None:
+        """Who answered: `provider/model`, or a server."""
+        self.target = target
+        self.provider = provider
+
+    def first_byte(self) -> None:
+        """The first byte of the answer is here; later calls change nothing."""
+        if self._ttft_ms is None:
+            self._ttft_ms = (self._clock() - self._began) * 1000
+
+    def settle(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
+        """What the call used and cost, rounded once for the whole call; None for a price that is not known."""
+        self._usage = bounded(usage)
+        self._cost = bounded_cost(cost_micro_usd)
+        self._price_version = price_version
+
+    def refused(self, refusal: Refusal) -> None:
+        """The call ends with this refusal, which is being told to the caller."""
+        asked = self._attempts or isinstance(refusal, UpstreamFailed)
+        self._end(Outcome.ERROR if asked else Outcome.REFUSED, refusal.status, refusal.code, refusal.message)
+
+    def failed(self, code: str, message: str = "", status: int = 0) -> None:
+        """The upstream's answer is an error, or the answer broke off."""
+        self._end(Outcome.ERROR, status or self.status, code, message)
+
+    def cancelled(self) -> None:
+        """The caller went away."""
+        self._end(Outcome.CANCELLED, CLIENT_GONE, "cancelled", "")
+
+    def _end(self, outcome: Outcome, status: int, code: str, error: str) -> None:
+        if not self._outcome:  # what ended the call is what came first
+            self._outcome, self.status, self._code, self._error = outcome, status, code, error
+
+    # -- opening and closing ---------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Write the opening. Raises Unavailable `overloaded` when the spool takes no new calls."""
+        self._spool.open(self._opening.id, _encode(self._opening))
+        try:
+            await self._spool.confirm()
+        except BaseException as error:
+            self._write(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the entry. A disk that does not take it is the spool's business, not the caller's."""
+        self._write(error)
+        try:
+            await self._spool.confirm()
+        except Unavailable:
+            return  # the spool has said so, and refuses the next call
+
+    def _write(self, error: BaseException | None) -> None:
+        if isinstance(error, Refusal):
+            self.refused(error)
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self.cancelled()
+        elif error is not None:
+            self._end(Outcome.ERROR, 500, "internal", type(error).__name__)
+        self._spool.close(self._opening.id, _encode(self._entry()))
+
+    def _entry(self) -> Entry:
+        status = self.status or 200
+        return replace(
+            self._opening,
+            outcome=self._outcome or (Outcome.OK if status < 400 else Outcome.ERROR),
+            status=status,
+            lane=self.lane,
+            target=clip(self.target),
+            provider=self.provider,
+            server=self.server,
+            tool=clip(self.tool),
+            code=self._code,
+            error=clip(self._error, MAX_ERROR),
+            usage=self._usage,
+            cost_micro_usd=self._cost,
+            price_version=self._price_version,
+            ttft_ms=self._ttft_ms,
+            duration_ms=(self._clock() - self._began) * 1000,
+            response_bytes=self.response_bytes,
+            attempts=tuple(self._attempts),
+            dropped=tuple(clip(name) for name in self.dropped[:MAX_ITEMS]),
+            findings=self.findings,
+        )

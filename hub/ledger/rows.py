@@ -1,0 +1,58 @@
+"""An entry as a row of the table `entry`, and back."""
+
+from typing import Any
+
+from msgspec import json
+from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, column, table
+
+from hub.core.entry import AttemptRecord, Entry
+from hub.core.usage import Usage
+
+_TEXT = (
+    "id", "call", "principal", "key", "user", "team", "request_id", "session", "door", "agent", "dialect", "lane",
+    "model", "target", "provider", "profile", "server", "tool", "outcome", "code", "error", "price_version",
+)  # fmt: skip
+_NUMBERS = ("status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd")
+BUCKETS = (
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
+    "tool_calls",
+)  # fmt: skip
+
+ENTRY = table(
+    "entry",
+    *(column(name, Text) for name in _TEXT),
+    *(column(name, BigInteger) for name in ("at", "cost_micro_usd", "request_bytes", "response_bytes")),
+    *(column(name, Integer) for name in ("status", *BUCKETS)),
+    *(column(name, Float) for name in ("ttft_ms", "duration_ms")),
+    *(column(name, Boolean) for name in ("stream", "estimated")),
+    *(column(name, Text) for name in ("tags", "attempts", "dropped", "findings")),
+)
+_attempts = json.Decoder(tuple[AttemptRecord, ...])
+_names = json.Decoder(tuple[str, ...])
+_tags = json.Decoder(dict[str, str])
+_encode = json.Encoder().encode
+
+
+def to_row(entry: Entry) -> dict[str, Any]:
+    """The row of an entry. Tags, attempts and dropped fields are JSON text."""
+    row: dict[str, Any] = {name: getattr(entry, name) for name in (*_TEXT, *_NUMBERS)}
+    for name in BUCKETS:
+        row[name] = getattr(entry.usage, name)
+    row["estimated"] = entry.usage.estimated
+    row["tags"] = _encode(entry.tags).decode()
+    row["attempts"] = _encode(entry.attempts).decode()
+    row["dropped"] = _encode(entry.dropped).decode()
+    row["findings"] = _encode(entry.findings).decode()
+    return row
+
+
+def to_entry(row: dict[str, Any]) -> Entry:
+    """The entry of a row."""
+    return Entry(
+        **{name: row[name] for name in (*_TEXT, *_NUMBERS)},
+        usage=Usage(estimated=row["estimated"], **{name: row[name] for name in BUCKETS}),
+        tags=_tags.decode(row["tags"]),
+        attempts=_attempts.decode(row["attempts"]),
+        dropped=_names.decode(row["dropped"]),
+        findings=_names.decode(row["findings"]),
+    )

@@ -1,0 +1,85 @@
+"""Entries into the database: in batches, each exactly once, and one bad row never stops the others."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+from msgspec import json
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.core.entry import Entry
+from hub.ledger.private_file import append
+from hub.ledger.rows import ENTRY, to_row
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 30.0
+
+OnWritten = Callable[[Sequence[Entry]], Awaitable[None]]
+"""Told of entries that the database holds now: at least once each, in batches, never at the same time twice."""
+
+_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
+
+
+class Sink:
+    """Writes entries with `INSERT ... ON CONFLICT DO NOTHING`, so that a repeated batch changes nothing.
+
+    Rows that the database will never take are appended to `rejects` (JSON lines, mode 0600), with an error logged.
+    """
+
+    def __init__(self, engine: AsyncEngine, rejects: Path, on_written: Sequence[OnWritten]) -> None:
+        self._engine = engine
+        self._rejects = rejects
+        self._on_written = tuple(on_written)
+        self._insert = _INSERTS[engine.dialect.name](ENTRY).on_conflict_do_nothing(index_elements=["id"])
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Write them and tell who listens.
+
+        Raises SQLAlchemyError, OSError or TimeoutError when the database cannot be reached.
+        """
+        if not entries:
+            return
+        await self._write(entries)
+        for told in self._on_written:
+            try:
+                await told(entries)
+            except Exception:  # a broken export must not stop the ledger
+                log.exception("an export of the ledger failed", entries=len(entries))
+
+    async def _write(self, entries: Sequence[Entry]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
+                await connection.execute(self._insert, [to_row(entry) for entry in entries])
+        except (DBAPIError, OverflowError, UnicodeError) as error:
+            if not _is_about_data(error):
+                raise
+            if len(entries) == 1:
+                # Not log.exception: the database's error quotes the row.
+                log.error("the database refuses an entry", entry=entries[0].id, error=type(error).__name__)  # noqa: TRY400
+                await asyncio.to_thread(self._append, [json.encode(entries[0])])
+                return
+            half = len(entries) // 2
+            await self._write(entries[:half])
+            await self._write(entries[half:])
+
+    async def keep(self, payloads: Sequence[bytes]) -> None:
+        """Append payloads that cannot become rows to `rejects`, for a person to look at. Raises OSError."""
+        if payloads:
+            log.error("these entries need a newer hub; kept aside", entries=len(payloads), file=self._rejects.name)
+            await asyncio.to_thread(self._append, payloads)
+
+    def _append(self, payloads: Sequence[bytes]) -> None:
+        append(self._rejects, b"".join(payload + b"\n" for payload in payloads))
+
+
+def _is_about_data(error: Exception) -> bool:
+    """Whether the database refuses the rows themselves; any other trouble may pass, so the rows wait for it."""
+    if not isinstance(error, DBAPIError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or state[:2] in _DATA_CLASSES

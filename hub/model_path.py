@@ -1,0 +1,156 @@
+"""A model call, straight through: who, recorded, where to, admitted, sent, settled."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+from hub.core.calls import ModelCall, ModelRequest, Reply
+from hub.core.ids import new_id
+from hub.core.plan import Plan
+from hub.core.refusal import Malformed
+from hub.dialect import estimate_tokens, peek
+from hub.identity import Identity
+from hub.ledger import Ledger, Record
+from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
+from hub.policy import Decision, Policy
+from hub.resources import Snapshot
+from hub.routing import plan
+from hub.upstream import Delivery, ModelUpstream
+
+# What a call without a cap of its own is taken to produce at most, when it is reserved for.
+USUAL_OUTPUT = 4096
+MOST_RESERVED = 16_384
+
+
+class ModelPath:
+    """The stages of a model call, in their order."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        policy: Policy,
+        ledger: Ledger,
+        upstream: ModelUpstream,
+        snapshots: Callable[[], Snapshot],
+    ) -> None:
+        self._identity = identity
+        self._policy = policy
+        self._ledger = ledger
+        self._upstream = upstream
+        self._snapshots = snapshots
+
+    async def run(self, request: ModelRequest) -> Reply:
+        """Carry a call through. The reply owns what was opened for it; leaving it settles, then writes the entry.
+
+        Raises Refusal. From the moment that the caller is known, the call has an entry whatever becomes of it.
+        """
+        snapshot = self._snapshots()
+        grant = self._identity.resolve(snapshot, request.credentials)
+        call, fault = _call_of(request)
+        async with AsyncExitStack() as stack:
+            record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
+            if fault is not None:
+                raise fault
+            chosen = plan(snapshot, grant, call)
+            tokens, ceiling = _expected(snapshot, call, chosen)
+            decision = await stack.enter_async_context(
+                self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
+            )
+            record.findings = decision.findings
+            delivery = await self._upstream.send(chosen, call, record)
+            bill = Bill(snapshot, call, delivery, record, decision)
+            stack.callback(bill.settle)
+            return bill.presented().owning(stack.pop_all())
+
+
+def _call_of(request: ModelRequest) -> tuple[ModelCall, Malformed | None]:
+    """The call, with what its body says; or, where that cannot be read, one that says nothing, and the fault."""
+    fault: Malformed | None = None
+    seen = None
+    try:
+        seen = peek(request.dialect, request.body)
+    except Malformed as malformed:
+        fault = malformed
+    call = ModelCall(
+        id=new_id(),
+        dialect=request.dialect,
+        model=seen.model if seen else "",
+        stream=seen.stream if seen else False,
+        body=request.body,
+        origin=request.origin,
+        headers=request.headers,
+        query=request.query,
+        max_output=seen.max_output if seen else None,
+        wants_usage=seen.wants_usage if seen else False,
+        route=request.route,
+        receipt=request.receipt,
+        credential=request.credentials.upstream,
+        places=seen.places if seen else {},
+    )
+    return call, fault
+
+
+def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, int | None]:
+    """The tokens and the micro-dollars that a call may use at most, by its size and its output cap.
+
+    A call on the caller's own credential costs the hub's budgets nothing.
+    """
+    target = chosen.attempts[0].target
+    virtual = snapshot.models.get(call.model)
+    known = snapshot.catalogue_model(target)
+    most = (virtual and virtual.max_output_tokens) or (known and known.max_output_tokens) or USUAL_OUTPUT
+    output = min(call.max_output or most, max(most, USUAL_OUTPUT), MOST_RESERVED)
+    prompt = estimate_tokens(call.body)
+    tokens = prompt + (call.max_output or 0)
+    if call.credential is not None:
+        return tokens, 0
+    return tokens, ceiling_micro_usd(prompt, output, snapshot.price(call.model, target))
+
+
+class Bill:
+    """What a delivery costs: told to the caller, to the budgets and to the ledger, once."""
+
+    def __init__(
+        self, snapshot: Snapshot, call: ModelCall, delivery: Delivery, record: Record, decision: Decision
+    ) -> None:
+        self._price = snapshot.price(call.model, delivery.target) if call.credential is None else None
+        self._call = call
+        self._delivery = delivery
+        self._record = record
+        self._decision = decision
+        self._settled = False
+
+    def settle(self) -> None:
+        """Let go of the upstream and book what was used until now."""
+        self._delivery.close()
+        if self._settled:
+            return
+        self._settled = True
+        usage = self._delivery.usage
+        own = self._call.credential is not None
+        cost = cost_micro_usd(usage, self._price)
+        version = "caller's own" if own else self._price.as_of or self._price.source if self._price else ""
+        self._record.settle(usage, cost, version)
+        self._decision.settle(usage, 0 if own else cost)
+
+    def presented(self) -> Reply:
+        """The reply with what the caller may know of limits, budgets and cost."""
+        reply = self._delivery.reply
+        if reply.chunks is None:
+            self.settle()
+            cost = self._record.cost_micro_usd
+            known = {} if cost is None else {"x-hub-cost-usd": f"{cost / 1e6:.6f}"}
+            return reply.with_headers({**self._decision.headers, **known})
+        if not self._call.receipt:
+            return reply.with_headers(self._decision.headers)
+        return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=self._receipted(reply.chunks))
+
+    async def _receipted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            yield chunk
+        self.settle()
+        cost = self._record.cost_micro_usd
+        remaining = self._decision.headers.get("x-hub-budget-remaining-usd")
+        receipt = {"cost_usd": None if cost is None else f"{cost / 1e6:.6f}", "budget_remaining_usd": remaining}
+        yield b": hub-receipt " + json.dumps(receipt).encode() + b"\n\n"

@@ -1,0 +1,80 @@
+"""All the clocks of one exchange on a single timer, at almost no cost for each wait."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Elapsed(Exception):
+    """A wait took longer than it may."""
+
+
+class Clock:
+    """Bounds waits, each by itself and all together by `total` seconds. Used by one task at a time.
+
+    A wait that ends in time only writes down when it would have been due: the timer is set again when it
+    fires early, not for each wait. A wait that is late is cancelled, as `asyncio.timeout` does it.
+    """
+
+    __slots__ = ("_cancelling", "_due", "_ends", "_loop", "_rang", "_set_for", "_task", "_timer")
+
+    def __init__(self, total: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ends = self._loop.time() + total
+        self._due = 0.0
+        self._set_for = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._rang = False
+
+    @property
+    def now(self) -> float:
+        """The loop's time in seconds."""
+        return self._loop.time()
+
+    @property
+    def over(self) -> bool:
+        """Whether the total has run out."""
+        return self._loop.time() >= self._ends
+
+    async def wait(self, awaitable: Awaitable[T], seconds: float) -> T:
+        """The result of `awaitable`. Raises Elapsed when it is not there in `seconds`, or by the end of the total."""
+        self._due = min(self._loop.time() + seconds, self._ends)
+        if self._timer is None or self._set_for > self._due:
+            self._set()
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        self._cancelling = task.cancelling()
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            if self._rang and task.uncancel() <= self._cancelling:
+                raise Elapsed from None
+            raise
+        finally:
+            self._task = None
+            self._rang = False
+
+    def close(self) -> None:
+        """Let go of the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self) -> None:
+        self.close()
+        self._set_for = self._due
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # nobody waits; the next wait sets the timer
+        if self._loop.time() < self._due:
+            self._set()
+            return
+        self._rang = True
+        self._task.cancel()

@@ -1,0 +1,77 @@
+"""The seam between the hub and any upstream over HTTP: one exchange out, one response back."""
+
+import math
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hub.core.plan import Timeouts
+from hub.core.refusal import UpstreamFailed
+
+MOST_BODY = 50 << 20  # bytes of a reply that is read whole
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request. Header names go out as written here; `private` allows addresses that are not public."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    private: bool = False
+
+
+class Response(Protocol):
+    """An answer whose body is still to be read. Whoever got it closes it, at the latest when they are done.
+
+    `headers` is looked up with names in lower case.
+    """
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The response headers."""
+        ...
+
+    async def read(self, patience: float = math.inf) -> bytes | None:
+        """The bytes that are there, waiting for some; b"" at the end; None after `patience` seconds of silence.
+
+        Raises UpstreamFailed when a clock of the exchange runs out or the connection fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection, at once; an answer that was not read to its end is aborted."""
+        ...
+
+
+class Endpoint(Protocol):
+    """Whatever answers exchanges: the HTTP transport, or a provider inside the process."""
+
+    async def request(self, exchange: Exchange) -> Response:
+        """Send and wait for the status and headers. Raises UpstreamFailed."""
+        ...
+
+
+async def chunks_of(response: Response) -> AsyncIterator[bytes]:
+    """The body in the pieces in which it arrives."""
+    while chunk := await response.read():
+        yield chunk
+
+
+async def read_whole(response: Response, most: int = MOST_BODY) -> bytes:
+    """The whole body. Raises UpstreamFailed `upstream_protocol` when it has more than `most` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    while chunk := await response.read():
+        size += len(chunk)
+        if size > most:
+            raise UpstreamFailed("upstream_protocol", f"The answer has more than {most >> 20} MiB.")
+        pieces.append(chunk)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,78 @@
+"""Which headers cross the hub, as data: from the caller to a provider, and from a provider to the caller."""
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import mktime_tz, parsedate_tz
+
+from hub.core.calls import Dialect, ModelCall
+from hub.core.plan import Deployment
+from hub.resources.provider_kinds import KINDS
+from hub.upstream.exchange import Response
+
+# What a caller may say to a provider. All else stays here: keys, cookies, hop-by-hop headers, SDK telemetry.
+_TO_ANY = frozenset({"user-agent"})
+_TO_VENDOR: Mapping[Dialect, str] = {Dialect.OPENAI_CHAT: "openai-", Dialect.ANTHROPIC_MESSAGES: "anthropic-"}
+# These choose whose account is charged, which is the operator's choice.
+_NEVER = frozenset({"openai-organization", "openai-project"})
+
+# What a provider may say to a caller. Rate limits of the hub's own account, cookies and the names of its
+# organisation stay here; the hub has its own `x-request-id` and `x-ratelimit-*`.
+_FROM_PROVIDER: Mapping[str, str] = {
+    "content-type": "content-type",
+    "x-should-retry": "x-should-retry",
+    "request-id": "x-upstream-request-id",
+    "x-request-id": "x-upstream-request-id",
+}
+LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a promise
+_NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
+
+
+def request_headers(call: ModelCall, deployment: Deployment, secret: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a provider request.
+
+    The kind's defaults come first; what the caller says about versions and betas replaces them; what the
+    operator set for the provider replaces both. A provider without a credential of its own gets the caller's,
+    if they sent one beside their hub key.
+    """
+    row = KINDS[deployment.kind]
+    headers = {"content-type": "application/json", **dict(row.headers)}
+    vendor = _TO_VENDOR[call.dialect]
+    headers.update(
+        (name, value)
+        for name, value in call.headers
+        if name in _TO_ANY or (name.startswith(vendor) and name not in _NEVER)
+    )
+    headers.update(deployment.headers[len(row.headers) :])
+    if secret:
+        headers[deployment.auth[0]] = deployment.auth[1] + secret
+    elif call.credential is not None and row.env:
+        headers[call.credential[0].lower()] = call.credential[1]
+    return tuple(headers.items())
+
+
+def reply_headers(response: Response) -> dict[str, str]:
+    """The provider's headers that the caller gets."""
+    given = response.headers
+    headers = {ours: value for theirs, ours in _FROM_PROVIDER.items() if (value := given.get(theirs)) is not None}
+    wait = retry_after(given)
+    if wait is not None:
+        headers["retry-after"] = str(-int(-wait // 1))
+        if "retry-after-ms" in given:
+            headers["retry-after-ms"] = str(int(wait * 1000))
+    return headers
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """After how many seconds, 0 to 60, a provider wants to be asked again; None when it says none, or nonsense."""
+    for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if _NUMBER.fullmatch(value):
+            return min(float(value) * scale, LONGEST_RETRY)
+    date = parsedate_tz(headers.get("retry-after", ""))
+    if date is None:
+        return None
+    try:
+        return min(max(mktime_tz(date) - time.time(), 0.0), LONGEST_RETRY)
+    except (OverflowError, ValueError):
+        return None

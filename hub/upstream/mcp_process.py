@@ -1,0 +1,233 @@
+"""A server's process: started in a group of its own, read line by line, ended with everything that it started."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from hub.core.refusal import UpstreamFailed
+from hub.upstream.mcp_calls import MOST_RESULT
+
+# What of the hub's own environment a server gets besides what its resource declares.
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+MOST_LINES = 200  # of stderr that are kept
+_MOST_LINE = 1000  # bytes of each of them
+_STDERR_PER_SECOND = 1 << 20  # bytes; whoever writes more waits
+_LAST_WORDS = 0.2  # seconds for what a process wrote just before it ended
+_LAUNCHER = str(Path(__file__).with_name("mcp_launch.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and in which surroundings."""
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    cwd: str | None = None
+
+
+def environment_of(own: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, str]:
+    """A server's environment: little of the hub's own, and what was declared."""
+    return {name: own[name] for name in INHERITED if name in own} | dict(declared)
+
+
+class Lines:
+    """Cuts bytes into lines. One that is longer than `most` is dropped; `oversized` gets how it began."""
+
+    def __init__(self, most: int, oversized: Callable[[bytes], None]) -> None:
+        self._most = most
+        self._oversized = oversized
+        self._held = bytearray()
+        self._dropping = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        first, *rest = data.split(b"\n")
+        self._hold(first)
+        lines: list[bytes] = []
+        for piece in rest:
+            if not self._dropping:
+                lines.append(bytes(self._held))
+            self._dropping = False
+            self._held.clear()
+            self._hold(piece)
+        return lines
+
+    def _hold(self, piece: bytes) -> None:
+        if self._dropping:
+            return
+        self._held += piece
+        if len(self._held) > self._most:
+            self._dropping = True
+            self._oversized(bytes(self._held[:1024]))
+            self._held.clear()
+
+
+class Process(asyncio.SubprocessProtocol):
+    """Made by `start`. `line` gets each line of stdout; `ended` is called once, when no more will come."""
+
+    def __init__(self, line: Callable[[bytes], None], oversized: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._line = line
+        self._ended = ended
+        self._out = Lines(MOST_RESULT, oversized)
+        self._err = Lines(64 << 10, lambda head: self._note(head))
+        self._stderr: deque[bytes] = deque(maxlen=MOST_LINES)
+        self._budget = _STDERR_PER_SECOND
+        self._exited = asyncio.Event()
+        self._over = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.pid = 0
+
+    @classmethod
+    async def start(
+        cls,
+        command: Command,
+        line: Callable[[bytes], None],
+        oversized: Callable[[bytes], None],
+        ended: Callable[[], None],
+    ) -> "Process":
+        """Run `command`. Raises UpstreamFailed, which says what is wrong with it."""
+        _check(command)
+        launcher = [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid())] if sys.platform == "linux" else []
+        loop = asyncio.get_running_loop()
+        try:
+            _, process = await loop.subprocess_exec(
+                lambda: cls(line, oversized, ended),
+                *launcher,
+                *command.words,
+                env=dict(command.environment),
+                cwd=command.cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UpstreamFailed("upstream_error", f"it cannot be started: {error.strerror or 'no reason given'}") from error
+        return process
+
+    @property
+    def exit(self) -> str:
+        """How it ended, with the last line that it wrote to stderr; "" while it runs."""
+        code = self._transport.get_returncode()
+        if code is None:
+            return ""
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        last = next((text for text in reversed(self.tail()) if text.strip()), "")
+        return f"{how}; its last words: {last}" if last else how
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of stderr, unmasked."""
+        return tuple("".join(c if c.isprintable() or c == "\t" else " " for c in _text(one)) for one in self._stderr)
+
+    def write(self, data: bytes) -> None:
+        """Give it one line."""
+        if not self._over:
+            self._pipe(0).write(data + b"\n")
+
+    async def writable(self) -> None:
+        """Wait until it has taken what it was given before, or has ended."""
+        await self._writable.wait()
+
+    async def stop(self, step: float) -> None:
+        """End it and its group: end of input, SIGTERM, SIGKILL, `step` seconds apart."""
+        try:
+            self._pipe(0).close()
+            for number in (0, signal.SIGTERM, signal.SIGKILL):
+                if number:
+                    self._signal(number)
+                if await self._gone(step):
+                    break
+        finally:
+            self._signal(signal.SIGKILL)  # whatever it started and left behind
+            self._transport.close()
+
+    async def _gone(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._exited.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # nobody is left in the group, or only a zombie
+
+    def _pipe(self, fd: int) -> asyncio.WriteTransport:
+        return cast("asyncio.WriteTransport", self._transport.get_pipe_transport(fd))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It runs."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self.pid = self._transport.get_pid() or 0
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Bytes on stdout or stderr."""
+        if fd == 1:
+            for line in self._out.feed(data):
+                self._line(line)
+            return
+        for line in self._err.feed(data):
+            self._note(line)
+        self._budget -= len(data)
+        if self._budget < 0:
+            self._rest()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """It closed one of its ends."""
+        if fd == 1:
+            self._end()
+
+    def process_exited(self) -> None:
+        """It is gone; what it wrote last may still be on the way."""
+        self._exited.set()
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
+
+    def pause_writing(self) -> None:
+        """It does not read as fast as it is written to."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._writable.set()
+
+    def _end(self) -> None:
+        self._writable.set()
+        if not self._over:
+            self._over = True
+            self._ended()
+
+    def _note(self, line: bytes) -> None:
+        self._stderr.append(line[:_MOST_LINE])
+
+    def _rest(self) -> None:
+        """Read no more of stderr for a second."""
+        pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(2))
+        if pipe is not None and pipe.is_reading():
+            pipe.pause_reading()
+            asyncio.get_running_loop().call_later(1.0, self._resume, pipe)
+
+    def _resume(self, pipe: asyncio.ReadTransport) -> None:
+        self._budget = _STDERR_PER_SECOND
+        if not pipe.is_closing():
+            pipe.resume_reading()
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip()
+
+
+def _check(command: Command) -> None:
+    """Find the faults that the operating system would report less clearly."""
+    if command.cwd is not None and not Path(command.cwd).is_dir():
+        raise UpstreamFailed("upstream_error", f"its cwd '{command.cwd}' is not a folder")
+    program = command.words[0]
+    where = Path(command.cwd or ".", program) if "/" in program else program
+    if shutil.which(str(where), path=command.environment.get("PATH")) is None:
+        raise UpstreamFailed("upstream_error", f"there is no program '{program}'; check its command, or install it")

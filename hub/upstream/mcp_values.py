@@ -1,0 +1,173 @@
+"""What the MCP side of upstream takes and gives: frozen values and the ports that it is handed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from hub.core.principal import ANONYMOUS, Principal
+from hub.upstream.exchange import Endpoint
+
+
+class Era(StrEnum):
+    """The two families of the protocol: a handshake and sessions, or every request for itself."""
+
+    LEGACY = "legacy"
+    MODERN = "modern"
+
+
+class ServerState(StrEnum):
+    """How much the definitions of a server can be trusted, and whether it takes calls."""
+
+    STARTING = "starting"  # never seen yet, being connected
+    READY = "ready"  # connected, and its definitions were confirmed over this connection
+    STALE = "stale"  # definitions from before; it is being connected, or is down
+    FAILED = "failed"  # it could not be reached and nothing is known of it, or the hub has stopped trying
+
+
+@dataclass(frozen=True, slots=True)
+class CallerContext:
+    """Who asks and how they can be told things while they wait.
+
+    `capabilities` is the raw JSON of what their client declared. `notify(method, params)` is called in the
+    event loop with each notification that belongs to the call and must not block. `deadline` is a reading
+    of `time.monotonic()`; None leaves only the server's own clock.
+    """
+
+    principal: Principal = ANONYMOUS
+    capabilities: bytes = b"{}"
+    notify: Callable[[str, bytes], None] | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RpcReply:
+    """A server's answer as it came: the raw JSON of `result` or of `error`; the other one is None."""
+
+    result: bytes | None = None
+    error: bytes | None = None
+    era: Era = Era.LEGACY
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """One tool. `raw` is its definition byte for byte; `mirrored` pairs the path of each argument that the
+    modern HTTP wire repeats in a header with the rest of that header's name.
+    """
+
+    name: str
+    raw: bytes
+    mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDefinitions:
+    """What a server offers, as last seen. `since` is when it came into its state (seconds since the epoch).
+
+    `revision` grows whenever the tools change. `rejected` pairs the name of each tool that was left out with
+    the reason. `server_info` and `capabilities` are raw JSON.
+    """
+
+    tools: tuple[ToolDefinition, ...] = ()
+    instructions: str = ""
+    server_info: bytes = b"{}"
+    capabilities: bytes = b"{}"
+    era: Era | None = None
+    version: str = ""
+    state: ServerState = ServerState.STARTING
+    since: float = 0.0
+    error: str = ""
+    revision: int = 0
+    rejected: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How a server does, for people. No secret stands in any of it."""
+
+    name: str
+    transport: str  # stdio, http or builtin
+    state: ServerState
+    since: float
+    era: Era | None = None
+    version: str = ""
+    server_info: bytes = b"{}"
+    pid: int | None = None
+    last_error: str = ""
+    stderr: tuple[str, ...] = ()
+    restarts: int = 0
+    in_flight: int = 0
+    tools: int = 0
+    rejected: tuple[tuple[str, str], ...] = ()
+    noise: int = 0  # lines and messages that were no JSON-RPC
+    late: int = 0  # answers that nobody waited for any more
+
+
+class ServerSnapshots(Protocol):
+    """Where definitions outlive the process."""
+
+    async def load(self) -> Mapping[str, bytes]:
+        """What was saved, by server."""
+        ...
+
+    async def save(self, server: str, data: bytes) -> None:
+        """Keep `data` for `server`, in place of what was there."""
+        ...
+
+
+Handle = Callable[[Principal, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinTool:
+    """A tool that the hub itself brings: its MCP definition and the function that runs it.
+
+    The function takes the caller and the arguments and gives a tool result; it may raise Refusal.
+    """
+
+    definition: Mapping[str, Any]
+    run: Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A server in process: its tools by name, and what it says about itself."""
+
+    tools: Mapping[str, BuiltinTool]
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the servers need from outside.
+
+    `resolve` turns a secret reference into its value. `folder` is where process ids are kept while the
+    processes run. `environment` is the hub's own; few of it reach a server. `redact` masks what looks like a
+    secret in text. `builtins` maps the name in `builtin:` to the server.
+    """
+
+    transport: Endpoint
+    resolve: Callable[[str], Awaitable[str]]
+    snapshots: ServerSnapshots
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    redact: Callable[[str], str] = str
+    builtins: Mapping[str, Builtin] = field(default_factory=dict[str, Builtin])
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The clocks and numbers that do not stand in a resource; seconds unless named otherwise."""
+
+    first_delay: float = 1.0  # before the second attempt to connect; doubled each time
+    ceiling: float = 60.0  # the longest such delay
+    restarts: int = 5  # of one process within `window`, then it is left alone
+    window: float = 300.0
+    steady: float = 30.0  # a connection that lived so long was a good one: delays begin anew
+    patience: float = 2.0  # how long a call waits for a server that failed last time
+    refresh: float = 300.0  # between two looks at an unchanged list
+    settle: float = 0.05  # a burst of `list_changed` is answered by one look
+    hush: float = 5.0  # a probe without an answer for so long is joined by the old handshake
+    stop: float = 1.5  # each step of stopping a process: end of input, SIGTERM, SIGKILL
+    parallel: int = 64  # calls of one server at a time

@@ -1,0 +1,122 @@
+"""A stream on its way to the caller: whole events, no silence, and never an end that the provider did not send."""
+
+import asyncio
+from typing import Self
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import UpstreamFailed
+from hub.core.usage import Usage
+from hub.core.wire import StreamReader, Wire
+from hub.upstream.attempts import Attempt, Record, check_events
+from hub.upstream.exchange import Response
+
+SILENCE = 10.0  # seconds, after which the caller is sent something that means nothing
+LINGER = 1.0  # seconds that the upstream's own end may come after the terminator
+
+
+class ModelStream:
+    """The chunks of one streamed answer, and what is known of it when it ends. Iterated once.
+
+    A failure on the way becomes an error event in the caller's dialect, after which nothing follows.
+    """
+
+    def __init__(self, response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> None:
+        self._response = response
+        self._call = call
+        self._wire = wire
+        self._attempt = attempt
+        self._record = record
+        self._reader: StreamReader = wire.reader(call)
+        self._waiting = b""
+        self._begun = False
+        self._size = 0
+        self._ended = False
+        self._failure: UpstreamFailed | None = None
+        self._closed = False
+
+    @property
+    def usage(self) -> Usage:
+        """What was used until now."""
+        return self._reader.usage
+
+    @property
+    def reported(self) -> UpstreamFailed | None:
+        """The error that the provider itself put into the stream."""
+        return self._reader.failure
+
+    async def begin(self) -> None:
+        """Wait for the first event, or for `SILENCE` after which the caller must hear something.
+
+        Until here nothing was sent to the caller, so another target may still be tried. Raises UpstreamFailed.
+        """
+        while not self._waiting and not self._ended:
+            self._waiting = await self._more()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes for the caller."""
+        out, self._waiting = self._waiting, b""
+        try:
+            while not out:
+                if self._ended:
+                    raise StopAsyncIteration
+                out = await self._more()
+        except UpstreamFailed as failure:
+            self._ended = True
+            self._response.close()
+            if self._settled:
+                raise StopAsyncIteration from None
+            self._failure = failure
+            out = self._wire.error_event(failure, self._call.origin.request_id)
+        self._size += len(out)
+        return out
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the caller has all that will come: the terminator, or the provider's own error."""
+        return self._reader.done or self._reader.failure is not None
+
+    async def _more(self) -> bytes:
+        """The next whole events; b"" when none are whole yet, or at the end."""
+        chunk = await self._response.read(LINGER if self._settled else SILENCE)
+        if chunk:
+            out = self._reader.feed(chunk)
+            if out and not self._begun:
+                self._begun = True
+                check_events(out)
+                self._record.first_byte()
+            return out
+        if chunk is None and not self._settled:
+            return self._wire.keep_alive
+        self._ended = True
+        return self._reader.finish()
+
+    def close(self) -> None:
+        """Let go of the upstream and write down how it ended. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._response.close()
+        self._record.response_bytes = self._size
+        failure = self._failure or self._reader.failure
+        if failure is not None:
+            self._record.failed(failure.code, failure.message)
+            self._attempt.ended(failure.code, failure.message)
+        elif self._ended or self._reader.done:
+            self._attempt.ended("ok")
+        else:
+            self._record.cancelled()
+            self._attempt.ended("cancelled")
+
+
+async def opened(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> ModelStream:
+    """The stream of `response`, begun. Closes the response when that fails. Raises UpstreamFailed."""
+    stream = ModelStream(response, call, wire, attempt, record)
+    try:
+        await stream.begin()
+    except (UpstreamFailed, asyncio.CancelledError):
+        response.close()
+        raise
+    return stream

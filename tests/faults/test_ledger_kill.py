@@ -1,0 +1,82 @@
+"""kill -9, again and again, and a disk that is full: no acknowledged call is lost, none is there twice."""
+
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from hub.ledger import Ledger, Spool, Writer
+from tests.support.ledger import count, postgres_engine, sqlite_engine
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request, tmp_path, anyio_backend):
+    """(engine, url, schema)"""
+    context = sqlite_engine(tmp_path) if request.param == "sqlite" else postgres_engine()
+    async with context as engine:
+        schema = ""
+        if request.param == "postgresql":
+            async with engine.connect() as connection:
+                schema = (await connection.execute(text("SELECT current_schema()"))).scalar_one()
+        yield engine, engine.url.render_as_string(hide_password=False), schema
+
+
+def drive(*arguments):
+    """What the driver said, as word -> list of what followed it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.ledger_driver", *map(str, arguments)],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = {}
+    for line in done.stdout.splitlines():
+        word, _, rest = line.partition(" ")
+        said.setdefault(word, []).append(rest)
+    return said
+
+
+async def settle(folder, engine):
+    spool = Spool(folder)
+    async with Ledger(spool, Writer(spool, engine)) as ledger:
+        await ledger.flush()
+
+
+async def outcomes(engine):
+    async with engine.connect() as connection:
+        rows = (await connection.execute(text("SELECT id, outcome, estimated FROM entry"))).all()
+    assert len(rows) == len({row[0] for row in rows})
+    return {row[0]: (row[1], bool(row[2])) for row in rows}
+
+
+async def test_ten_kills_lose_nothing_and_double_nothing(tmp_path, database):
+    engine, url, schema = database
+    said = drive("kill", tmp_path / "spool", url, schema, 10, 7)
+    assert len(said["done"]) > 100
+    await settle(tmp_path / "spool", engine)
+    found = await outcomes(engine)
+    assert {call: found.get(call) for call in said["done"]} == dict.fromkeys(said["done"], ("ok", False))
+    running = set(said["open"]) - set(said["done"])
+    assert running
+    assert {found[call] for call in running} <= {("interrupted", True), ("ok", False)}  # ended, but not yet said
+    # What was written but not said any more: at most one step of each of 8 workers in each run.
+    assert len(set(found) - set(said["open"])) <= 80
+    assert await count(engine, "outcome='interrupted'") > 0
+    assert list((tmp_path / "spool").iterdir()) == []  # nothing left, nothing rejected
+    if not schema:
+        async with engine.connect() as connection:
+            assert (await connection.execute(text("PRAGMA integrity_check"))).scalar_one() == "ok"
+
+
+async def test_a_full_disk_refuses_new_calls_then_goes_on_without_a_restart(tmp_path, database):
+    engine, url, schema = database
+    said = drive("full", tmp_path / "spool", url, schema)
+    assert int(said["refused"][0]) > 0
+    assert len(said["done"]) >= 20
+    found = await outcomes(engine)
+    assert found == dict.fromkeys(
+        said["done"], ("ok", False)
+    )  # those that were refused left nothing, those that ran did
+    assert list((tmp_path / "spool").iterdir()) == []  # nothing left, nothing rejected

@@ -1,0 +1,200 @@
+"""Write docs/reference from the code: command line, settings, resources, routes, permissions, errors.
+
+python tools/build_reference.py           write the pages
+python tools/build_reference.py --check   exit 1 when a page differs from the code
+"""
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from cyclopts import App
+from hub.edge.route_rows import route_rows
+
+from hub import cli
+from hub.core import refusal
+from hub.core.principal import Role
+from hub.identity import TABLE, Permission
+from hub.identity.permissions import DESCRIPTIONS
+from hub.resources import KINDS
+from hub.resources.spec import Spec
+from hub.settings import Settings
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+NOTE = "<!-- Made by tools/build_reference.py from the code. Do not edit. -->\n"
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(headings)
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command of the line with its function."""
+    for name, target in cli.COMMANDS.items():
+        module, _, attribute = target.partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, App):
+            yield name, found
+            continue
+        if found.default_command is not None:
+            yield name, found.default_command
+        for sub in sorted(n for n in found if not n.startswith("-")):
+            yield f"{name} {sub}", found[sub].default_command
+
+
+def command_page() -> str:
+    """`cli.md`."""
+    parts = [
+        NOTE,
+        "# Command line\n",
+        "Commands that need a running hub take `--url` and `--key`, else `HUB_URL` and `HUB_KEY`.",
+    ]
+    parts.append(
+        "`--json` prints JSON for programs. Exit status: 0, 1 (failed), 2 (wrong usage), 3 (data newer than the program).\n"
+    )
+    for name, function in commands():
+        parts.append(f"## `hub {name}`\n\n{inspect.getdoc(function)}\n")
+        rows: list[list[str]] = []
+        hints = get_type_hints(function, include_extras=True)
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.name == "connection":
+                continue
+            option = parameter.kind is parameter.KEYWORD_ONLY
+            shown = f"--{parameter.name.replace('_', '-')}" if option else parameter.name.upper()
+            metadata = getattr(hints.get(parameter.name), "__metadata__", ())
+            text = next((m.help for m in metadata if getattr(m, "help", None)), "")
+            default = "" if parameter.default in (parameter.empty, None, False) else f"`{parameter.default}`"
+            rows.append([f"`{shown}`", text, default])
+        if rows:
+            parts.append(table(("argument", "meaning", "default"), rows) + "\n")
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """`settings.md`."""
+    rows = [
+        [
+            f"`HUB_{name.upper()}`",
+            field.description or "",
+            "" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`",
+        ]
+        for name, field in Settings.model_fields.items()
+        if field.description
+    ]
+    return f"{NOTE}\n# Settings\n\nSettings of the process, read from the environment. What the hub serves is not a setting: it is a [resource](resources.md).\n\n{table(('variable', 'meaning', 'default'), rows)}\n"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return schema["$ref"].rpartition("/")[2]
+    if "enum" in schema:
+        return " \\| ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_type(option) for option in schema["anyOf"] if option.get("type") != "null"))
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"mapping to {_type(schema['additionalProperties'])}"
+    return str(schema.get("type", "any"))
+
+
+def _spec_section(name: str, schema: dict[str, Any], level: str) -> str:
+    required = set(schema.get("required", ()))
+    rows: list[list[str]] = []
+    for field, details in schema.get("properties", {}).items():
+        default = details.get("default")
+        shown = (
+            "needed"
+            if field in required
+            else ("" if default in (None, "", [], {}) or isinstance(default, dict) else f"`{default}`")
+        )
+        rows.append([f"`{field}`", _type(details).replace("\\|", "|"), shown])
+    return f"{level} {name}\n\n{schema.get('description', '')}\n\n{table(('field', 'type', 'default'), rows)}\n"
+
+
+def resources_page() -> str:
+    """`resources.md`."""
+    parts = [
+        NOTE,
+        "# Resources\n",
+        "Each kind is written in YAML as `kind: {name: spec}`. `hub schema` prints the same as JSON Schema.\n",
+    ]
+    shared: dict[str, dict[str, Any]] = {}
+    for kind, model in KINDS.items():
+        schema = model.model_json_schema()
+        shared.update(schema.get("$defs", {}))
+        parts.append(_spec_section(f"`{kind}`", schema, "##"))
+        later: dict[str, str] = (issubclass(model, Spec) and model.LATER) or {}
+        if later:
+            parts.append("Not supported yet: " + ", ".join(f"`{field}`" for field in later) + ".\n")
+    parts.append("## Nested\n")
+    parts += [_spec_section(name, schema, "###") for name, schema in sorted(shared.items()) if "properties" in schema]
+    return "\n".join(parts)
+
+
+def routes_page() -> str:
+    """`routes.md`."""
+    rows = [
+        [
+            f"`{row.method}`",
+            f"`{row.path.replace(':path}', '}')}`",
+            row.summary,
+            f"`{row.permission}`" + (f" or `{row.also}`" if row.also else ""),
+        ]
+        for row in route_rows()
+    ]
+    return f"{NOTE}\n# Management API\n\nThe OpenAPI document is at `/api/openapi.json`. What a caller sees of a route depends on where they hold its permission.\n\n{table(('method', 'path', 'what', 'permission'), rows)}\n"
+
+
+def permissions_page() -> str:
+    """`permissions.md`."""
+    rows = [
+        [f"`{permission}`", DESCRIPTIONS[permission], *("yes" if permission in TABLE[role] else "" for role in Role)]
+        for permission in Permission
+        if permission is not Permission.PUBLIC
+    ]
+    return f"{NOTE}\n# Roles and permissions\n\n`admin` and `auditor` hold for the whole hub, the other roles in one team.\n\n{table(('permission', 'what', *Role), rows)}\n"
+
+
+def errors_page() -> str:
+    """`errors.md`."""
+    return f"{NOTE}\n# Errors\n\nEvery error has a stable code, a message that names the remedy, and the request id, in the caller's own shape.\n\n```text\n{inspect.cleandoc(refusal.__doc__ or '')}\n```\n"
+
+
+PAGES = {
+    "cli.md": command_page,
+    "settings.md": settings_page,
+    "resources.md": resources_page,
+    "routes.md": routes_page,
+    "permissions.md": permissions_page,
+    "errors.md": errors_page,
+}
+
+
+def main() -> None:
+    """Write or check every page."""
+    stale: list[str] = []
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        text = make()
+        file = FOLDER / name
+        if "--check" in sys.argv:
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            file.write_text(text, encoding="utf-8")
+    if stale:
+        sys.exit(f"Not as the code says: {', '.join(stale)}. Run: python tools/build_reference.py")
+
+
+if __name__ == "__main__":
+    main()
