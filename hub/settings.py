@@ -62,7 +62,7 @@ def _network(value: str) -> str:
 
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024, le=1024 * _MIB)]
 
 
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         "strict",
         description="`strict`: a call waits until its entry is on disk. `relaxed`: a power cut loses a second.",
     )
-    drain_seconds: Seconds = Field(30, description="How long answers may go on after SIGTERM.")
+    drain_seconds: float = Field(30, ge=0, le=86_400, description="How long answers may go on after SIGTERM.")
     head_seconds: Seconds = Field(5, description="How long the head of a request may take to arrive.")
     idle_seconds: Seconds = Field(75, description="How long a connection may rest between two requests.")
     stall_seconds: Seconds = Field(30, description="How long a reader may take nothing of what is written to it.")

@@ -99,7 +99,7 @@ def models(search: str | None = None, *, connection: Connection = Connection()) 
             (
                 item["id"],
                 item.get("context_window"),
-                *((item.get("pricing") or {}).get(side) for side in ("input", "output")),
+                *((item.get("price") or {}).get(side) for side in ("input", "output")),
             )
             for item in items
         ),

@@ -25,7 +25,7 @@ def _line(entry: dict[str, Any]) -> tuple[object, ...]:
         entry["outcome"] if not entry.get("code") else f"{entry['outcome']}: {entry['code']}",
         tokens_in or "",
         usage["output"] + usage["reasoning"] or "",
-        entry["cost_usd"] if entry["cost_usd"] is not None else "unknown",
+        entry["cost_usd"] or ("unknown" if tokens_in else ""),
         f"{entry.get('duration_ms', 0):.0f}",
     )
 

@@ -101,7 +101,7 @@ _CSP = b"; ".join(
 )
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with no-referrer, a browser hides the origin of the hub's own forms too
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _ON_PAGES = (

@@ -140,6 +140,7 @@ def audit_view(row: AuditRow) -> dict[str, Any]:
         "name": row.name,
         "version": row.version,
         "diff": row.diff,
+        "detail": row.detail,
         "hash": row.hash,
     }
 

@@ -1,7 +1,7 @@
 """The database: its engine, its settings, and migrations to the schema that this code knows."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,25 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hub.core.refusal import Refusal
+from hub.store.private_files import make_private
+from hub.store.transactions import reason_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x6875625F6D696772  # "hub_migr"
+_DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+_CONNECT_SECONDS = 5
+_POOL: dict[str, Any] = {
+    "pool_size": 10,
+    "max_overflow": 10,
+    "pool_timeout": _CONNECT_SECONDS,
+    "pool_pre_ping": True,
+    "connect_args": {"timeout": _CONNECT_SECONDS},
+}
 
 
 class SchemaTooNew(Refusal):
@@ -27,33 +39,62 @@ class SchemaTooNew(Refusal):
 def migration_config(connection: Connection) -> Config:
     """Alembic's configuration, without a file."""
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the schema to the newest revision. Raises SchemaTooNew when it is beyond that."""
-    config = migration_config(connection)
+    """Bring the schema to the newest revision, in the connection's transaction: whole, or not at all.
+
+    Raises SchemaTooNew when it is beyond that.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    else:
+        # SQLite's driver would run each statement that changes the schema outside of any transaction.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    config = migration_config(connection)
+    script = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
         raise SchemaTooNew(
             "schema_too_new",
             f"The database is at revision {current}, which this version does not know: a newer hub wrote it. "
             "Install that version again, or restore the backup from before the upgrade.",
         )
-    command.upgrade(config, "head")
+    if current != script.get_current_head():
+        command.upgrade(config, "head")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    # The patience comes first: even the journal's mode may have to wait for another process.
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _url(given: str) -> URL:
+    # The URL may hold a password, so no message repeats it.
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        raise Refusal("database_url", "The database's URL cannot be read. Write postgresql://USER@HOST/NAME.") from None
+    if url.drivername not in _DRIVERS:
+        raise Refusal("database_url", f"'{url.drivername}' is not a database of the hub: {' or '.join(_DRIVERS)}.")
+    return url
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if not url.drivername.startswith("sqlite"):
+        return create_async_engine(url, **_POOL)
+    engine = create_async_engine(url)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    if url.database and url.database != ":memory:":
+        make_private(Path(url.database))
+    return engine
 
 
 class Database:
@@ -61,22 +102,29 @@ class Database:
 
     @staticmethod
     @contextlib.asynccontextmanager
-    async def open(url: str) -> AsyncIterator[AsyncEngine]:
+    async def open(url: str) -> AsyncGenerator[AsyncEngine]:
         """The engine of `url` (`sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://...`), migrated.
 
-        Raises SchemaTooNew, or Refusal `database_unreachable`.
+        Raises SchemaTooNew, or Refusal `database_url`, `database_unreachable`.
         """
-        sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {} if sqlite else {"pool_size": 10, "max_overflow": 10, "pool_pre_ping": True}
-        engine = create_async_engine(url, **options)
-        if sqlite:
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        try:
+            engine = _engine(_url(url))
+        except OSError as error:
+            raise _unreachable(error) from None
         try:
             try:
                 async with engine.begin() as connection:
                     await connection.run_sync(migrate)
-            except OSError as error:
-                raise Refusal("database_unreachable", f"The database cannot be reached: {error}.") from None
+            except (OSError, DBAPIError) as error:
+                raise _unreachable(error) from error
             yield engine
         finally:
             await engine.dispose()
+
+
+def _unreachable(error: OSError | DBAPIError) -> Refusal:
+    return Refusal(
+        "database_unreachable",
+        f"The database cannot be opened: {reason_of(error)}. Check that it is there, that this user may write to it, "
+        "and HUB_DATABASE_URL or --data.",
+    )

@@ -7,6 +7,10 @@ from typing import Self
 
 from hub.core.refusal import Refusal
 
+_LOCK = "hub.lock"
+_OURS = {_LOCK, "hub.db", "vault.key"}
+_NOBODYS = {"lost+found"}
+
 
 class DataFolder:
     """Makes the folder (mode 0700) and holds its lock from entering to leaving.
@@ -18,17 +22,28 @@ class DataFolder:
         self.path = path.absolute()
         self._lock: int | None = None
 
+    @property
+    def database_url(self) -> str:
+        """The embedded database of this folder."""
+        return f"sqlite+aiosqlite:///{self.path / 'hub.db'}"
+
+    @property
+    def ring_file(self) -> Path:
+        """Where the vault keeps its own keys."""
+        return self.path / "vault.key"
+
+    @property
+    def spool(self) -> Path:
+        """Where the ledger keeps what the database does not have yet."""
+        return self.path / "spool"
+
     def __enter__(self) -> Self:
         """Take the folder. Raises Refusal `data_locked` when another hub holds it, `data_unusable` when it cannot be."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
-            lock = os.open(self.path / "hub.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._make()
+            lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise Refusal(
-                "data_unusable",
-                f"The data folder {self.path} cannot be used: {error.strerror}. Name another with --data.",
-            ) from None
+            raise self._unusable(str(error.strerror)) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -36,7 +51,8 @@ class DataFolder:
             os.close(lock)
             raise Refusal(
                 "data_locked",
-                f"Another hub (process {holder or 'unknown'}) uses {self.path}. Stop it, or start this one with another --data.",
+                f"Another hub (process {holder or 'unknown'}) uses {self.path}. "
+                "Stop it, or start this one with another --data.",
             ) from None
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())
@@ -49,7 +65,24 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
 
-    @property
-    def database_url(self) -> str:
-        """The embedded database of this folder."""
-        return f"sqlite+aiosqlite:///{self.path / 'hub.db'}"
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            status = self.path.stat()
+            if not status.st_mode & 0o077:
+                return
+            self._check_is_for_us()
+            if status.st_uid != os.geteuid():
+                return  # a mounted volume that is somebody else's: every file in it is private by itself
+        self.path.chmod(0o700)
+
+    def _check_is_for_us(self) -> None:
+        # `--data /tmp` or `--data ~` must not close a folder that others use.
+        names = {entry.name for entry in self.path.iterdir()} - _NOBODYS
+        if names and not names & _OURS:
+            raise self._unusable("it holds other files, and others can read it")
+
+    def _unusable(self, reason: str) -> Refusal:
+        message = f"The data folder {self.path} cannot be used: {reason}. Name another with --data."
+        return Refusal("data_unusable", message)

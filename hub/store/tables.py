@@ -1,4 +1,6 @@
 """The tables. Times are ISO 8601 text in UTC, except in the ledger, where they are integers."""
+# SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
+# pyright: reportAssignmentType=false
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Text
 from sqlmodel import Field, SQLModel
@@ -10,8 +12,14 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-SQLModel.metadata.naming_convention = NAMING  # type: ignore[assignment]  # SQLModel types it as immutable
+SQLModel.metadata.naming_convention = NAMING
 metadata: MetaData = SQLModel.metadata
+_LONGEST = 4096
+
+
+def storable(text: str) -> str:
+    """`text` as every database can hold it: no NUL, no lone surrogates, at most 4,096 characters."""
+    return text[:_LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _text() -> Column[str]:
@@ -199,3 +207,15 @@ class EntryRow(SQLModel, table=True):
         Index("ix_entry_request_id", "request_id"),
         Index("ix_entry_session_at", "session", "at"),
     )
+
+
+# The same tables for Core statements, which is what the store and the ledger write.
+RESOURCE = metadata.tables["resource"]
+VERSION = metadata.tables["resource_version"]
+STATE = metadata.tables["state"]
+AUDIT = metadata.tables["audit"]
+KEY_SECRET = metadata.tables["key_secret"]
+VAULT_SECRET = metadata.tables["vault_secret"]
+SIGN_IN_LINK = metadata.tables["sign_in_link"]
+SIGN_IN = metadata.tables["sign_in"]
+SERVER_SNAPSHOT = metadata.tables["server_snapshot"]

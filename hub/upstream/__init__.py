@@ -5,20 +5,42 @@ from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.guard import is_public
 from hub.upstream.http import Transport
+from hub.upstream.mcp_pool import Servers
+from hub.upstream.mcp_values import (
+    Builtin,
+    BuiltinTool,
+    CallerContext,
+    Pace,
+    Ports,
+    RpcReply,
+    ServerDefinitions,
+    ServerState,
+    ServerStatus,
+    ToolDefinition,
+)
 from hub.upstream.models import Delivery, ModelUpstream
-
-# -- MCP servers: re-exported here (owner of mcp_*.py) ----------------------------------------------------------------
 
 __all__ = [
     "SUGGESTED_MODEL",
+    "Builtin",
+    "BuiltinTool",
+    "CallerContext",
     "Delivery",
     "DemoProvider",
     "Endpoint",
     "Exchange",
     "ModelUpstream",
+    "Pace",
+    "Ports",
     "ProviderSecrets",
     "Response",
+    "RpcReply",
     "SecretSource",
+    "ServerDefinitions",
+    "ServerState",
+    "ServerStatus",
+    "Servers",
+    "ToolDefinition",
     "Transport",
     "chunks_of",
     "is_public",

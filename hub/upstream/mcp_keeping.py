@@ -1,0 +1,48 @@
+"""Definitions as they are kept on disk between two runs of the hub."""
+
+from msgspec import DecodeError, Raw, Struct, json
+
+from hub.upstream.mcp_definitions import checked
+from hub.upstream.mcp_values import Era, ServerDefinitions
+
+
+class _Kept(Struct):
+    tools: list[Raw]
+    instructions: str = ""
+    server_info: Raw = Raw(b"{}")
+    capabilities: Raw = Raw(b"{}")
+    era: str = ""
+    version: str = ""
+
+
+def saved(definitions: ServerDefinitions) -> bytes:
+    """What is kept."""
+    return json.encode(
+        _Kept(
+            [Raw(tool.raw) for tool in definitions.tools],
+            definitions.instructions,
+            Raw(definitions.server_info),
+            Raw(definitions.capabilities),
+            str(definitions.era or ""),
+            definitions.version,
+        )
+    )
+
+
+def restored(content: bytes) -> ServerDefinitions | None:
+    """What was kept; None when it cannot be read any more."""
+    try:
+        kept = json.decode(content, type=_Kept)
+    except (DecodeError, UnicodeDecodeError):
+        return None
+    listing = checked(kept.tools)
+    return ServerDefinitions(
+        tools=listing.tools,
+        instructions=kept.instructions,
+        server_info=bytes(kept.server_info),
+        capabilities=bytes(kept.capabilities),
+        era=Era(kept.era) if kept.era in set(Era) else None,
+        version=kept.version,
+        revision=1,
+        rejected=listing.rejected,
+    )

@@ -1,0 +1,173 @@
+"""Every route of the management API, asked by everybody: anonymous, a plain key, and each role."""
+
+import re
+import threading
+
+import pytest
+
+from hub.core.principal import Role
+from hub.edge.visibility import READ
+from hub.identity import TABLE, Permission
+from tests.support.hubs import running_hub
+
+PEOPLE = {
+    "admin": {"role": "admin"},
+    "auditor": {"role": "auditor"},
+    "owner": {"teams": {"mine": "owner"}},
+    "developer": {"teams": {"mine": "developer"}},
+    "viewer": {"teams": {"mine": "viewer"}},
+}
+RESOURCES = {
+    "providers": {"demo": {"kind": "demo"}},
+    "models": {"demo": {"targets": [{"model": "demo/demo-1"}]}, "secret-model": {"targets": [{"model": "demo/demo-2"}]}},
+    "routes": {"r": {"targets": [{"model": "demo/demo-1"}]}},
+    "servers": {"hub": {"builtin": "hub"}},
+    "profiles": {"tools": {"servers": {"hub": {}}}, "secret-tools": {"servers": {"hub": {}}}},
+    "teams": {"mine": {"models": ["demo"], "profiles": ["tools"]}, "theirs": {"models": ["*"], "profiles": ["*"]}},
+    "users": {**PEOPLE, "stranger": {"teams": {"theirs": "owner"}}},
+    "budgets": {"mine": {"scope": {"team": "mine"}, "usd": 5}, "theirs": {"scope": {"team": "theirs"}, "usd": 5}},
+    "limits": {"mine": {"scope": {"team": "mine"}, "rpm": 1000}, "theirs": {"scope": {"team": "theirs"}, "rpm": 5}},
+    "guardrails": {"g": {"scope": {"team": "theirs"}, "on": ["input"], "words": ["forbidden"]}},
+    "announcements": {"a": {"title": "Hello"}},
+    "exports": {},
+    "keys": {"plain": {"team": "mine"}, "foreign": {"team": "theirs"}, "mine": {"team": "mine"}},
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    users = {name: spec for name, spec in RESOURCES["users"].items() if name != "admin"}
+    with running_hub(tmp_path_factory.mktemp("roles")) as hub:
+        with hub.client() as admin:
+            resources = {**RESOURCES, "users": users}
+            applied = admin.post("/api/v1/apply", json={"resources": resources})
+            assert applied.status_code == 200, applied.text
+            keys = {None: None, "admin": hub.admin_key}
+            keys["plain"] = admin.post("/api/v1/keys/plain/rotate", json={}).json()["secret"]
+            for role in Role:
+                if role is not Role.ADMIN:
+                    made = admin.post("/api/v1/keys", json={"name": f"key-of-{role}", "spec": {"user": role.value}})
+                    keys[role.value] = made.json()["secret"]
+        yield hub, keys
+
+
+def documented(hub):
+    with hub.client(None) as client:
+        document = client.get("/api/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield method.upper(), path, re.findall(r"`([a-z.]+)`", operation["description"])
+
+
+def test_every_route_asks_everybody_for_its_permission(world):
+    hub, keys = world
+    wrong = []
+    for who, key in keys.items():
+        held = TABLE[Role(who)] if who in set(Role) else frozenset()
+        with hub.client(key) as client:
+            for method, path, permissions in documented(hub):
+                needed = {Permission(name) for name in permissions}
+                allowed = Permission.PUBLIC in needed or (who is not None and (Permission.SELF in needed or needed & held))
+                url = re.sub(r"\{\w+\}", "no-such-thing", path)
+                status = client.request(method, url, json={} if method in ("POST", "PUT") else None).status_code
+                refused = 401 if who is None else 403
+                # A role may hold a permission and still not be allowed this very thing: 403 says so too, 401 never.
+                if (not allowed and status != refused) or (allowed and status == 401):
+                    wrong.append((who, method, path, status))
+                if allowed and status == 403 and who == "admin":
+                    wrong.append((who, method, path, status))
+    assert wrong == []
+
+
+def test_the_public_routes_are_exactly_these(world):
+    hub, _ = world
+    assert {path for _, path, permissions in documented(hub) if permissions == ["public"]} == {"/api/openapi.json"}
+
+
+@pytest.mark.parametrize("who", ["owner", "developer", "viewer", "plain"])
+def test_nobody_sees_what_belongs_to_another_team(world, who):
+    hub, keys = world
+    foreign = [
+        ("teams", "theirs"), ("users", "stranger"), ("keys", "foreign"), ("budgets", "theirs"), ("limits", "theirs"),
+        ("models", "secret-model"), ("profiles", "secret-tools"), ("keys", "admin"), ("users", "auditor"),
+    ]  # fmt: skip
+    with hub.client(keys[who]) as client:
+        for kind, name in foreign:
+            for method, rest in ("GET", ""), ("GET", "/history"), ("DELETE", ""), ("PUT", ""), ("POST", "/restore"):
+                body = {"spec": {}, "version": 1} if method in ("PUT", "POST") else None
+                answer = client.request(method, f"/api/v1/{kind}/{name}{rest}", json=body)
+                assert answer.status_code in (403, 404), (method, kind, name, rest, answer.status_code)
+                assert "stranger" not in answer.text.replace(f"'{name}'", "")
+        for kind in READ:
+            answer = client.get(f"/api/v1/{kind}")
+            names = {item["name"] for item in answer.json().get("items", [])}
+            assert not names & {"theirs", "foreign", "stranger", "secret-model", "secret-tools"}, kind
+
+
+def test_an_owner_runs_their_team_and_gives_nobody_more_than_they_have(world):
+    hub, keys = world
+    with hub.client(keys["owner"]) as owner:
+        made = owner.post("/api/v1/keys", json={"name": "robot", "spec": {"team": "mine"}})
+        assert made.status_code == 201, made.text
+        for name, spec in {
+            "a": {"team": "theirs"},
+            "b": {"team": "mine", "user": "admin"},
+            "c": {"models": ["*"]},
+            "d": {"team": "mine", "secret": "env:PATH"},
+            "e": {"team": "mine", "routes": ["*"]},
+        }.items():
+            answer = owner.post("/api/v1/keys", json={"name": name, "spec": spec})
+            assert answer.status_code == 403, (name, answer.text)
+        wide = owner.put("/api/v1/keys/robot", json={"spec": {"team": "mine", "models": ["*"], "profiles": ["*"]}})
+        assert wide.status_code == 200
+    with hub.client(made.json()["secret"]) as robot:
+        answer = robot.post("/v1/chat/completions", json={"model": "secret-model", "messages": []})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
+        assert robot.post("/v1/chat/completions", json={"model": "demo", "messages": []}).status_code == 200
+
+
+def test_a_developer_manages_their_own_keys_only(world):
+    hub, keys = world
+    with hub.client(keys["developer"]) as developer:
+        made = developer.post("/api/v1/keys", json={"name": "laptop", "spec": {"team": "mine", "user": "developer"}})
+        assert made.status_code == 201, made.text
+        assert developer.post("/api/v1/keys", json={"name": "service", "spec": {"team": "mine"}}).status_code == 403
+        assert developer.post("/api/v1/keys/mine/revoke", json={}).status_code in (403, 404)
+        names = {item["name"] for item in developer.get("/api/v1/keys").json()["items"]}
+        assert names == {"laptop", "key-of-developer"}
+        assert developer.post("/api/v1/keys/laptop/revoke", json={}).status_code == 200
+
+
+def test_roles_cannot_be_taken(world):
+    hub, keys = world
+    for who in ("owner", "developer", "viewer", "plain", "auditor"):
+        with hub.client(keys[who]) as client:
+            for name in (who, "newcomer"):
+                answer = client.put(f"/api/v1/users/{name}", json={"spec": {"role": "admin"}})
+                assert answer.status_code == 403
+    with hub.client() as admin:
+        rows = admin.get("/api/v1/audit", params={"action": "denied"}).json()["items"]
+        assert any("PUT /api/v1/users/owner" in str(row) for row in rows) or len(rows) >= 5
+
+
+def test_everybody_sees_their_own_calls_and_owners_their_teams(world):
+    hub, keys = world
+    for who in ("plain", "developer"):
+        with hub.client(keys[who]) as client:
+            client.post("/v1/chat/completions", json={"model": "demo", "messages": []}, headers={"x-request-id": f"by-{who}"})
+    with hub.client() as admin:
+        done = threading.Event()
+        for _ in range(100):
+            if len([i for i in admin.get("/api/v1/logs").json()["items"] if i["request_id"].startswith("by-")]) == 2:
+                done.set()
+                break
+        assert done.is_set()
+    seen = {}
+    for who in ("plain", "developer", "viewer", "owner", "auditor"):
+        with hub.client(keys[who]) as client:
+            items = client.get("/api/v1/logs").json()["items"]
+            seen[who] = {item["request_id"] for item in items if item["request_id"].startswith("by-")}
+    assert seen["plain"] == {"by-plain"}
+    assert seen["developer"] == {"by-developer"}
+    assert seen["viewer"] == set()
+    assert seen["owner"] == seen["auditor"] == {"by-plain", "by-developer"}

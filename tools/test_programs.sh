@@ -1,0 +1,36 @@
+#!/bin/sh
+# Install and start what the tests use beside Python: PostgreSQL, Chromium, and clients that run on Node.
+# Whatever is there already is left as it is.
+set -eu
+cd "$(dirname "$0")/.."
+sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
+updated=
+install() {
+    command -v apt-get >/dev/null || { echo "Install: $*" >&2; exit 1; }
+    [ -n "$updated" ] || { $sudo apt-get update -qq; updated=yes; }
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "$@" >/dev/null
+}
+
+command -v chromium >/dev/null || install chromium
+command -v npm >/dev/null || install npm
+command -v git >/dev/null || install git
+if [ ! -e tests/clients/node/node_modules/.done ] || [ tests/clients/node/package-lock.json -nt tests/clients/node/node_modules/.done ]; then
+    (cd tests/clients/node && npm ci --no-progress --loglevel=error >/dev/null)
+    touch tests/clients/node/node_modules/.done
+fi
+
+# PostgreSQL: the one that HUB_TEST_POSTGRES names, one that trusts local users on 127.0.0.1:5432, or one of our own on 54329.
+reachable() { PYTHONPATH=. .venv/bin/python -m tests.support.databases; }
+if ! reachable 2>/dev/null; then
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || install postgresql
+    bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")
+    data=${TMPDIR:-/tmp}/hub-test-postgres-$(id -u)
+    as() { if [ "$(id -u)" = 0 ]; then su postgres -s /bin/sh -c "$*"; else sh -c "$*"; fi; }
+    if [ ! -e "$data/PG_VERSION" ]; then
+        mkdir -p "$data"
+        if [ "$(id -u)" = 0 ]; then chown postgres "$data"; fi
+        as "$bin/initdb -D $data -U postgres --auth=trust >/dev/null"
+    fi
+    as "$bin/pg_ctl -D $data -o '-h 127.0.0.1 -p 54329 -k $data' -l $data/log -w start >/dev/null"
+    reachable
+fi
