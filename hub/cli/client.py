@@ -52,7 +52,17 @@ class Api:
             ) from None
         if response.status_code >= 400:
             raise problem(response)
-        return response.json()
+        try:
+            return response.json()
+        except ValueError:
+            raise Refusal("not_a_hub", f"What answers at {self.url} is not a hub.") from None
+
+    def is_ready(self) -> bool:
+        """Whether the hub takes calls. Raises Refusal `unreachable` when there is none."""
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx2.HTTPError as error:
+            raise Refusal("unreachable", f"there is no hub at {self.url}: {error}") from None
 
     def resource(self, kind: str, name: str, rest: str = "") -> str:
         """The path of one resource."""

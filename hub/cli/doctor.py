@@ -66,11 +66,11 @@ def _folder(data: Path) -> Iterator[Finding]:
 def _running(connection: Connection) -> Iterator[Finding]:
     with connection.api() as api:
         try:
-            api.call("GET", "/readyz")
+            ready = api.is_ready()
         except Refusal as refusal:
             yield "warn", "hub", refusal.message
             return
-        yield "ok", "hub", f"ready at {api.url}"
+        yield ("ok" if ready else "fail"), "hub", f"{'ready' if ready else 'not ready'} at {api.url}"
         if not connection.key:
             yield "warn", "key", "set HUB_KEY (or --key) to look inside the running hub"
             return

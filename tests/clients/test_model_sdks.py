@@ -4,6 +4,8 @@ import anthropic
 import openai
 import pytest
 
+from tests.support.hubs import wait_for
+
 TOOL = {
     "name": "get_weather",
     "description": "The weather in a city",
@@ -122,13 +124,3 @@ def test_each_call_stands_in_the_ledger_with_its_cost(hub, openai_client):
     assert entry[0]["usage"]["input"] == usage.prompt_tokens
     assert answer.headers["x-hub-cost-usd"] == f"{expected / 1e6:.6f}"
 
-
-def wait_for(read, seconds=10):
-    """What `read` gives as soon as it gives something."""
-    import time
-
-    ends = time.monotonic() + seconds
-    while not (found := read()):
-        assert time.monotonic() < ends, "it did not come"
-        time.sleep(0.05)
-    return found

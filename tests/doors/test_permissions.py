@@ -1,15 +1,15 @@
 """Every route of the management API, asked by everybody: anonymous, a plain key, and each role."""
 
 import re
-import threading
 
 import pytest
 
 from hub.core.principal import Role
 from hub.edge.visibility import READ
 from hub.identity import TABLE, Permission
-from tests.support.hubs import running_hub
+from tests.support.hubs import running_hub, wait_for
 
+HELLO = [{"role": "user", "content": "Hello"}]
 PEOPLE = {
     "admin": {"role": "admin"},
     "auditor": {"role": "auditor"},
@@ -121,9 +121,9 @@ def test_an_owner_runs_their_team_and_gives_nobody_more_than_they_have(world):
         wide = owner.put("/api/v1/keys/robot", json={"spec": {"team": "mine", "models": ["*"], "profiles": ["*"]}})
         assert wide.status_code == 200
     with hub.client(made.json()["secret"]) as robot:
-        answer = robot.post("/v1/chat/completions", json={"model": "secret-model", "messages": []})
+        answer = robot.post("/v1/chat/completions", json={"model": "secret-model", "messages": HELLO})
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "model_not_allowed")
-        assert robot.post("/v1/chat/completions", json={"model": "demo", "messages": []}).status_code == 200
+        assert robot.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code == 200
 
 
 def test_a_developer_manages_their_own_keys_only(world):
@@ -154,14 +154,13 @@ def test_everybody_sees_their_own_calls_and_owners_their_teams(world):
     hub, keys = world
     for who in ("plain", "developer"):
         with hub.client(keys[who]) as client:
-            client.post("/v1/chat/completions", json={"model": "demo", "messages": []}, headers={"x-request-id": f"by-{who}"})
+            client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}, headers={"x-request-id": f"by-{who}"})
     with hub.client() as admin:
-        done = threading.Event()
-        for _ in range(100):
-            if len([i for i in admin.get("/api/v1/logs").json()["items"] if i["request_id"].startswith("by-")]) == 2:
-                done.set()
-                break
-        assert done.is_set()
+        def both():
+            items = admin.get("/api/v1/logs").json()["items"]
+            return len([item for item in items if item["request_id"].startswith("by-")]) == 2
+
+        wait_for(both)
     seen = {}
     for who in ("plain", "developer", "viewer", "owner", "auditor"):
         with hub.client(keys[who]) as client:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx2
@@ -76,6 +77,15 @@ class RunningHub:
         """Stop it; returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
+
+
+def wait_for(read, seconds=15):
+    """What `read` gives as soon as it gives something true."""
+    ends = time.monotonic() + seconds
+    while not (found := read()):
+        assert time.monotonic() < ends, "it did not come"
+        time.sleep(0.02)
+    return found
 
 
 @contextlib.contextmanager
