@@ -1,4 +1,4 @@
-"""Build hub/resources/data/catalog.json from two published, MIT-licensed sets of facts about models.
+r"""Build hub/resources/data/catalog.json from two published, MIT-licensed sets of facts about models.
 
 A developer's tool, never run by the hub. Prices come from the `genai-prices` package where it knows the
 model, else from the JSON of prices and capabilities inside a litellm wheel; context, limits, modalities,
@@ -6,7 +6,7 @@ capabilities and deprecation dates come from that JSON. To make the file anew, i
 
     python -m venv /somewhere/new && /somewhere/new/bin/pip install genai-prices
     pip download --no-deps litellm && unzip litellm-*.whl 'litellm/model_prices_and_context_window_backup.json'
-    /somewhere/new/bin/python tools/build_catalog.py litellm/model_prices_and_context_window_backup.json \\
+    /somewhere/new/bin/python tools/build_catalog.py litellm/model_prices_and_context_window_backup.json \
         --litellm-version 1.110.2 --as-of 2026-11-24 --out hub/resources/data/catalog.json
 
 The output is sorted and depends on nothing but its inputs, so a refresh is a diff that can be reviewed.

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from cyclopts import App
-from hub.edge.route_rows import route_rows
 
 from hub import cli
 from hub.core import refusal
 from hub.core.principal import Role
+from hub.edge.manage_api import route_rows
 from hub.identity import TABLE, Permission
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
@@ -33,6 +33,11 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def page(title: str, text: str, body: str) -> str:
+    """A page with a heading, a sentence and what was generated."""
+    return f"{NOTE}\n# {title}\n\n{text}\n\n{body}\n"
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -88,7 +93,8 @@ def settings_page() -> str:
         for name, field in Settings.model_fields.items()
         if field.description
     ]
-    return f"{NOTE}\n# Settings\n\nSettings of the process, read from the environment. What the hub serves is not a setting: it is a [resource](resources.md).\n\n{table(('variable', 'meaning', 'default'), rows)}\n"
+    text = "Read from the environment. What the hub serves is not a setting: it is a [resource](resources.md)."
+    return page("Settings", text, table(("variable", "meaning", "default"), rows))
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -152,7 +158,10 @@ def routes_page() -> str:
         ]
         for row in route_rows()
     ]
-    return f"{NOTE}\n# Management API\n\nThe OpenAPI document is at `/api/openapi.json`. What a caller sees of a route depends on where they hold its permission.\n\n{table(('method', 'path', 'what', 'permission'), rows)}\n"
+    text = (
+        "The OpenAPI document is at `/api/openapi.json`. What a caller sees depends on where they hold the permission."
+    )
+    return page("Management API", text, table(("method", "path", "what", "permission"), rows))
 
 
 def permissions_page() -> str:
@@ -162,12 +171,16 @@ def permissions_page() -> str:
         for permission in Permission
         if permission is not Permission.PUBLIC
     ]
-    return f"{NOTE}\n# Roles and permissions\n\n`admin` and `auditor` hold for the whole hub, the other roles in one team.\n\n{table(('permission', 'what', *Role), rows)}\n"
+    text = "`admin` and `auditor` hold for the whole hub, the other roles in one team."
+    return page("Roles and permissions", text, table(("permission", "what", *Role), rows))
 
 
 def errors_page() -> str:
     """`errors.md`."""
-    return f"{NOTE}\n# Errors\n\nEvery error has a stable code, a message that names the remedy, and the request id, in the caller's own shape.\n\n```text\n{inspect.cleandoc(refusal.__doc__ or '')}\n```\n"
+    text = (
+        "Every error has a stable code, a message that names the remedy, and the request id, in the caller's own shape."
+    )
+    return page("Errors", text, f"```text\n{inspect.cleandoc(refusal.__doc__ or '')}\n```")
 
 
 PAGES = {

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
@@ -58,6 +60,63 @@ class Hub:
     providers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What lies on the disk, opened, and what the first start made of it."""
+
+    folder: DataFolder
+    engine: AsyncEngine
+    vault: Vault
+    secrets: Secrets
+    resources: Resources
+    started: Started
+    providers: tuple[str, ...]
+    replicas: bool
+
+
+async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence[Path]) -> _Stored:
+    folder = stack.enter_context(DataFolder(settings.data))
+    url = settings.database_url or folder.database_url
+    engine = await stack.enter_async_context(Database.open(url))
+    audit = AuditTrail(engine)
+    vault = Vault(engine, folder.path / "vault.key", audit)
+    secrets = Secrets(settings.environment, vault.get)
+    resources = Resources(Journal(engine, audit), audit, KeyMaker(make_key, secrets), load_catalogue())
+    await resources.load()
+    started = await ensure_admin(resources, admin_key_given=bool(settings.admin_key))
+    providers = await ensure_providers(resources, settings.provider_keys)
+    if files:
+        await apply_files(resources, list(files))
+    replicas = not url.startswith("sqlite")
+    return _Stored(folder, engine, vault, secrets, resources, started, tuple(providers), replicas)
+
+
+async def _open_ledger(stack: AsyncExitStack, stored: _Stored, settings: Settings, metrics: Metrics) -> Ledger:
+    exports = Exports(stored.folder.path / "exports", stored.resources.snapshot)
+    spool = Spool(stored.folder.path / "spool", durability=Durability(settings.durability))
+    writer = Writer(spool, stored.engine, on_written=(_observer(metrics), exports))
+    ledger = await stack.enter_async_context(Ledger(spool, writer))
+    await ledger.flush()
+    return ledger
+
+
+async def _open_servers(
+    stack: AsyncExitStack, stored: _Stored, settings: Settings, transport: Transport, queries: Queries
+) -> Servers:
+    first_party = FirstParty(stored.resources.snapshot, queries)
+    tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
+    ports = Ports(
+        transport=transport,
+        resolve=stored.secrets.resolve,
+        snapshots=ServerSnapshots(stored.engine),
+        folder=stored.folder.path / "processes",
+        environment=settings.environment,
+        redact=redact,
+        builtins={"hub": Builtin(tools, "What this key may use through the hub, and what it has cost.")},
+    )
+    return await stack.enter_async_context(Servers(ports))
+
+
 @contextlib.asynccontextmanager
 async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[Hub]:
     """Open a hub. `files` are applied at the start.
@@ -65,45 +124,19 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
     Raises Refusal: the folder is taken, the schema is newer, a file is wrong (InvalidSpec).
     """
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(DataFolder(settings.data))
-        url = settings.database_url or folder.database_url
-        engine = await stack.enter_async_context(Database.open(url))
-        audit = AuditTrail(engine)
-        vault = Vault(engine, folder.path / "vault.key", audit)
-        secrets = Secrets(settings.environment, vault.get)
-        resources = Resources(Journal(engine, audit), audit, KeyMaker(make_key, secrets), load_catalogue())
-        await resources.load()
-        started = await ensure_admin(resources, admin_key_given=bool(settings.admin_key))
-        providers = await ensure_providers(resources, settings.provider_keys)
-        if files:
-            await apply_files(resources, list(files))
-
+        stored = await _open_store(stack, settings, files)
+        resources = stored.resources
         metrics = Metrics()
+        ledger = await _open_ledger(stack, stored, settings, metrics)
+        queries = Queries(stored.engine)
         policy = Policy()
-        exports = Exports(folder.path / "exports", resources.snapshot)
-        spool = Spool(folder.path / "spool", durability=Durability(settings.durability))
-        ledger = Ledger(spool, Writer(spool, engine, on_written=(_observer(metrics), exports)))
-        await stack.enter_async_context(ledger)
-        queries = Queries(engine)
-        await ledger.flush()
         policy.reconfigure(resources.snapshot())
         await _credit(policy, queries)
 
         transport = await stack.enter_async_context(Transport())
-        provider_secrets = ProviderSecrets(secrets)
+        provider_secrets = ProviderSecrets(stored.secrets)
         models = ModelUpstream(transport, provider_secrets, WIRES, {"demo": DemoProvider()})
-        first_party = FirstParty(resources.snapshot, queries)
-        tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
-        ports = Ports(
-            transport=transport,
-            resolve=secrets.resolve,
-            snapshots=ServerSnapshots(engine),
-            folder=folder.path / "processes",
-            environment=settings.environment,
-            redact=redact,
-            builtins={"hub": Builtin(tools, "What this key may use through the hub, and what it has cost.")},
-        )
-        servers = await stack.enter_async_context(Servers(ports))
+        servers = await _open_servers(stack, stored, settings, transport, queries)
         catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
         servers.reconfigure(resources.snapshot())
@@ -118,7 +151,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             background.start(_credit(policy, queries))
 
         resources.on_change(changed)
-        if not url.startswith("sqlite"):
+        if stored.replicas:
             background.start(resources.follow())
 
         identity = Identity()
@@ -126,37 +159,34 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         lag = await stack.enter_async_context(LoopLag())
         metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
         metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
-        model_path = ModelPath(
-            identity=identity, policy=policy, ledger=ledger, upstream=models, snapshots=resources.snapshot
-        )
-        tool_path = ToolPath(
-            identity=identity,
-            policy=policy,
-            ledger=ledger,
-            catalogue=catalogue,
-            servers=servers,
-            snapshots=resources.snapshot,
-        )
-        observed = Observed(resources, queries, policy, servers, secrets, catalogue)
-        sign_ins = SignIns(engine)
+        sign_ins = SignIns(stored.engine)
         app = dispatch(
             Doors(
                 settings=settings,
                 resources=resources,
-                vault=vault,
+                vault=stored.vault,
                 identity=identity,
                 sign_ins=sign_ins,
                 queries=queries,
                 ledger=ledger,
-                observed=observed,
+                observed=Observed(resources, queries, policy, servers, stored.secrets, catalogue),
                 metrics=metrics,
                 in_flight=in_flight,
-                model_path=model_path,
-                tool_path=tool_path,
+                model_path=ModelPath(
+                    identity=identity, policy=policy, ledger=ledger, upstream=models, snapshots=resources.snapshot
+                ),
+                tool_path=ToolPath(
+                    identity=identity,
+                    policy=policy,
+                    ledger=ledger,
+                    catalogue=catalogue,
+                    servers=servers,
+                    snapshots=resources.snapshot,
+                ),
                 forget_secrets=provider_secrets.forget,
             )
         )
-        yield Hub(app, in_flight, started, resources, sign_ins, metrics, tuple(providers))
+        yield Hub(app, in_flight, stored.started, resources, sign_ins, metrics, stored.providers)
 
 
 async def _credit(policy: Policy, queries: Queries) -> None:

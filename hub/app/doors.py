@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -79,7 +79,7 @@ def dispatch(doors: Doors) -> App:
             )
         ),
         tools=McpApi(doors.tool_path, doors.in_flight, body_bytes=settings.mcp_body_bytes),
-        pages=pages,
+        pages=cast("App", pages),
         guard=Guard(settings.allowed_hosts, settings.public_url or ""),
         proxies=Proxies(settings.trusted_proxies),
         in_flight=doors.in_flight,

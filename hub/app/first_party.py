@@ -11,7 +11,7 @@ from hub.ledger import Filters, Queries, parse_dimensions
 from hub.resources import Snapshot
 from hub.routing import price_view, visible_models
 
-Tool = tuple[dict[str, Any], Callable[[Principal, dict[str, Any]], Awaitable[dict[str, Any]]]]
+Tool = tuple[dict[str, Any], Callable[[Principal, Mapping[str, Any]], Awaitable[dict[str, Any]]]]
 _READ_ONLY = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
 _NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 
@@ -45,7 +45,7 @@ class FirstParty:
         self._snapshots = snapshots
         self._queries = queries
 
-    async def _whoami(self, principal: Principal, _: dict[str, Any]) -> dict[str, Any]:
+    async def _whoami(self, principal: Principal, _: Mapping[str, Any]) -> dict[str, Any]:
         return _result(
             {
                 "principal": principal.id,
@@ -56,7 +56,7 @@ class FirstParty:
             }
         )
 
-    async def _models(self, principal: Principal, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def _models(self, principal: Principal, arguments: Mapping[str, Any]) -> dict[str, Any]:
         words = str(arguments.get("search", "")).lower().split()
         found = visible_models(self._snapshots(), principal)
         chosen = [model for model in found if all(word in model.id.lower() for word in words)]
@@ -70,7 +70,7 @@ class FirstParty:
         ]
         return _result({"models": models, "shown": len(models), "found": len(chosen)})
 
-    async def _profiles(self, principal: Principal, _: dict[str, Any]) -> dict[str, Any]:
+    async def _profiles(self, principal: Principal, _: Mapping[str, Any]) -> dict[str, Any]:
         profiles = [
             {"profile": name, "title": spec.title or name, "description": spec.description, "path": f"/mcp/{name}"}
             for name, spec in self._snapshots().profiles.items()
@@ -78,10 +78,10 @@ class FirstParty:
         ]
         return _result({"profiles": profiles})
 
-    async def _usage(self, principal: Principal, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def _usage(self, principal: Principal, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
             groups = parse_dimensions(str(arguments.get("by", "call")))
-            mine = {"key": principal.key} if principal.key else {"user": principal.user}
+            mine: dict[str, Any] = {"key": principal.key} if principal.key else {"user": principal.user}
             start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
             rows = await self._queries.usage(Filters(since=start.timestamp(), **mine), group_by=groups)
         except Refusal as refusal:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from hub.core.refusal import Unavailable
 
@@ -66,7 +66,7 @@ class Exchange:
         self.left = False
         self.ended = False
 
-    def __enter__(self) -> "Exchange":
+    def __enter__(self) -> Self:
         """Begin to watch."""
         self._task = asyncio.current_task()
         self._in_flight.enter(self)

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 from hub.core.logs import get_logger
 
@@ -26,7 +27,7 @@ class LoopLag:
         worst, self.worst = self.worst, 0.0
         return worst
 
-    async def __aenter__(self) -> "LoopLag":
+    async def __aenter__(self) -> Self:
         """Begin to measure."""
         self._task = asyncio.get_running_loop().create_task(self._measure())  # ended in __aexit__
         return self

@@ -46,7 +46,7 @@ def _expected(ask: Ask, body: Mapping[str, Any]) -> int | None:
 
 def _spec_of(body: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The spec in a body: the envelope's `spec`, or the body itself when it is a bare spec."""
-    spec = body["spec"] if "spec" in body else body
+    spec = body.get("spec", body)
     if not isinstance(spec, dict):
         raise InvalidSpec([Fault(where, "spec is a mapping of fields")])
     return spec

@@ -38,6 +38,7 @@ WRITE: dict[str, Permission] = {
 _OWN_KEY_FIELDS = frozenset({"title", "team", "user", "models", "profiles", "tools", "expires_at", "enabled"})
 
 Spec = dict[str, Any]
+Teams = frozenset[str]
 
 
 def _key_team(snapshot: Snapshot, name: str) -> str:
@@ -64,28 +65,37 @@ class Visibility:
 
     def sees(self, kind: str, name: str, spec: Spec) -> bool:
         """Whether this one resource is visible."""
-        principal = self._principal
-        teams = teams_with(principal, READ[kind])
+        teams = teams_with(self._principal, READ[kind])
         if teams is None:
             return True
-        mine = principal.user
-        match kind:
-            case "models":
-                return principal.may_use_model(name)
-            case "profiles":
-                return principal.may_use_profile(name)
-            case "announcements":
-                return bool(teams)
-            case "keys":
-                return spec.get("team") in teams or bool(mine and spec.get("user") == mine)
-            case "teams":
-                return name in teams
-            case "users":
-                return name == mine or not teams.isdisjoint(spec.get("teams", {}))
-            case "budgets" | "limits":
-                return _scope_team(self._snapshot, spec) in teams or bool(mine and spec["scope"].get("user") == mine)
-            case _:
-                return False
+        look = getattr(self, f"_sees_{kind}", None)
+        return look is not None and bool(look(name, spec, teams))
+
+    def _sees_models(self, name: str, _: Spec, __: Teams) -> bool:
+        return self._principal.may_use_model(name)
+
+    def _sees_profiles(self, name: str, _: Spec, __: Teams) -> bool:
+        return self._principal.may_use_profile(name)
+
+    def _sees_announcements(self, _: str, __: Spec, teams: Teams) -> bool:
+        return bool(teams)
+
+    def _sees_keys(self, _: str, spec: Spec, teams: Teams) -> bool:
+        return spec.get("team") in teams or self._is_me(spec.get("user"))
+
+    def _sees_teams(self, name: str, _: Spec, teams: Teams) -> bool:
+        return name in teams
+
+    def _sees_users(self, name: str, spec: Spec, teams: Teams) -> bool:
+        return self._is_me(name) or not teams.isdisjoint(spec.get("teams", {}))
+
+    def _sees_budgets(self, _: str, spec: Spec, teams: Teams) -> bool:
+        return _scope_team(self._snapshot, spec) in teams or self._is_me(spec["scope"].get("user"))
+
+    _sees_limits = _sees_budgets
+
+    def _is_me(self, user: str | None) -> bool:
+        return bool(user) and user == self._principal.user
 
     def check_read(self, kind: str, name: str, spec: Spec | None) -> None:
         """Refuse with the same 404 whether it does not exist or belongs to somebody else."""

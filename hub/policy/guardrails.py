@@ -27,7 +27,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def text_of(body: bytes) -> str:
-    """All text of a JSON document with its escapes resolved, so that a rule cannot be dodged by writing \\u0041.
+    """All text of a JSON document with its escapes resolved, so that a rule cannot be dodged by escaping a letter.
 
     Raises Malformed when it is not JSON.
     """

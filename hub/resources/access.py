@@ -82,5 +82,5 @@ class KeySpec(AccessSpec):
     user: Name | None = None
     secret: SecretRef | None = None
     expires_at: Instant | None = None
-    routes: Annotated[list[Glob], Field(max_length=100)] = []
+    routes: list[Glob] = Field(default_factory=list, max_length=100)
     enabled: bool = True

@@ -26,8 +26,8 @@ class GuardrailSpec(Spec):
     title: Title = ""
     scope: ScopeSpec
     on: Annotated[list[Literal["input", "tool_call"]], Field(min_length=1)]
-    words: Annotated[list[Pattern], Field(max_length=10_000)] = []
-    patterns: Annotated[list[Pattern], Field(max_length=1000)] = []
+    words: list[Pattern] = Field(default_factory=list, max_length=10_000)
+    patterns: list[Pattern] = Field(default_factory=list, max_length=1000)
     action: Literal["block", "flag"] = "block"
     enabled: bool = True
 

@@ -52,7 +52,7 @@ class BudgetSpec(Spec):
     period: Literal["day", "week", "month", "quarter", "total"] = "month"
     timezone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
     mode: Literal["warn", "block"] = "block"
-    alerts: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(max_length=10)] = []
+    alerts: list[Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=list, max_length=10)
     enabled: bool = True
 
     @field_validator("mode", mode="before")

@@ -67,7 +67,7 @@ class ServerSpec(Spec):
     title: Title = ""
     description: Text = ""
     icon: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
-    categories: Annotated[list[Name], Field(max_length=20)] = []
+    categories: list[Name] = Field(default_factory=list, max_length=20)
     note: Text = ""
     enabled: bool = True
 
@@ -97,7 +97,7 @@ class ProfileServerSpec(Spec):
         "defaults": "comes with prompts and resources",
     }
 
-    tools: Annotated[list[Glob], Field(max_length=1000)] = ["*"]
+    tools: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     rename: dict[ToolName, PublicToolName] = Field(default_factory=dict)
     describe: dict[ToolName, Text] = Field(default_factory=dict)
     arguments: dict[ToolName, dict[str, Any]] = Field(default_factory=dict)

@@ -23,9 +23,9 @@ class ServerSnapshots:
             rows = (await connection.execute(select(_TABLE.c.server, _TABLE.c.content))).all()
         return {row.server: bytes(row.content) for row in rows}
 
-    async def save(self, server: str, content: bytes) -> None:
+    async def save(self, server: str, data: bytes) -> None:
         """Keep what a server offers, instead of what it offered before."""
-        row = {"server": server, "content": content, "saved_at": datetime.now(UTC).isoformat()}
+        row = {"server": server, "content": data, "saved_at": datetime.now(UTC).isoformat()}
         async with self._engine.begin() as connection:
             await connection.execute(delete(_TABLE).where(_TABLE.c.server == server))
             await connection.execute(insert(_TABLE), row)

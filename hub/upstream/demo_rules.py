@@ -12,7 +12,52 @@ BYTES_PER_TOKEN = 4
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Words that say nothing about which tool is meant.
 _COMMON = frozenset(
-    ["the", "and", "for", "with", "that", "this", "what", "you", "can", "are", "use", "tool", "call", "please", "from", "get", "set", "into", "your", "about", "how", "does", "will", "it", "is", "to", "of", "in", "on", "me", "my", "do", "or", "an", "be", "as", "at", "by", "list", "make", "give", "tell", "show", "run"]
+    [
+        "the",
+        "and",
+        "for",
+        "with",
+        "that",
+        "this",
+        "what",
+        "you",
+        "can",
+        "are",
+        "use",
+        "tool",
+        "call",
+        "please",
+        "from",
+        "get",
+        "set",
+        "into",
+        "your",
+        "about",
+        "how",
+        "does",
+        "will",
+        "it",
+        "is",
+        "to",
+        "of",
+        "in",
+        "on",
+        "me",
+        "my",
+        "do",
+        "or",
+        "an",
+        "be",
+        "as",
+        "at",
+        "by",
+        "list",
+        "make",
+        "give",
+        "tell",
+        "show",
+        "run",
+    ]
 )
 _MOST_PROMPT = 2000
 _MOST_QUOTE = 600

@@ -37,7 +37,9 @@ class Pending:
         elif result[:1] == b"{":
             self.answer.set_result(RpcReply(result=result, era=self.era))
         else:
-            self.fail(UpstreamFailed("upstream_protocol", "its answer has neither a result that is an object nor an error"))
+            self.fail(
+                UpstreamFailed("upstream_protocol", "its answer has neither a result that is an object nor an error")
+            )
 
     def fail(self, refusal: UpstreamFailed) -> None:
         """There will be no answer."""
@@ -127,7 +129,9 @@ class Calls:
         if message.method == "ping":
             return mcp_wire.result(message.id, b"{}")
         return mcp_wire.error(
-            message.id, mcp_wire.METHOD_NOT_FOUND, f"{message.method} is not supported yet: the hub declared no such capability"
+            message.id,
+            mcp_wire.METHOD_NOT_FOUND,
+            f"{message.method} is not supported yet: the hub declared no such capability",
         )
 
     def _progress(self, params: Raw) -> None:

@@ -64,7 +64,9 @@ async def list_tools(ask: Ask) -> Listing:
         try:
             page = _pages.decode(reply.result)
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UpstreamFailed("upstream_protocol", f"its answer to tools/list is not a list of tools: {error}") from error
+            raise UpstreamFailed(
+                "upstream_protocol", f"its answer to tools/list is not a list of tools: {error}"
+            ) from error
         raws += page.tools
         if page.next_cursor is None or page.next_cursor in seen or len(raws) > MOST_TOOLS:
             break

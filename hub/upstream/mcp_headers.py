@@ -25,7 +25,19 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 _MIRRORED_TYPES = ("string", "integer", "boolean")
 # Where a JSON Schema holds further schemas. Values such as `default` or `enum` are data and are not entered.
 _ONE = frozenset(
-    ["items", "contains", "unevaluatedItems", "additionalProperties", "propertyNames", "unevaluatedProperties", "not", "if", "then", "else", "contentSchema"]
+    [
+        "items",
+        "contains",
+        "unevaluatedItems",
+        "additionalProperties",
+        "propertyNames",
+        "unevaluatedProperties",
+        "not",
+        "if",
+        "then",
+        "else",
+        "contentSchema",
+    ]
 )
 _LIST = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
 _MAP = frozenset(("patternProperties", "dependentSchemas", "$defs", "definitions"))

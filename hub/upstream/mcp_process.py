@@ -1,6 +1,7 @@
 """A server's process: started in a group of its own, read line by line, ended with everything that it started."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -72,11 +73,13 @@ class Lines:
 class Process(asyncio.SubprocessProtocol):
     """Made by `start`. `line` gets each line of stdout; `ended` is called once, when no more will come."""
 
-    def __init__(self, line: Callable[[bytes], None], oversized: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, line: Callable[[bytes], None], oversized: Callable[[bytes], None], ended: Callable[[], None]
+    ) -> None:
         self._line = line
         self._ended = ended
         self._out = Lines(MOST_RESULT, oversized)
-        self._err = Lines(64 << 10, lambda head: self._note(head))
+        self._err = Lines(64 << 10, self._note)
         self._stderr: deque[bytes] = deque(maxlen=MOST_LINES)
         self._budget = _STDERR_PER_SECOND
         self._exited = asyncio.Event()
@@ -107,7 +110,9 @@ class Process(asyncio.SubprocessProtocol):
                 start_new_session=True,
             )
         except OSError as error:
-            raise UpstreamFailed("upstream_error", f"it cannot be started: {error.strerror or 'no reason given'}") from error
+            raise UpstreamFailed(
+                "upstream_error", f"it cannot be started: {error.strerror or 'no reason given'}"
+            ) from error
         return process
 
     @property
@@ -154,10 +159,8 @@ class Process(asyncio.SubprocessProtocol):
         return True
 
     def _signal(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group, or only a zombie
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # nobody is left in the group, or only a zombie
 
     def _pipe(self, fd: int) -> asyncio.WriteTransport:
         return cast("asyncio.WriteTransport", self._transport.get_pipe_transport(fd))

@@ -52,8 +52,10 @@ class RpcReply:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """One tool. `raw` is its definition byte for byte; `mirrored` pairs the path of each argument that the
-    modern HTTP wire repeats in a header with the rest of that header's name.
+    """One tool. `raw` is its definition byte for byte.
+
+    `mirrored` pairs the path of each argument that the modern HTTP wire repeats in a header with the rest of that
+    header's name.
     """
 
     name: str

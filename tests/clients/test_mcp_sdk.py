@@ -50,7 +50,9 @@ async def test_both_kinds_of_call_have_one_entry_each_under_one_key(hub):
     with hub.client() as admin:
         key = admin.post("/api/v1/keys/both-doors/rotate", json={}).json()["secret"]
         with hub.client(key) as client:
-            client.post("/v1/chat/completions", json={"model": "demo", "messages": [{"role": "user", "content": "x"}]}).raise_for_status()
+            client.post(
+                "/v1/chat/completions", json={"model": "demo", "messages": [{"role": "user", "content": "x"}]}
+            ).raise_for_status()
         await with_client(hub, "auto", lambda client: client.call_tool("new__add", {"a": 1, "b": 2}), key=key)
         items = wait_for(lambda: two(admin.get("/api/v1/logs", params={"key": "both-doors"}).json()["items"]))
     assert sorted(item["call"] for item in items) == ["model", "tool"]
@@ -68,5 +70,7 @@ async def test_a_key_without_the_profile_does_not_learn_that_it_exists(hub):
         key = admin.post("/api/v1/keys/modelist/rotate", json={}).json()["secret"]
     async with httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, trust_env=False) as http:
         for profile in ("both", "nothing"):
-            answer = await http.post(f"{hub.url}/mcp/{profile}", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+            answer = await http.post(
+                f"{hub.url}/mcp/{profile}", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            )
             assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (404, "profile_not_found")

@@ -47,12 +47,20 @@ def test_a_stream_without_a_wish_for_usage_has_no_usage_chunk(openai_client):
 
 
 def test_openai_tools_make_a_round(openai_client):
-    tools = [{"type": "function", "function": {"name": TOOL["name"], "description": TOOL["description"], "parameters": TOOL["schema"]}}]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": TOOL["name"], "description": TOOL["description"], "parameters": TOOL["schema"]},
+        }
+    ]
     messages = [{"role": "user", "content": 'What is the weather in "Paris"?'}]
     first = openai_client.chat.completions.create(model="demo", messages=messages, tools=tools)
     (call,) = first.choices[0].message.tool_calls
     assert (call.function.name, "Paris" in call.function.arguments) == ("get_weather", True)
-    messages += [first.choices[0].message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "sunny, 21 C"}]
+    messages += [
+        first.choices[0].message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": call.id, "content": "sunny, 21 C"},
+    ]
     second = openai_client.chat.completions.create(model="demo", messages=messages, tools=tools)
     assert "sunny" in second.choices[0].message.content
 
@@ -91,27 +99,35 @@ def test_both_list_models(openai_client, anthropic_client):
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 def test_refusals_arrive_as_the_sdks_own_errors(hub, dialect):
     if dialect == "openai":
-        with openai.OpenAI(base_url=f"{hub.url}/v1", api_key="wrong", max_retries=0) as client:
-            with pytest.raises(openai.AuthenticationError) as wrong_key:
-                client.chat.completions.create(model="demo", messages=[])
-        with openai.OpenAI(base_url=f"{hub.url}/v1", api_key=hub.admin_key, max_retries=0) as client:
-            with pytest.raises(openai.NotFoundError) as wrong_model:
-                client.chat.completions.create(model="nope", messages=[])
+        with (
+            openai.OpenAI(base_url=f"{hub.url}/v1", api_key="wrong", max_retries=0) as client,
+            pytest.raises(openai.AuthenticationError) as wrong_key,
+        ):
+            client.chat.completions.create(model="demo", messages=[])
+        with (
+            openai.OpenAI(base_url=f"{hub.url}/v1", api_key=hub.admin_key, max_retries=0) as client,
+            pytest.raises(openai.NotFoundError) as wrong_model,
+        ):
+            client.chat.completions.create(model="nope", messages=[])
     else:
-        with anthropic.Anthropic(base_url=hub.url, api_key="wrong", max_retries=0) as client:
-            with pytest.raises(anthropic.AuthenticationError) as wrong_key:
-                client.messages.create(model="demo", max_tokens=1, messages=[{"role": "user", "content": "x"}])
-        with anthropic.Anthropic(base_url=hub.url, api_key=hub.admin_key, max_retries=0) as client:
-            with pytest.raises(anthropic.NotFoundError) as wrong_model:
-                client.messages.create(model="nope", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+        with (
+            anthropic.Anthropic(base_url=hub.url, api_key="wrong", max_retries=0) as client,
+            pytest.raises(anthropic.AuthenticationError) as wrong_key,
+        ):
+            client.messages.create(model="demo", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+        with (
+            anthropic.Anthropic(base_url=hub.url, api_key=hub.admin_key, max_retries=0) as client,
+            pytest.raises(anthropic.NotFoundError) as wrong_model,
+        ):
+            client.messages.create(model="nope", max_tokens=1, messages=[{"role": "user", "content": "x"}])
     assert "invalid_key" in str(wrong_key.value.body)
     assert "model_not_found" in str(wrong_model.value.body)
 
 
 def test_each_call_stands_in_the_ledger_with_its_cost(hub, openai_client):
-    answer = openai_client.with_options(default_headers={"x-request-id": "sdk-ledger-1", "x-hub-session": "run-7"}).chat.completions.with_raw_response.create(
-        model="demo", messages=[{"role": "user", "content": "What do I cost?"}]
-    )
+    answer = openai_client.with_options(
+        default_headers={"x-request-id": "sdk-ledger-1", "x-hub-session": "run-7"}
+    ).chat.completions.with_raw_response.create(model="demo", messages=[{"role": "user", "content": "What do I cost?"}])
     assert answer.headers["x-request-id"] == "sdk-ledger-1"
     usage = answer.parse().usage
     expected = round((usage.prompt_tokens * 100_000 + usage.completion_tokens * 400_000) / 1_000_000)
@@ -123,4 +139,3 @@ def test_each_call_stands_in_the_ledger_with_its_cost(hub, openai_client):
     assert (entry[0]["key"], entry[0]["session"], entry[0]["target"]) == ("admin", "run-7", "demo/demo-1")
     assert entry[0]["usage"]["input"] == usage.prompt_tokens
     assert answer.headers["x-hub-cost-usd"] == f"{expected / 1e6:.6f}"
-

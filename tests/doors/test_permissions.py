@@ -19,7 +19,10 @@ PEOPLE = {
 }
 RESOURCES = {
     "providers": {"demo": {"kind": "demo"}},
-    "models": {"demo": {"targets": [{"model": "demo/demo-1"}]}, "secret-model": {"targets": [{"model": "demo/demo-2"}]}},
+    "models": {
+        "demo": {"targets": [{"model": "demo/demo-1"}]},
+        "secret-model": {"targets": [{"model": "demo/demo-2"}]},
+    },
     "routes": {"r": {"targets": [{"model": "demo/demo-1"}]}},
     "servers": {"hub": {"builtin": "hub"}},
     "profiles": {"tools": {"servers": {"hub": {}}}, "secret-tools": {"servers": {"hub": {}}}},
@@ -67,7 +70,9 @@ def test_every_route_asks_everybody_for_its_permission(world):
         with hub.client(key) as client:
             for method, path, permissions in documented(hub):
                 needed = {Permission(name) for name in permissions}
-                allowed = Permission.PUBLIC in needed or (who is not None and (Permission.SELF in needed or needed & held))
+                allowed = Permission.PUBLIC in needed or (
+                    who is not None and (Permission.SELF in needed or needed & held)
+                )
                 url = re.sub(r"\{\w+\}", "no-such-thing", path)
                 status = client.request(method, url, json={} if method in ("POST", "PUT") else None).status_code
                 refused = 401 if who is None else 403
@@ -154,8 +159,11 @@ def test_everybody_sees_their_own_calls_and_owners_their_teams(world):
     hub, keys = world
     for who in ("plain", "developer"):
         with hub.client(keys[who]) as client:
-            client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}, headers={"x-request-id": f"by-{who}"})
+            client.post(
+                "/v1/chat/completions", json={"model": "demo", "messages": HELLO}, headers={"x-request-id": f"by-{who}"}
+            )
     with hub.client() as admin:
+
         def both():
             items = admin.get("/api/v1/logs").json()["items"]
             return len([item for item in items if item["request_id"].startswith("by-")]) == 2

@@ -22,7 +22,9 @@ async def _administrator():
             return place, await asyncpg.connect(place, timeout=5)
         except (OSError, asyncpg.PostgresError) as error:
             reasons.append(f"{place}: {error}")
-    raise AssertionError("no PostgreSQL to test with; run tools/test_programs.sh, or set HUB_TEST_POSTGRES\n" + "\n".join(reasons))
+    raise AssertionError(
+        "no PostgreSQL to test with; run tools/test_programs.sh, or set HUB_TEST_POSTGRES\n" + "\n".join(reasons)
+    )
 
 
 @contextlib.asynccontextmanager

@@ -98,7 +98,11 @@ def running_hub(folder, resources=None, environment=None, arguments=(), admin_ke
         file = folder / "resources.yaml"
         file.write_text(yaml.safe_dump(resources))
         applied = ["--apply", str(file)]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUB_") and not name.endswith("_API_KEY")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HUB_") and not name.endswith("_API_KEY")
+    }
     settings = {**inherited, **({"HUB_ADMIN_KEY": admin_key} if admin_key else {}), **(environment or {})}
     process = subprocess.Popen(
         [sys.executable, "-m", "hub", "serve", "--port", "0", "--data", str(folder / "data"), *applied, *arguments],

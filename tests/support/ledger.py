@@ -79,7 +79,7 @@ async def sqlite_engine(folder):
 @asynccontextmanager
 async def postgres_engine():
     """An engine on a schema of its own, dropped afterwards; skips the test when there is no server."""
-    url = os.environ.get("HUB_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")  # noqa: TID251 - a test
+    url = os.environ.get("HUB_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
     url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
     schema = f"ledger_{uuid.uuid4().hex[:12]}"
     engine = create_async_engine(url, connect_args={"server_settings": {"search_path": schema}, "timeout": 5})

@@ -204,7 +204,7 @@ class Core:
             yield from self._ask(message, str(arguments.get("question", "")))
             return
         if name in ("env", "headers"):
-            text = os.environ.get(str(arguments.get("name")), "") if name == "env" else json.dumps(dict(headers))  # noqa: TID251
+            text = os.environ.get(str(arguments.get("name")), "") if name == "env" else json.dumps(dict(headers))
             yield Out(self._complete(message, {"content": [{"type": "text", "text": text}]}))
             return
         if name == "progress":

@@ -174,7 +174,7 @@ ROOT = Path(__file__).resolve().parents[2]
 async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Return once `condition()` is true; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():
             await asyncio.sleep(0.002)
 
 

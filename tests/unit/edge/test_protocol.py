@@ -248,7 +248,7 @@ class Flood:
         self.left = False
 
     async def __call__(self, scope, receive, send):
-        while not (await receive())["type"] == "http.request":
+        while (await receive())["type"] != "http.request":
             pass
         gone = asyncio.get_running_loop().create_task(receive())
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -9,7 +9,9 @@ from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.resources.model_catalog import Price, Rates, load_catalogue
 
 CHEAP = Price.from_usd_per_million(input="0.15", output="0.60", cache_read="0.075")
-TIERED = Price(Rates(input=1_250_000, output=10_000_000), above=Rates(input=2_500_000, output=15_000_000), threshold=200_000)
+TIERED = Price(
+    Rates(input=1_250_000, output=10_000_000), above=Rates(input=2_500_000, output=15_000_000), threshold=200_000
+)
 TOKENS = st.integers(min_value=0, max_value=5_000_000)
 
 

@@ -131,7 +131,7 @@ async def test_a_cancelled_task_leaves_one_entry(ledger, tmp_path):
             started.set()
             await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(run())  # noqa: TID251 - cancelled below
+    task = asyncio.ensure_future(run())
     await started.wait()
     task.cancel()
     await asyncio.wait([task])

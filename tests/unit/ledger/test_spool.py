@@ -248,6 +248,6 @@ async def test_an_fsync_that_fails_refuses_until_one_succeeds(tmp_path, disk, mo
 async def test_waiting_is_answered_at_the_end(tmp_path):
     async with Spool(tmp_path, durability=Durability.STRICT) as spool:
         spool.open("a", b"a")
-        waiting = asyncio.ensure_future(spool.confirm())  # noqa: TID251 - awaited below
+        waiting = asyncio.ensure_future(spool.confirm())
         await asyncio.sleep(0)
     await waiting

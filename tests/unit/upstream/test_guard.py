@@ -29,13 +29,16 @@ def test_not_public(address):
         check(address, False)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "::1", "192.168.0.9", "fd00::1", "169.254.7.7", "8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "::1", "192.168.0.9", "fd00::1", "169.254.7.7", "8.8.8.8"]
+)
 def test_private_ones_can_be_allowed(address):
     check(address, True)
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "::ffff:169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"]
+    "address",
+    ["169.254.169.254", "::ffff:169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"],
 )
 def test_where_clouds_keep_credentials_is_never_allowed(address):
     assert is_metadata(address)

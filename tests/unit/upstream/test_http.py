@@ -165,7 +165,8 @@ class Rebinding(AbstractResolver):
     async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
         hosts = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return [
-            {"hostname": host, "host": ip, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0} for ip in hosts
+            {"hostname": host, "host": ip, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
+            for ip in hosts
         ]
 
     async def close(self):
@@ -191,7 +192,9 @@ async def test_several_private_addresses_are_refused_alike(upstream):
     assert upstream.connections == 0
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1", "gopher://127.0.0.1", "http://", "http://a b", "//x", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://127.0.0.1", "gopher://127.0.0.1", "http://", "http://a b", "//x", ""]
+)
 async def test_other_schemes_and_broken_urls(transport, url):
     assert (await failure(transport, post(url))).code == "upstream_error"
 
@@ -282,9 +285,7 @@ def certificate(folder, name, days):
     chain, secret = folder / "chain.pem", folder / "key.pem"
     chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, secret)
