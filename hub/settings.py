@@ -164,7 +164,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _addressed_by_name(self) -> Self:
-        if self.host in ("", "0.0.0.0", "::") and not self.allowed_hosts and not self.public_url:  # noqa: S104
+        if self.host in ("", "0.0.0.0", "::") and not self.allowed_hosts and not self.public_url:  # noqa: S104 - to refuse it
             raise ValueError(
                 "a hub that listens on all addresses must know its name, or any web page could reach it: "
                 "set HUB_PUBLIC_URL=https://hub.example.com or HUB_ALLOWED_HOSTS=hub.example.com"
@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The host names that requests may be addressed to, besides loopback's and those of `public_url`."""
-        return (*self.allowed_hosts, *([] if self.host in ("", "0.0.0.0", "::") else [self.host]))  # noqa: S104
+        return (*self.allowed_hosts, *([] if self.host in ("", "0.0.0.0", "::") else [self.host]))  # noqa: S104 - to leave it out
 
     @property
     def http_limits(self) -> HttpLimits:

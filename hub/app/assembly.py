@@ -154,39 +154,58 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         if stored.replicas:
             background.start(resources.follow())
 
-        identity = Identity()
-        in_flight = InFlight()
         lag = await stack.enter_async_context(LoopLag())
-        metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
         metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
-        sign_ins = SignIns(stored.engine)
-        app = dispatch(
-            Doors(
-                settings=settings,
-                resources=resources,
-                vault=stored.vault,
-                identity=identity,
-                sign_ins=sign_ins,
-                queries=queries,
-                ledger=ledger,
-                observed=Observed(resources, queries, policy, servers, stored.secrets, catalogue),
-                metrics=metrics,
-                in_flight=in_flight,
-                model_path=ModelPath(
-                    identity=identity, policy=policy, ledger=ledger, upstream=models, snapshots=resources.snapshot
-                ),
-                tool_path=ToolPath(
-                    identity=identity,
-                    policy=policy,
-                    ledger=ledger,
-                    catalogue=catalogue,
-                    servers=servers,
-                    snapshots=resources.snapshot,
-                ),
-                forget_secrets=provider_secrets.forget,
-            )
+        doors = _doors(
+            stored, settings, metrics, ledger, queries, _Stages(policy, models, servers, catalogue, provider_secrets)
         )
-        yield Hub(app, in_flight, stored.started, resources, sign_ins, metrics, stored.providers)
+        yield Hub(
+            dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """What the paths lead through, beside the store and the ledger."""
+
+    policy: Policy
+    models: ModelUpstream
+    servers: Servers
+    catalogue: Catalogue[ServerDefinitions, ProfileView]
+    secrets: ProviderSecrets
+
+
+def _doors(
+    stored: _Stored, settings: Settings, metrics: Metrics, ledger: Ledger, queries: Queries, stages: _Stages
+) -> Doors:
+    identity = Identity()
+    in_flight = InFlight()
+    metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
+    snapshots = stored.resources.snapshot
+    return Doors(
+        settings=settings,
+        resources=stored.resources,
+        vault=stored.vault,
+        identity=identity,
+        sign_ins=SignIns(stored.engine),
+        queries=queries,
+        ledger=ledger,
+        observed=Observed(stored.resources, queries, stages.policy, stages.servers, stored.secrets, stages.catalogue),
+        metrics=metrics,
+        in_flight=in_flight,
+        model_path=ModelPath(
+            identity=identity, policy=stages.policy, ledger=ledger, upstream=stages.models, snapshots=snapshots
+        ),
+        tool_path=ToolPath(
+            identity=identity,
+            policy=stages.policy,
+            ledger=ledger,
+            catalogue=stages.catalogue,
+            servers=stages.servers,
+            snapshots=snapshots,
+        ),
+        forget_secrets=stages.secrets.forget,
+    )
 
 
 async def _credit(policy: Policy, queries: Queries) -> None:

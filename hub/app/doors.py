@@ -80,7 +80,7 @@ def dispatch(doors: Doors) -> App:
         ),
         tools=McpApi(doors.tool_path, doors.in_flight, body_bytes=settings.mcp_body_bytes),
         pages=cast("App", pages),
-        guard=Guard(settings.allowed_hosts, settings.public_url or ""),
+        guard=Guard(settings.hosts, settings.public_url),
         proxies=Proxies(settings.trusted_proxies),
         in_flight=doors.in_flight,
         body_bytes=settings.manage_body_bytes,

@@ -33,10 +33,7 @@ def serve(
     if workers != 1:
         raise InvalidSpec([Fault("--workers", "not supported yet: run one process (shared limits come with Redis)")])
     given = {"host": host, "port": port, "data": data}
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValueError as error:
-        raise Refusal("settings", str(error)) from None
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     for name, hint in settings.unknown:
         warn(f"{name} is not a setting of the hub{hint}")
     configure(settings.log_level, settings.log_format)

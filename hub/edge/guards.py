@@ -78,7 +78,7 @@ class Guard:
     def _check_origin(self, origin: str, host: str, path: str) -> None:
         scheme, _, site = origin.partition("://")
         default = f":{_DEFAULT_PORTS.get(scheme, '')}"
-        if site and site in (host, host.removesuffix(default), self._public, self._public.removesuffix(default)):
+        if site and site.removesuffix(default) in (host.removesuffix(default), self._public.removesuffix(default)):
             return
         if path.startswith(self._open_to_all) and self._open_to_all:
             return

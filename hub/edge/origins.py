@@ -10,7 +10,7 @@ from hub.core.refusal import Malformed
 # The hub's own, then those of Claude Code and Codex.
 _SESSIONS = (b"x-hub-session", b"x-claude-code-session-id", b"session-id", b"thread-id")
 _SESSION = re.compile(r"[\x21-\x7e]{1,200}")
-_TAG = re.compile(r"([A-Za-z0-9_.-]{1,64})=([\x20-\x2b\x2d-\x7e]{0,256})")
+_TAG = re.compile(r"([A-Za-z0-9_.-]{1,64}) *=([\x20-\x2b\x2d-\x7e]{0,256})")
 _MOST_TAGS = 16
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 

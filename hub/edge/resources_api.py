@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, Malformed
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Endpoint, Route
 from hub.edge.visibility import READ, WRITE, Visibility
 from hub.identity import Permission
 from hub.resources import KINDS
@@ -234,73 +234,11 @@ class ResourcesApi:
     def routes(self) -> Iterator[Route]:
         """Every route of every kind, then those about all of them."""
         for kind in KINDS:
-            one = kind.rstrip("s")
-            base, named = f"/api/v1/{kind}", f"/api/v1/{kind}/{{name:path}}"
-            read, write = READ[kind], WRITE[kind]
-            own = Permission.KEYS_OWN if kind == "keys" else None
-            if kind == "keys":
-                yield Route(
-                    "POST",
-                    f"{named}/rotate",
-                    write,
-                    "Make a new secret; the old one works on for a while",
-                    self._rotate,
-                    kind,
-                    own,
-                    "Rotation",
-                    "Rotated",
-                )
-                yield Route(
-                    "POST", f"{named}/revoke", write, "End all secrets of a key at once", self._revoke, kind, own
-                )
-            yield Route(
-                "GET",
-                f"{named}/history",
-                read,
-                f"All versions of a {one}",
-                self._history(kind),
-                kind,
-                own,
-                reply="History",
-            )
-            yield Route(
-                "POST",
-                f"{named}/restore",
-                write,
-                f"Make an old version of a {one} current",
-                self._restore(kind),
-                kind,
-                own,
-                "Restore",
-                "Resource",
-            )
-            yield Route("GET", base, read, f"List {kind}", self._list(kind), kind, own, reply="Page", query=_PAGE)
-            yield Route(
-                "POST", base, write, f"Create a {one}", self._create(kind), kind, own, KINDS[kind].__name__, "Resource"
-            )
-            yield Route("GET", named, read, f"One {one}", self._get(kind), kind, own, reply="Resource")
-            yield Route(
-                "PUT",
-                named,
-                write,
-                f"Create or change a {one}",
-                self._put(kind),
-                kind,
-                own,
-                KINDS[kind].__name__,
-                "Resource",
-            )
-            yield Route("DELETE", named, write, f"Delete a {one}", self._delete(kind), kind, own)
+            yield from self._routes_of(kind)
         yield Route(
-            "POST",
-            "/api/v1/apply",
-            Permission.PLATFORM_WRITE,
-            "Apply many resources: all or none",
-            self._apply,
-            "all",
-            body="Apply",
-            reply="Changes",
-        )
+            "POST", "/api/v1/apply", Permission.PLATFORM_WRITE, "Apply many resources: all or none", self._apply, "all",
+            body="Apply", reply="Changes",
+        )  # fmt: skip
         yield Route(
             "GET",
             "/api/v1/export",
@@ -309,6 +247,43 @@ class ResourcesApi:
             self._export,
             "all",
         )
+
+    def _routes_of(self, kind: str) -> Iterator[Route]:
+        one, spec = kind.rstrip("s"), KINDS[kind].__name__
+        base, named = f"/api/v1/{kind}", f"/api/v1/{kind}/{{name:path}}"
+        read, write = READ[kind], WRITE[kind]
+        own = Permission.KEYS_OWN if kind == "keys" else None
+
+        def route(method: str, path: str, summary: str, endpoint: Endpoint, body: str = "", reply: str = "") -> Route:
+            permission = read if method == "GET" else write
+            query = _PAGE if reply == "Page" else ()
+            return Route(method, path, permission, summary, endpoint, kind, own, body, reply, query)
+
+        # Names of models may hold slashes, so what follows a name is matched before the name alone.
+        if kind == "keys":
+            yield route(
+                "POST",
+                f"{named}/rotate",
+                "Make a new secret; the old one works on for a while",
+                self._rotate,
+                "Rotation",
+                "Rotated",
+            )
+            yield route("POST", f"{named}/revoke", "End all secrets of a key at once", self._revoke)
+        yield route("GET", f"{named}/history", f"All versions of a {one}", self._history(kind), "", "History")
+        yield route(
+            "POST",
+            f"{named}/restore",
+            f"Make an old version of a {one} current",
+            self._restore(kind),
+            "Restore",
+            "Resource",
+        )
+        yield route("GET", base, f"List {kind}", self._list(kind), "", "Page")
+        yield route("POST", base, f"Create a {one}", self._create(kind), spec, "Resource")
+        yield route("GET", named, f"One {one}", self._get(kind), "", "Resource")
+        yield route("PUT", named, f"Create or change a {one}", self._put(kind), spec, "Resource")
+        yield route("DELETE", named, f"Delete a {one}", self._delete(kind))
 
 
 def _whole(value: Any) -> dict[str, dict[str, dict[str, Any]]]:

@@ -60,7 +60,7 @@ class Sink:
                 raise
             if len(entries) == 1:
                 # Not log.exception: the database's error quotes the row.
-                log.error("the database refuses an entry", entry=entries[0].id, error=type(error).__name__)  # noqa: TRY400
+                log.error("the database refuses an entry", entry=entries[0].id, error=type(error).__name__)  # noqa: TRY400 - a traceback would show the row
                 await asyncio.to_thread(self._append, [json.encode(entries[0])])
                 return
             half = len(entries) // 2

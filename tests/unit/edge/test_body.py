@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 class Receive:
     def __init__(self, *parts, end="last"):
         self.messages = [
-            {"type": "http.request", "body": part, "more_body": end == "more" or part is not parts[-1]}
-            for part in parts
+            {"type": "http.request", "body": part, "more_body": end == "more" or number < len(parts)}
+            for number, part in enumerate(parts, 1)
         ]
         self.read = 0
 
