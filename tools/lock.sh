@@ -2,7 +2,7 @@
 # Make the hash-pinned requirement files anew. Needs uv; writes no index addresses.
 set -eu
 cd "$(dirname "$0")/.."
-lock() { uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header "$@"; }
+lock() { uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header "$@"; }
 lock pyproject.toml -o requirements/run.txt
 lock pyproject.toml --extra dev -c requirements/run.txt -o requirements/test.txt
 lock requirements/build.in -o requirements/build.txt
