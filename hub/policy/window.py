@@ -1,5 +1,7 @@
 """Counting over the last minute, exactly: at most `limit` in any 60 seconds, whatever arrives together."""
 
+from math import ceil
+
 _SPAN = 61  # 60 whole seconds and the one that is passing
 
 
@@ -56,5 +58,5 @@ class Window:
             second = self._second - age
             left -= self._buckets[second % _SPAN]
             if left <= room:
-                return max(1, int(second + _SPAN - now + 0.999))
+                return max(1, ceil(second + _SPAN - now))
         return 1 if left <= room else _SPAN
