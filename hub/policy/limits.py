@@ -81,7 +81,7 @@ class LimitState:
             if limit is not None:
                 headers[f"x-ratelimit-limit-{unit}"] = str(limit)
                 headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, limit - window.total))
-                headers[f"x-ratelimit-reset-{unit}"] = f"{window.wait(0, now) if window.total else 0}s"
+                headers[f"x-ratelimit-reset-{unit}"] = f"{window.rest(now)}s"
         return headers
 
     def status(self, now: float) -> LimitStatus:

@@ -49,6 +49,15 @@ class Window:
         self._buckets[index] += difference
         self.total += difference
 
+    def rest(self, now: float) -> int:
+        """Whole seconds until the window is empty, if nothing is added."""
+        if not self.total:
+            return 0
+        for age in range(_SPAN):
+            if self._buckets[(self._second - age) % _SPAN]:
+                return max(1, ceil(self._second - age + _SPAN - now))
+        return 0
+
     def wait(self, room: int, now: float) -> int:
         """Whole seconds until at most `room` is left in the window; 60 at most one more when nothing helps."""
         left = self.total

@@ -147,7 +147,7 @@ def test_names_are_unique_short_plain_and_the_same_each_time(keys, prefix):
     assert len(set(names.values())) == len(names)
     assert len(names) + len([f for f in faults if prefix != "never"]) >= len(set(keys)) - len(faults)
     assert all(
-        len(name) <= MAX_NAME and name.replace("_", "").replace("-", "").isalnum() and name.isascii() or not name
+        (len(name) <= MAX_NAME and name.replace("_", "").replace("-", "").isalnum() and name.isascii()) or not name
         for name in names.values()
     )
     assert public_names(prefix, list(reversed(keys)), {})[0] == names
