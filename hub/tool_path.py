@@ -11,8 +11,9 @@ from msgspec import Raw
 from hub.catalogue import Catalogue
 from hub.core.calls import Credentials, ToolCall
 from hub.core.entry import AttemptRecord
+from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
-from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal
+from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, UpstreamFailed
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -25,8 +26,20 @@ ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
 OPEN_PROFILE = Principal("anonymous", "anonymous", access=(Access(NOTHING, NOTHING, EVERYTHING),))
 MAX_DEPTH = 64
+# Errors that are about the hub's own request (its JSON, headers, version or capabilities), never about the call.
+_OF_THE_HUB = frozenset({-32700, -32020, -32021, -32022})
 _object = msgspec.json.Decoder(dict[str, Raw])
-_flag = msgspec.json.Decoder(dict[str, Raw])
+
+
+class ServerFailed(UpstreamFailed):
+    """A server did not carry out a call; `server` says which, `state` how it fares."""
+
+    def __init__(self, code: str, message: str, server: str, state: str, *, cause: Refusal | None = None) -> None:
+        super().__init__(
+            code, message, status=cause.status if cause else None, retry_after=cause.retry_after if cause else None
+        )
+        self.server = server
+        self.state = state
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,97 +88,108 @@ class ToolPath:
         return Visit(principal, view, snapshot, spec.title or profile)
 
     def listen(self, profile: str, listener: Callable[[], None]) -> Callable[[], None]:
-        """Be told when the visible list of a profile changes; returns how to stop that."""
+        """Be told when what a caller sees of a profile may have changed; returns how to stop that."""
         return self._catalogue.listen(profile, listener)
 
     async def call(self, visit: Visit, call: ToolCall, caller: CallerContext) -> RpcReply:
         """Call one tool. The server's answer comes back as it is, result or error.
 
-        Raises Refusal: `tool_not_found`, `tool_not_allowed`, what the policy says, or how the server failed.
+        Raises Refusal: `tool_not_found`, `tool_not_allowed`, `malformed`, what the policy says, or ServerFailed.
         """
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(visit.principal, call))
-            tool = self._tool(visit, call)
-            record.server, record.tool = tool.server, tool.own
-            params = _params(call, tool)
+            check_arguments(call.arguments)
+            tool = _tool(visit, call, record)
             decision = self._policy.admit(visit.principal, call, server=tool.server, tool=tool.own)
             await stack.enter_async_context(decision)
             record.findings = decision.findings
-            reply = await self._relay(tool, params, caller, record)
+            reply = await self._relay(tool, _params(call, tool), caller, record)
             decision.settle(ONE_CALL, 0)
             return reply
-
-    def _tool(self, visit: Visit, call: ToolCall) -> Tool:
-        tool = visit.view.find(call.tool)
-        if tool is None:
-            raise NotFound("tool_not_found", f"There is no tool '{call.tool[:128]}' in profile '{visit.view.name}'.")
-        if not visit.principal.may_use_tool(f"{tool.server}/{tool.own}"):
-            raise Forbidden(
-                "tool_not_allowed", f"This key may not call '{call.tool}'. Ask for access to {tool.server}/{tool.own}."
-            )
-        return tool
 
     async def _relay(self, tool: Tool, params: bytes, caller: CallerContext, record: Record) -> RpcReply:
         try:
             reply = await self._servers.request(tool.server, "tools/call", params, caller=caller)
         except Refusal as refusal:
             record.attempt(AttemptRecord(tool.server, refusal.code, refusal.status, error=refusal.message))
-            raise
+            raise self._failed(tool, refusal.code, refusal.message, refusal) from None
         record.answered(tool.server)
         record.status = 200
         record.response_bytes = len(reply.result or reply.error or b"")
         record.settle(ONE_CALL, 0, "free")
         if reply.error is not None:
-            record.failed("tool_error", _message(reply.error), 200)
-        elif is_error(reply.result or b""):
-            record.failed("tool_error", "the tool reported an error", 200)
+            self._check_error(tool, reply.error, record)
+        else:
+            self._check_result(tool, reply.result or b"", record)
         return reply
 
+    def _check_error(self, tool: Tool, error: bytes, record: Record) -> None:
+        """A server's error is passed on, unless it would have the caller doubt its own request."""
+        code, message = _error(error)
+        if code in _OF_THE_HUB:
+            raise self._failed(
+                tool, "upstream_protocol", f"Server '{tool.server}' refuses the hub's request: {message}"
+            )
+        record.failed("tool_error", message, 200)
 
-def is_error(result: bytes) -> bool:
-    """Whether a tool's result says that the tool failed."""
-    if b'"isError"' not in result:
-        return False
+    def _check_result(self, tool: Tool, result: bytes, record: Record) -> None:
+        """A result is passed on when it is complete; a tool that failed is noted."""
+        if b'"resultType"' not in result and b'"isError"' not in result:
+            return
+        members = _object.decode(result)
+        kind = bytes(members.get("resultType", b'"complete"'))
+        if kind != b'"complete"':
+            kind_name = kind.decode("utf-8", "replace")[:40]
+            message = f"Server '{tool.server}' answers with {kind_name}, which the hub does not relay yet."
+            raise self._failed(tool, "upstream_protocol", message)
+        if bytes(members.get("isError", b"false")) == b"true":
+            record.failed("tool_error", "the tool reported an error", 200)
+
+    def _failed(self, tool: Tool, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
+        state = self._servers.definitions(tool.server).state
+        return ServerFailed(code, message, tool.server, str(state), cause=cause)
+
+
+def _tool(visit: Visit, call: ToolCall, record: Record) -> Tool:
+    tool = visit.view.find(call.tool)
+    if tool is None:
+        raise NotFound("tool_not_found", f"There is no tool '{call.tool[:128]}' in profile '{visit.view.name}'.")
+    record.server, record.tool = tool.server, tool.own
+    if not visit.principal.may_use_tool(f"{tool.server}/{tool.own}"):
+        raise Forbidden(
+            "tool_not_allowed", f"This key may not call '{tool.name}'. Ask for access to {tool.server}/{tool.own}."
+        )
+    return tool
+
+
+def _error(error: bytes) -> tuple[int, str]:
+    """Code and message of a server's error, as far as it has them."""
     try:
-        return bytes(_flag.decode(result).get("isError", Raw(b"false"))) == b"true"
-    except msgspec.DecodeError:
-        return False
-
-
-def _message(error: bytes) -> str:
-    try:
-        message: Any = msgspec.json.decode(error).get("message", "")
-    except (msgspec.DecodeError, AttributeError):
-        return ""
-    return str(message)[:500]
+        members: Any = msgspec.json.decode(error)
+        return int(members["code"]), str(members.get("message", ""))[:500]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
+        return 0, "an error that is not one of JSON-RPC"
 
 
 def _params(call: ToolCall, tool: Tool) -> bytes:
-    """The params that the server gets: its own name of the tool, the caller's arguments, and the pinned ones."""
+    """The params that the server gets: its own name of the tool, the caller's arguments, and the pinned ones.
+
+    They are one line: to a server over stdio, a line break within them would begin a message of the caller's own.
+    """
     arguments = call.arguments
     if tool.pinned:
         members: Mapping[str, Raw] = _object.decode(arguments)
         arguments = msgspec.json.encode({**members, **{name: Raw(value) for name, value in tool.pinned.items()}})
     name = msgspec.json.encode(tool.own)
-    return b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + call.meta + b"}"
+    params = b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + call.meta + b"}"
+    if b"\n" in params or b"\r" in params:
+        return msgspec.json.format(params, indent=-1)
+    return params
 
 
 def check_arguments(arguments: bytes) -> None:
     """Refuse arguments that are no JSON object, or nested too deep. Raises Malformed."""
-    try:
-        value = msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
-        raise Malformed("malformed", "arguments is not JSON, or nested too deep.") from None
-    if not isinstance(value, dict):
+    if not arguments.startswith(b"{"):
         raise Malformed("malformed", "arguments is a JSON object.")
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise Malformed("malformed", f"arguments are nested deeper than {MAX_DEPTH} levels.")
+    if is_deeper(arguments, MAX_DEPTH):
+        raise Malformed("malformed", f"arguments are nested deeper than {MAX_DEPTH} levels.")

@@ -8,7 +8,7 @@ from hub.resources.tools import ProfileSpec
 
 
 class Versioned(Protocol):
-    """What a server offers; `revision`, `state` and `since` tell one state of it from another."""
+    """What a server offers; `revision`, `state`, `since` and `error` tell one state of it from another."""
 
     @property
     def revision(self) -> int: ...  # noqa: D102 - said above
@@ -16,18 +16,13 @@ class Versioned(Protocol):
     def state(self) -> str: ...  # noqa: D102 - said above
     @property
     def since(self) -> float: ...  # noqa: D102 - said above
-
-
-class Digested(Protocol):
-    """A view; `digest` changes when the visible list does."""
-
     @property
-    def digest(self) -> str: ...  # noqa: D102 - said above
+    def error(self) -> str: ...  # noqa: D102 - said above
 
 
 OfferT = TypeVar("OfferT", bound=Versioned)
-ViewT = TypeVar("ViewT", bound=Digested)
-Stamp = tuple[tuple[str, int, str, float], ...]
+ViewT = TypeVar("ViewT")
+Stamp = tuple[tuple[str, int, str, float, str], ...]
 Listener = Callable[[], None]
 
 
@@ -53,31 +48,34 @@ class Catalogue(Generic[OfferT, ViewT]):
         if spec is None:
             return None
         offers = {server: self._offer(server) for server in spec.servers if server in snapshot.servers}
-        stamp = tuple((name, o.revision, o.state, o.since) for name, o in offers.items())
+        stamp = tuple((name, o.revision, o.state, o.since, o.error) for name, o in offers.items())
         kept = self._views.get(profile)
-        if kept is not None and kept[0] is spec and kept[1] == stamp:
+        if kept is not None and kept[1] == stamp and (kept[0] is spec or kept[0] == spec):
             return kept[2]
         view = self._compose(profile, spec, offers)
         self._views[profile] = (spec, stamp, view)
         return view
 
     def listen(self, profile: str, listener: Listener) -> Callable[[], None]:
-        """Call `listener` when the visible list of a profile has changed; returns how to stop that."""
-        self._listeners.setdefault(profile, []).append(listener)
+        """Call `listener` when what somebody sees of a profile may have changed; returns how to stop that."""
+        listeners = self._listeners.setdefault(profile, [])
+        listeners.append(listener)
 
         def stop() -> None:
-            if listener in self._listeners.get(profile, ()):
-                self._listeners[profile].remove(listener)
+            if listener in listeners:
+                listeners.remove(listener)
+            if not listeners and self._listeners.get(profile) is listeners:
+                del self._listeners[profile]
 
         return stop
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Something may have changed: make the views anew and tell those who listen where the list differs."""
-        for profile in list(self._views):
-            before = self._views[profile][2].digest
-            after = self.view(snapshot, profile)
-            if after is None:
-                del self._views[profile]
-            if after is None or after.digest != before:
-                for listener in list(self._listeners.get(profile, ())):
-                    listener()
+        """Servers, profiles or grants may have changed: forget profiles that are gone, and tell all who listen.
+
+        Whether the change is one to them depends on what they may see, so each finds out for itself.
+        """
+        for profile in self._views.keys() - snapshot.profiles.keys():
+            del self._views[profile]
+        for listeners in list(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -114,11 +114,11 @@ class Reply:
 
     def owning(self, stack: AsyncExitStack) -> "Reply":
         """The same reply, now responsible for closing `stack`."""
-        return replace(self, stack=stack)
+        return Reply(self.status, self.headers, self.body, self.chunks, stack)
 
     def with_headers(self, extra: Mapping[str, str]) -> "Reply":
         """The same reply with `extra` added to its headers."""
-        return replace(self, headers={**self.headers, **extra})
+        return Reply(self.status, {**self.headers, **extra}, self.body, self.chunks, self.stack)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened here: it was, on the way in."""

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from hub.core.ids import new_id
 from hub.core.logs import get_logger
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import CallerLeft, capped, check_length
@@ -71,7 +71,7 @@ class Dispatch:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        request_id = kept_request_id(headers.get(b"x-request-id", b"")) or f"req_{secrets.token_hex(12)}"
+        request_id = kept_request_id(headers.get(b"x-request-id", b"")) or f"req_{new_id()}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from hub import __version__
-from hub.edge.mcp_envelope import Object
+from hub.edge.mcp_envelope import INTERNAL, Object, RpcFault, is_object, object_of
 from hub.edge.mcp_era import META, SUPPORTED, Era
 from hub.tool_path import Visit
 
@@ -24,12 +24,11 @@ def server_info(visit: Visit) -> dict[str, str]:
     return {"name": visit.view.name, "title": visit.title, "version": __version__}
 
 
-def _gaps(visit: Visit) -> dict[str, Any]:
-    gaps = [
+def _gaps(visit: Visit) -> list[dict[str, Any]]:
+    return [
         {"server": gap.server, "state": gap.state, "since": gap.since, "message": gap.message}
         for gap in visit.view.gaps
     ]
-    return {GAPS: gaps} if gaps else {}
 
 
 def initialized(visit: Visit, version: str) -> bytes:
@@ -60,8 +59,17 @@ def discovered(visit: Visit) -> bytes:
 
 
 def tool_list(visit: Visit, era: Era) -> bytes:
-    """The result of `tools/list`: one page, since it is served from memory and clients want all of it."""
-    meta = _gaps(visit)
+    """The result of `tools/list`: one page, since it is served from memory and clients want all of it.
+
+    What is missing is named in `_meta`. Where everything is, that is an error: an empty list would be taken for
+    a profile without tools. Raises RpcFault -32603.
+    """
+    gaps = _gaps(visit)
+    if visit.view.is_lost:
+        reasons = "; ".join(f"{gap['server']}: {gap['message']}" for gap in gaps)
+        data = {"code": "upstream_error", "gaps": gaps}
+        raise RpcFault(INTERNAL, f"No server of this profile can be reached. {reasons}"[:2000], status=200, data=data)
+    meta: dict[str, Any] = {GAPS: gaps} if gaps else {}
     head = b'{"tools":' + visit.view.listing(visit.principal)
     if era is Era.MODERN:
         meta[_SERVER_INFO] = server_info(visit)
@@ -79,18 +87,17 @@ def relayed(result: bytes, visit: Visit, era: Era) -> bytes:
     members: Object = _members.decode(result)
     meta = members.get("_meta")
     if era is Era.LEGACY:
-        if "resultType" not in members and (meta is None or _SERVER_INFO.encode() not in bytes(meta)):
+        inner = object_of(meta)
+        if "resultType" not in members and _SERVER_INFO not in inner:
             return result
         members.pop("resultType", None)
-        if meta is not None:
-            inner: Object = _members.decode(bytes(meta))
-            inner.pop(_SERVER_INFO, None)
+        if inner.pop(_SERVER_INFO, None) is not None:
             members["_meta"] = Raw(_encode(inner))
             if not inner:
                 del members["_meta"]
         return _encode(members)
     members.setdefault("resultType", Raw(b'"complete"'))
-    own: Object = _members.decode(bytes(meta)) if meta is not None and bytes(meta) != b"null" else {}
+    own = object_of(meta) if is_object(meta) else {}
     own[_SERVER_INFO] = Raw(_encode(server_info(visit)))
     members["_meta"] = Raw(_encode(own))
     return _encode(members)

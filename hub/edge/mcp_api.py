@@ -1,61 +1,61 @@
 """`/mcp/{profile}`: one URL for MCP clients of both eras, chosen request by request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from hub.core.calls import Origin, ToolCall
+from hub.core.calls import Credentials, Origin, ToolCall
 from hub.core.ids import new_id
-from hub.core.logs import get_logger
-from hub.core.refusal import Malformed, NotFound, Refusal
+from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import read_body
 from hub.edge.credentials import credentials
 from hub.edge.errors import request_id_of
 from hub.edge.guards import Receive, Scope, Send
-from hub.edge.in_flight import Exchange, InFlight
+from hub.edge.in_flight import Exchange, InFlight, going_down
 from hub.edge.mcp_answers import discovered, initialized, relayed, tool_list
+from hub.edge.mcp_changes import Changes, Watch
 from hub.edge.mcp_envelope import (
-    INTERNAL,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    METHOD_NOT_FOUND,
+    Headers,
     Message,
-    Object,
     RpcFault,
-    error_bytes,
     fault_bytes,
+    is_object,
     notification_bytes,
     object_of,
     parse,
     result_bytes,
-    text_of,
 )
-from hub.edge.mcp_era import BATCHING, LEGACY, META, Era, check_modern, check_single, era_of, unsupported
+from hub.edge.mcp_era import BATCHING, LEGACY, META, MODERN, Era, check_modern, check_single, era_of, is_modern
+from hub.edge.mcp_faults import Response, refused, relayed_error, responded, unknown_method
+from hub.edge.mcp_params import check_params
 from hub.edge.mcp_sessions import Session, Sessions
-from hub.edge.mcp_streams import Headers, Outbox, answer_call, answer_json, follow
+from hub.edge.mcp_streams import Answer, Outbox, accompany, follow
 from hub.edge.origins import origin_of
-from hub.tool_path import ToolPath, Visit, check_arguments
+from hub.tool_path import ToolPath, Visit
 from hub.upstream import CallerContext
 
 BODY_BYTES = 4 << 20
+MOST_CAPABILITIES = 64 << 10  # bytes that a session keeps of what its client declared
 _SESSION = b"mcp-session-id"
 _LIST_CHANGED = "notifications/tools/list_changed"
-_STATUS = {METHOD_NOT_FOUND: 404, INTERNAL: 200}
-
-log = get_logger(__name__)
+_CAPABILITIES = f"{META}clientCapabilities"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to a profile, its caller let in."""
+    """One HTTP request to a profile, its caller let in. `raw` are the headers as they came, twice if they did."""
 
     visit: Visit
+    credentials: Credentials
     headers: Mapping[bytes, bytes]
+    raw: Headers
     origin: Origin
-    send: Send
+    answer: Answer
     exchange: Exchange
     session: Session | None = None
 
@@ -63,11 +63,6 @@ class Request:
     def may_stream(self) -> bool:
         """Whether the client takes event streams."""
         return b"text/event-stream" in self.headers.get(b"accept", b"")
-
-    @property
-    def reply_headers(self) -> Headers:
-        """What every answer carries."""
-        return [(b"x-request-id", self.origin.request_id.encode("latin-1"))]
 
 
 class McpApi:
@@ -77,85 +72,102 @@ class McpApi:
         self._path = path
         self._in_flight = in_flight
         self._body_bytes = body_bytes
+        self._changes = Changes(path)
         self.sessions = Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        profile = scope["path"].removeprefix("/mcp/")
-        visit = self._path.visit(profile, credentials(scope["headers"]))
+        given = credentials(scope["headers"])
+        visit = self._path.visit(scope["path"].removeprefix("/mcp/").removesuffix("/"), given)
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))
-        session = self._session(headers, visit)
-        match scope["method"]:
-            case "POST":
-                body = await read_body(receive, scope["headers"], self._body_bytes)
-                with self._in_flight.watch(receive) as exchange:
-                    request = Request(visit, headers, origin, send, exchange, session)
-                    await self._post(request, body, scope["headers"])
-            case "GET" if session is not None:
-                with self._in_flight.watch(receive) as exchange:
-                    await self._stream(Request(visit, headers, origin, send, exchange, session))
-            case "DELETE" if session is not None:
-                self.sessions.close(session)
-                await answer_json(send, 204, b"", [])
-            case _:
-                raise _no_such_method(scope["method"])
+        answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
+        body = await read_body(receive, scope["headers"], self._body_bytes) if scope["method"] == "POST" else b""
+        with self._in_flight.watch(receive) as exchange:
+            request = Request(visit, given, headers, scope["headers"], origin, answer, exchange)
+            if scope["method"] == "POST":
+                await self._post(request, body)
+            else:
+                await self._other(request, scope["method"])
 
-    def _session(self, headers: Mapping[bytes, bytes], visit: Visit) -> Session | None:
-        identifier = headers.get(_SESSION)
-        if identifier is None or headers.get(b"mcp-protocol-version") == b"2026-07-28":
+    async def _other(self, request: Request, method: str) -> None:
+        """GET and DELETE, which exist within a session only."""
+        modern = request.headers.get(b"mcp-protocol-version") == MODERN.encode()
+        if method not in ("GET", "DELETE") or modern or _SESSION not in request.headers:
+            raise Refusal(
+                "malformed", f"{method} is not answered here. Send POST.", status=405, headers={"allow": "POST"}
+            )
+        session = self._session(request)
+        if session is not None and method == "GET":
+            await self._stream(request, session)
+        elif session is not None:
+            self.sessions.close(session)
+            await self._tell(request, Response(200, b""))
+
+    def _session(self, request: Request) -> Session | None:
+        """The session that a request names, if it names one. Raises NotFound `session_not_found`."""
+        identifier = request.headers.get(_SESSION)
+        if identifier is None:
             return None
+        visit = request.visit
         session = self.sessions.find(identifier.decode("latin-1")[:128], visit.principal.id, visit.view.name)
         if session is None:
             raise NotFound("session_not_found", "There is no such session, or it has expired. Send 'initialize' again.")
         return session
 
+    async def _tell(self, request: Request, response: Response) -> None:
+        request.exchange.finish()
+        await request.answer.finish(response.status, response.body, response.headers)
+
     # -- POST ------------------------------------------------------------------------------------------------------
 
-    async def _post(self, request: Request, body: bytes, raw_headers: list[tuple[bytes, bytes]]) -> None:
-        identifier = b"null"
+    async def _post(self, request: Request, body: bytes) -> None:
+        identifier = b""
         try:
             messages, batched = parse(body)
             first = messages[0]
-            identifier = first.id or b"null"
-            check_single(raw_headers)
+            identifier = first.id
+            check_single(request.raw)
             era = era_of(request.headers, first)
             if batched:
                 await self._batch(request, messages, era)
+            elif not first.method and era is Era.MODERN:
+                raise RpcFault(INVALID_REQUEST, "A client sends requests and notifications, never a response.")
             elif era is Era.MODERN:
                 await self._modern(request, first)
             else:
                 await self._legacy(request, first)
         except RpcFault as fault:
-            request.exchange.finish()
-            await answer_json(request.send, fault.status, fault_bytes(identifier, fault), request.reply_headers)
+            await self._tell(request, Response(fault.status, fault_bytes(fault.id or identifier, fault), fault.headers))
 
     async def _batch(self, request: Request, messages: list[Message], era: Era) -> None:
-        version = request.session.version if request.session else BATCHING
-        if era is Era.MODERN or version != BATCHING or any(m.method == "initialize" for m in messages):
-            raise RpcFault(INVALID_REQUEST, f"Batches exist in {BATCHING} only. Send one message at a time.")
+        session = self._session(request)
+        version = session.version if session else BATCHING
+        if era is Era.MODERN or version != BATCHING or any(m.method == "initialize" or is_modern(m) for m in messages):
+            fault = RpcFault(INVALID_REQUEST, f"Batches exist in {BATCHING} only. Send one message at a time.")
+            await self._tell(request, Response(400, fault_bytes(b"", fault)))
+            return
+        request = replace(request, session=session)
         answers: list[bytes] = []
         for message in messages:
             if message.is_request:
-                _, answer = await self._answered(message, self._legacy_result(request, message, Outbox()), Era.LEGACY)
-                answers.append(answer)
-        request.exchange.finish()
+                work = self._legacy_result(request, message, Outbox())
+                answers.append((await self._responded(request, message, work, Era.LEGACY)).body)
+            else:
+                self._heard(request, message)
         body = b"[" + b",".join(answers) + b"]" if answers else b""
-        await answer_json(request.send, 200 if answers else 202, body, request.reply_headers)
+        await self._tell(request, Response(200 if answers else 202, body))
 
     async def _modern(self, request: Request, message: Message) -> None:
-        if not message.method:
-            raise RpcFault(INVALID_REQUEST, "A client sends requests and notifications, never a response.")
         if not message.is_request:
-            await self._accept(request)
+            await self._tell(request, Response(202, b""))
             return
         check_modern(request.headers, message)
         if message.method == "subscriptions/listen":
             await self._listen(request, message)
             return
         outbox = Outbox()
-        work = self._answered(message, self._modern_result(request, message, outbox), Era.MODERN)
-        await self._answer(request, work, outbox)
+        await self._respond(request, message, self._modern_result(request, message, outbox), outbox, Era.MODERN)
 
     async def _modern_result(self, request: Request, message: Message, outbox: Outbox) -> bytes:
         match message.method:
@@ -165,25 +177,21 @@ class McpApi:
                 _check_cursor(message)
                 return result_bytes(message.id, tool_list(request.visit, Era.MODERN))
             case "tools/call":
-                capabilities = bytes(message.meta[f"{META}clientCapabilities"])
-                return await self._call(request, message, Era.MODERN, outbox, capabilities)
+                return await self._call(request, message, Era.MODERN, outbox, bytes(message.meta[_CAPABILITIES]))
             case _:
-                raise _unknown(message.method)
+                raise unknown_method(message.method)
 
     async def _legacy(self, request: Request, message: Message) -> None:
         if message.method == "initialize":
             await self._initialize(request, message)
             return
-        version = request.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
-        if version and version not in LEGACY and version != "2024-11-05":
-            raise unsupported(version)
+        request = replace(request, session=self._session(request))
         if not message.is_request:
             self._heard(request, message)
-            await self._accept(request)
+            await self._tell(request, Response(202, b""))
             return
         outbox = Outbox()
-        work = self._answered(message, self._legacy_result(request, message, outbox), Era.LEGACY)
-        await self._answer(request, work, outbox)
+        await self._respond(request, message, self._legacy_result(request, message, outbox), outbox, Era.LEGACY)
 
     async def _legacy_result(self, request: Request, message: Message, outbox: Outbox) -> bytes:
         match message.method:
@@ -193,159 +201,113 @@ class McpApi:
                 _check_cursor(message)
                 return result_bytes(message.id, tool_list(request.visit, Era.LEGACY))
             case "tools/call":
-                capabilities = request.session.capabilities if request.session else b"{}"
-                return await self._call(request, message, Era.LEGACY, outbox, capabilities)
+                session = request.session
+                capabilities = session.capabilities if session else b"{}"
+                with session.running(message.id) if session else _unwatched():
+                    return await self._call(request, message, Era.LEGACY, outbox, capabilities)
             case _:
-                raise _unknown(message.method)
+                raise unknown_method(message.method)
 
     async def _initialize(self, request: Request, message: Message) -> None:
         if not message.is_request:
             raise RpcFault(INVALID_REQUEST, "initialize is a request: give it an id.")
-        asked = text_of(message.params.get("protocolVersion"))
+        asked = message.text("protocolVersion")
+        capabilities = message.params.get("capabilities", msgspec.Raw(b"{}"))
+        if not is_object(capabilities) or len(bytes(capabilities)) > MOST_CAPABILITIES:
+            size = f"{MOST_CAPABILITIES >> 10} KiB"
+            raise RpcFault(INVALID_PARAMS, f"params.capabilities is an object of at most {size}.")
         version = asked if asked in LEGACY else LEGACY[0]
-        capabilities = bytes(message.params.get("capabilities", b"{}"))
         visit = request.visit
-        session = self.sessions.open(visit.principal.id, visit.view.name, version, capabilities)
-        request.exchange.finish()
-        headers = [*request.reply_headers, (_SESSION, session.id.encode())]
-        await answer_json(request.send, 200, result_bytes(message.id, initialized(visit, version)), headers)
+        session = self.sessions.open(visit.principal.id, visit.view.name, version, bytes(capabilities))
+        body = result_bytes(message.id, initialized(visit, version))
+        await self._tell(request, Response(200, body, [(_SESSION, session.id.encode())]))
 
     def _heard(self, request: Request, message: Message) -> None:
         """A notification, or a response: only a cancellation of a call that still runs has an effect."""
         if message.method == "notifications/cancelled" and request.session is not None:
-            cancel = request.session.running.get(bytes(message.params.get("requestId", b"")))
-            if cancel is not None:
-                cancel()
-
-    async def _accept(self, request: Request) -> None:
-        request.exchange.finish()
-        await answer_json(request.send, 202, b"", request.reply_headers)
-
-    async def _answer(self, request: Request, work: Awaitable[tuple[int, bytes]], outbox: Outbox) -> None:
-        await answer_call(request.send, work, outbox, request.reply_headers, request.may_stream)
-
-    async def _answered(self, message: Message, work: Awaitable[bytes], era: Era) -> tuple[int, bytes]:
-        """The response to a message, whatever becomes of it, and the HTTP status that belongs to it."""
-        try:
-            return 200, await work
-        except RpcFault as fault:
-            status = 200 if era is Era.LEGACY else _STATUS.get(fault.code, fault.status)
-            return status, fault_bytes(message.id, fault)
-        except Refusal as refusal:
-            fault = refused(refusal)
-            return (200 if era is Era.LEGACY else fault.status), fault_bytes(message.id, fault)
-        except Exception:
-            log.exception("a message failed", method=message.method)
-            return 200, fault_bytes(message.id, RpcFault(INTERNAL, "The hub failed on this message."))
+            request.session.cancel(bytes(message.params.get("requestId", b"")))
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
+    async def _responded(self, request: Request, message: Message, work: Awaitable[bytes], era: Era) -> Response:
+        return await responded(message, work, era, request.origin.request_id)
+
+    async def _respond(
+        self, request: Request, message: Message, work: Awaitable[bytes], outbox: Outbox, era: Era
+    ) -> None:
+        """Answer a request: at once what is in memory, and a call with all that precedes its result."""
+        working = self._responded(request, message, work, era)
+        try:
+            if message.method == "tools/call" and request.may_stream:
+                response = await accompany(working, request.answer, outbox)
+            else:
+                response = await working
+        except asyncio.CancelledError:
+            if not request.exchange.was_ended():
+                raise
+            fault = refused(going_down(), request.origin.request_id)
+            response = Response(fault.status, fault_bytes(message.id, fault), fault.headers)
+        await self._tell(request, response)
+
     async def _call(self, request: Request, message: Message, era: Era, outbox: Outbox, capabilities: bytes) -> bytes:
+        visit = request.visit
         name = message.text("name")
         arguments = bytes(message.params.get("arguments", b"{}"))
         if arguments == b"null":
             arguments = b"{}"
-        try:
-            check_arguments(arguments)
-        except Malformed as malformed:
-            raise RpcFault(INVALID_PARAMS, malformed.message) from None
+        tool = visit.view.find(name)
+        if era is Era.MODERN and tool is not None and tool.mirrored:
+            check_params(request.raw, tool.mirrored, arguments)
         call = ToolCall(
-            new_id(), request.visit.view.name, name, arguments, request.origin, meta=msgspec.json.encode(message.meta)
+            new_id(), visit.view.name, name, arguments, request.origin, meta=msgspec.json.encode(message.meta)
         )
-        caller = CallerContext(principal=request.visit.principal, capabilities=capabilities, notify=outbox.notify)
-        with _running(request.session, message.id):
-            reply = await self._path.call(request.visit, call, caller)
+        caller = CallerContext(principal=visit.principal, capabilities=capabilities, notify=outbox.notify)
+        reply = await self._path.call(visit, call, caller)
         if reply.error is not None:
-            return error_bytes(message.id, reply.error)
-        return result_bytes(message.id, relayed(reply.result or b"{}", request.visit, era))
+            raise relayed_error(reply.error)
+        return result_bytes(message.id, relayed(reply.result or b"{}", visit, era))
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
-    async def _stream(self, request: Request) -> None:
+    async def _stream(self, request: Request, session: Session) -> None:
         """The stream on which a session hears that its list has changed."""
         outbox = Outbox()
-        stop = self._path.listen(request.visit.view.name, lambda: outbox.notify(_LIST_CHANGED, b"{}"))
-        try:
-            await follow(
-                request.send, outbox, request.reply_headers, first=b"", last=lambda: b"", stop=self._in_flight.draining
-            )
-        finally:
-            stop()
+        message = notification_bytes(_LIST_CHANGED, b"{}")
+        watch = Watch(self._path, request.visit, request.credentials, outbox, message)
+        with self._changes.counted(session.principal), session.streaming(outbox.close), self._changes.told(watch):
+            await request.answer.ping()
+            await follow(request.answer, outbox, self._in_flight.draining, watch.look)
+        await request.answer.end()
 
     async def _listen(self, request: Request, message: Message) -> None:
         """A modern subscription: acknowledged first, then what was asked for and exists here, then a result."""
         if not request.may_stream:
-            raise RpcFault(
-                INVALID_REQUEST, "subscriptions/listen answers with a stream: accept text/event-stream.", status=406
-            )
-        wanted: Object = object_of(message.params.get("notifications"))
-        changes = bytes(wanted.get("toolsListChanged", b"false")) == b"true"
-        outbox = Outbox()
+            accept = "subscriptions/listen answers with a stream: accept text/event-stream."
+            raise RpcFault(INVALID_REQUEST, accept, status=406)
+        if not is_object(message.params.get("notifications")):
+            raise RpcFault(INVALID_PARAMS, "params.notifications is an object that says what to listen to.")
+        wanted = object_of(message.params["notifications"])
+        granted = bytes(wanted.get("toolsListChanged", b"")) == b"true"
         meta = b'{"_meta":{"%bsubscriptionId":%b}' % (META.encode(), message.id)
-
-        def changed() -> None:
-            outbox.notify(_LIST_CHANGED, meta + b"}")
-
-        stop: Callable[[], None] = self._path.listen(request.visit.view.name, changed) if changes else _nothing
-        granted = b',"notifications":%b}' % (b'{"toolsListChanged":true}' if changes else b"{}")
-        acknowledged = notification_bytes("notifications/subscriptions/acknowledged", meta + granted)
-        result = result_bytes(message.id, meta + b',"resultType":"complete"}')
+        outbox = Outbox()
+        changed = notification_bytes(_LIST_CHANGED, meta + b"}")
+        watch = Watch(self._path, request.visit, request.credentials, outbox, changed if granted else b"")
         try:
-            await follow(
-                request.send,
-                outbox,
-                request.reply_headers,
-                first=acknowledged,
-                last=lambda: result,
-                stop=self._in_flight.draining,
-            )
-        finally:
-            stop()
+            with self._changes.counted(request.visit.principal.id), self._changes.told(watch):
+                kinds = b',"notifications":%b}' % (b'{"toolsListChanged":true}' if granted else b"{}")
+                first = notification_bytes("notifications/subscriptions/acknowledged", meta + kinds)
+                await request.answer.message(first)
+                await follow(request.answer, outbox, self._in_flight.draining, watch.look)
+        except Refusal as refusal:
+            raise refused(refusal, request.origin.request_id) from None
+        await request.answer.end(result_bytes(message.id, meta + b',"resultType":"complete"}'))
 
 
-class _running:  # noqa: N801 - used like a function: `with _running(...)`
-    """While a call runs, its session knows how to cancel it."""
-
-    __slots__ = ("_id", "_session")
-
-    def __init__(self, session: Session | None, identifier: bytes) -> None:
-        self._session = session
-        self._id = identifier
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if self._session is not None and task is not None:
-            self._session.running[self._id] = task.cancel
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._session is not None:
-            self._session.running.pop(self._id, None)
-
-
-def _nothing() -> None:
-    return None
+def _unwatched() -> AbstractContextManager[None]:
+    """A call outside of a session can be cancelled only by leaving."""
+    return nullcontext()
 
 
 def _check_cursor(message: Message) -> None:
     if bytes(message.params.get("cursor", b"null")) != b"null":
         raise RpcFault(INVALID_PARAMS, "This cursor is not one of ours: the list has one page.")
-
-
-def _unknown(method: str) -> RpcFault:
-    return RpcFault(METHOD_NOT_FOUND, f"There is no method '{method}' here.", status=404)
-
-
-def _no_such_method(method: str) -> Refusal:
-    message = f"{method} is answered only within a session. Send POST." if method in ("GET", "DELETE") else "Send POST."
-    return Refusal("malformed", message, status=405, headers={"allow": "POST"})
-
-
-def refused(refusal: Refusal) -> RpcFault:
-    """A refusal as JSON-RPC has it: the stable code and how to go on in `data`."""
-    data: dict[str, Any] = {"code": refusal.code, "status": refusal.status}
-    if refusal.retry_after is not None:
-        data["retry_after"] = refusal.retry_after
-    if refusal.code == "tool_not_found":
-        return RpcFault(INVALID_PARAMS, refusal.message, data=data)
-    code = INVALID_PARAMS if refusal.status == 400 else -32000
-    return RpcFault(code, refusal.message, status=refusal.status, data=data)

@@ -2,15 +2,17 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 from hub.edge.mcp_envelope import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
     UNSUPPORTED_VERSION,
+    Headers,
     Message,
     RpcFault,
+    is_object,
     text_of,
 )
 
@@ -20,6 +22,7 @@ SUPPORTED = (MODERN, *LEGACY)
 BATCHING = "2025-03-26"
 META = "io.modelcontextprotocol/"
 
+_OLDER = ("2024-11-05",)  # some clients go on naming the version that they asked for
 _VERSION = b"mcp-protocol-version"
 _ROUTING = (_VERSION, b"mcp-method", b"mcp-name")
 _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -33,7 +36,7 @@ class Era(Enum):
     MODERN = "modern"
 
 
-def check_single(headers: Sequence[tuple[bytes, bytes]]) -> None:
+def check_single(headers: Headers) -> None:
     """Refuse a routing header that comes twice. Raises RpcFault -32020."""
     names = [name for name, _ in headers if name in _ROUTING]
     for name in names:
@@ -41,19 +44,21 @@ def check_single(headers: Sequence[tuple[bytes, bytes]]) -> None:
             raise RpcFault(HEADER_MISMATCH, f"The header {name.decode()} comes more than once.")
 
 
+def is_modern(message: Message) -> bool:
+    """Whether the body itself says that it is modern."""
+    return f"{META}protocolVersion" in message.meta
+
+
 def era_of(headers: Mapping[bytes, bytes], message: Message) -> Era:
     """The era of one message.
 
-    A body that names its protocol version in `_meta` is modern whatever the headers say; `initialize` and
-    whatever belongs to a session are legacy; else the header decides, and without one it is legacy.
-    Raises RpcFault -32022 for a version that nobody speaks.
+    A body that names its protocol version in `_meta` is modern whatever the headers say, `initialize` is legacy;
+    else the header decides, and without one it is legacy. Raises RpcFault -32022 for a version that nobody speaks.
     """
-    if f"{META}protocolVersion" in message.meta:
+    if is_modern(message):
         return Era.MODERN
-    if message.method == "initialize" or b"mcp-session-id" in headers:
-        return Era.LEGACY
     version = headers.get(_VERSION, b"").decode("latin-1")
-    if not version or version in LEGACY or version == "2024-11-05":
+    if message.method == "initialize" or not version or version in LEGACY or version in _OLDER:
         return Era.LEGACY
     if version == MODERN:
         return Era.MODERN
@@ -71,26 +76,29 @@ def decoded(value: bytes) -> str:
     text = value.decode("latin-1").strip(" \t")
     if not (text.startswith("=?base64?") and text.endswith("?=")):
         return text
+    wrapped = text[9:-2]
     try:
-        return base64.b64decode(text[9:-2], validate=True).decode()
+        plain = base64.b64decode(wrapped, validate=True)
+        if base64.b64encode(plain).decode() == wrapped:
+            return plain.decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise RpcFault(HEADER_MISMATCH, "A header's base64 value cannot be read.") from None
+        pass  # refused like one that is not in canonical form
+    raise RpcFault(HEADER_MISMATCH, "A header's base64 value cannot be read.")
 
 
 def check_modern(headers: Mapping[bytes, bytes], message: Message) -> None:
     """Check what every modern request says of itself, in its body and again in its headers.
 
-    Raises RpcFault: -32602 (missing in `_meta`), -32022 (unknown version), -32020 (header missing or different).
+    Raises RpcFault: -32602 (missing in `_meta`), -32020 (header missing or different), -32022 (unknown version).
     """
-    meta = message.meta
-    version = text_of(meta.get(f"{META}protocolVersion"))
+    version = text_of(message.meta.get(f"{META}protocolVersion"))
     if not version:
         raise RpcFault(INVALID_PARAMS, f"params._meta lacks {META}protocolVersion.")
-    if version != MODERN:
-        raise unsupported(version)
-    if not bytes(meta.get(f"{META}clientCapabilities", b"")).startswith(b"{"):
+    if not is_object(message.meta.get(f"{META}clientCapabilities")):
         raise RpcFault(INVALID_PARAMS, f"params._meta lacks {META}clientCapabilities.")
     _compare(headers, _VERSION, version)
+    if version != MODERN:
+        raise unsupported(version)
     _compare(headers, b"mcp-method", message.method)
     named = _NAMED.get(message.method)
     if named is not None:

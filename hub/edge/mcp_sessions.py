@@ -1,21 +1,40 @@
 """Sessions of legacy clients: cheap, bound to the credential that opened them, bounded in number and time."""
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hub.core.refusal import Throttled
+from hub.edge.mcp_envelope import INVALID_REQUEST, REFUSED, RpcFault
 
 IDLE_SECONDS = 1800.0
 MOST = 10_000
-MOST_PER_PRINCIPAL = 1_000
+MOST_EACH = 1_000
+
+
+class _Running:
+    """One call that can be cancelled; the task that runs it ends at `Session.running`, not beyond."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        if self._task is not None and not self.cancelled:
+            self.cancelled = True
+            self._task.cancel()
+
+    def take_back(self) -> bool:
+        """Whether the cancellation that was just caught is this one alone; then it is taken back."""
+        return self.cancelled and self._task is not None and self._task.uncancel() == 0
 
 
 @dataclass(slots=True)
 class Session:
-    """One session. `capabilities` is what the client declared, raw JSON; `running` are its calls, by raw id."""
+    """One session. `capabilities` is what the client declared, raw JSON; `seen` a reading of the monotonic clock."""
 
     id: str
     principal: str
@@ -23,36 +42,89 @@ class Session:
     version: str
     capabilities: bytes
     seen: float
-    running: dict[bytes, Callable[[], object]] = field(default_factory=dict[bytes, Callable[[], object]])
+    busy: int = 0
+    _running: dict[bytes, _Running] = field(default_factory=dict[bytes, _Running])
+    _end_stream: Callable[[], None] | None = None
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        """While something of the session is going on, it does not expire."""
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
+
+    @contextlib.contextmanager
+    def running(self, identifier: bytes) -> Iterator[None]:
+        """While a request runs, it can be cancelled by its id, raw JSON. Raises RpcFault: in flight, or cancelled."""
+        if identifier in self._running:
+            raise RpcFault(INVALID_REQUEST, "A request with this id is still being answered. Choose another one.")
+        running = self._running[identifier] = _Running()
+        try:
+            with self.using():
+                yield
+        except asyncio.CancelledError:
+            if not running.take_back():
+                raise
+            fault = RpcFault(REFUSED, "The call was cancelled.", data={"code": "cancelled"}, status=200)
+            raise fault from None
+        finally:
+            del self._running[identifier]
+
+    def cancel(self, identifier: bytes) -> None:
+        """Cancel a request, if it still runs."""
+        running = self._running.get(identifier)
+        if running is not None:
+            running.cancel()
+
+    @contextlib.contextmanager
+    def streaming(self, end: Callable[[], None]) -> Iterator[None]:
+        """While a stream of the session is open; the one before it ends, since a message goes to one stream only."""
+        self.end()
+        self._end_stream = end
+        try:
+            with self.using():
+                yield
+        finally:
+            if self._end_stream is end:
+                self._end_stream = None
+
+    def end(self) -> None:
+        """End the session's stream, if one is open."""
+        if self._end_stream is not None:
+            self._end_stream()
 
 
 class Sessions:
-    """All sessions of this process, the least recently used first."""
+    """All sessions of this process, and those of each principal, the least recently used first."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, *, most: int = MOST, most_each: int = MOST_EACH
+    ) -> None:
         self._now = now
+        self._most = most
+        self._most_each = most_each
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._counts: dict[str, int] = {}
+        self._owned: dict[str, OrderedDict[str, None]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     def open(self, principal: str, profile: str, version: str, capabilities: bytes) -> Session:
-        """A new session. When there are too many, the one that rested longest ends.
+        """A new session. Where there are too many, the one that rested longest ends: first of the same principal.
 
-        Raises Throttled `too_many_parallel` when one principal holds all it may.
+        Nobody is locked out for having opened many; a client whose session has ended opens another one.
         """
         self._expire()
-        if self._counts.get(principal, 0) >= MOST_PER_PRINCIPAL:
-            message = (
-                f"This key has {MOST_PER_PRINCIPAL} open MCP sessions. Close some (DELETE), or wait until they expire."
-            )
-            raise Throttled("too_many_parallel", message, retry_after=60)
-        if len(self._sessions) >= MOST:
+        owned = self._owned.get(principal)
+        if owned is not None and len(owned) >= self._most_each:
+            self._drop(next(iter(owned)))
+        if len(self._sessions) >= self._most:
             self._drop(next(iter(self._sessions)))
         session = Session(secrets.token_urlsafe(24), principal, profile, version, capabilities, self._now())
         self._sessions[session.id] = session
-        self._counts[principal] = self._counts.get(principal, 0) + 1
+        self._owned.setdefault(principal, OrderedDict())[session.id] = None
         return session
 
     def find(self, identifier: str, principal: str, profile: str) -> Session | None:
@@ -60,16 +132,20 @@ class Sessions:
         session = self._sessions.get(identifier)
         if session is None or session.principal != principal or session.profile != profile:
             return None
-        if session.seen + IDLE_SECONDS < self._now():
+        if not session.busy and session.seen + IDLE_SECONDS < self._now():
             self._drop(identifier)
             return None
-        session.seen = self._now()
-        self._sessions.move_to_end(identifier)
+        self._touch(session)
         return session
 
     def close(self, session: Session) -> None:
         """End a session."""
         self._drop(session.id)
+
+    def _touch(self, session: Session) -> None:
+        session.seen = self._now()
+        self._sessions.move_to_end(session.id)
+        self._owned[session.principal].move_to_end(session.id)
 
     def _expire(self) -> None:
         horizon = self._now() - IDLE_SECONDS
@@ -77,13 +153,17 @@ class Sessions:
             oldest = next(iter(self._sessions.values()))
             if oldest.seen >= horizon:
                 return
-            self._drop(oldest.id)
+            if oldest.busy:
+                self._touch(oldest)
+            else:
+                self._drop(oldest.id)
 
     def _drop(self, identifier: str) -> None:
         session = self._sessions.pop(identifier, None)
-        if session is not None:
-            left = self._counts[session.principal] - 1
-            if left:
-                self._counts[session.principal] = left
-            else:
-                del self._counts[session.principal]
+        if session is None:
+            return
+        session.end()
+        owned = self._owned[session.principal]
+        del owned[identifier]
+        if not owned:
+            del self._owned[session.principal]

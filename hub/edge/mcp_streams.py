@@ -1,121 +1,147 @@
-"""Streams of MCP messages: a call with what precedes its result, and lists that may change."""
+"""One HTTP answer to an MCP client: JSON when nothing precedes the result, else a stream of messages."""
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 
 from hub.edge.guards import Send
-from hub.edge.mcp_envelope import event, notification_bytes
+from hub.edge.mcp_envelope import Headers, event, notification_bytes
 
+T = TypeVar("T")
 PING_SECONDS = 10.0
-MOST_WAITING = 1000
+MOST_WAITING = 256 << 10  # bytes for one client that does not read
 _PING = b": ping\n\n"
 _STREAM = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-Headers = list[tuple[bytes, bytes]]
 
 
 class Outbox:
     """Messages on their way to one client, put without waiting; more than it can hold are dropped, not kept."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._stirred = asyncio.Event()
+        self.closed = False
 
     def notify(self, method: str, params: bytes) -> None:
         """Send a notification."""
-        if not self._queue.full():
-            self._queue.put_nowait(notification_bytes(method, params))
+        self.put(notification_bytes(method, params))
 
-    async def next(self) -> bytes:
-        """The next message."""
-        return await self._queue.get()
+    def put(self, message: bytes) -> None:
+        """Send a message."""
+        if self._size + len(message) <= MOST_WAITING:
+            self._waiting.append(message)
+            self._size += len(message)
+            self._stirred.set()
 
-    def rest(self) -> list[bytes]:
+    def stir(self) -> None:
+        """Wake whoever waits."""
+        self._stirred.set()
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        self.closed = True
+        self._stirred.set()
+
+    def take(self) -> list[bytes]:
         """What waits now."""
-        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        self._stirred.clear()
+        taken = list(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        return taken
+
+    async def stirred(self, seconds: float) -> bool:
+        """Wait until there is something, or until it is closed; whether that came within `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        return self._stirred.is_set()
 
 
-async def answer_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """One JSON answer; an empty body is one without content."""
-    typed = [(b"content-type", b"application/json")] if body else []
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*typed, (b"cache-control", b"no-store"), (b"content-length", b"%d" % len(body)), *headers],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+class Answer:
+    """The response to one HTTP request. The first message makes it a stream."""
+
+    def __init__(self, send: Send, headers: Headers) -> None:
+        self._send = send
+        self._headers = headers
+        self._streaming = False
+
+    async def json(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
+        """All of it at once; without a body, an answer without content."""
+        typed = [(b"content-type", b"application/json")] if body else []
+        length = [(b"cache-control", b"no-store"), (b"content-length", b"%d" % len(body))]
+        await self._start(status, [*typed, *length, *headers])
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def message(self, data: bytes) -> None:
+        """One message of a stream."""
+        await self._put(event(data))
+
+    async def ping(self) -> None:
+        """A sign of life."""
+        await self._put(_PING)
+
+    async def finish(self, status: int, body: bytes, headers: Headers = ()) -> None:
+        """The last message, or the only one. `status` and `headers` count only where nothing preceded it."""
+        if self._streaming:
+            await self.end(body)
+        else:
+            await self.json(status, body, headers)
+
+    async def end(self, data: bytes = b"") -> None:
+        """The end of a stream, with a last message or without."""
+        await self._open()
+        await self._send({"type": "http.response.body", "body": event(data) if data else b""})
+
+    async def _put(self, data: bytes) -> None:
+        await self._open()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _open(self) -> None:
+        if not self._streaming:
+            self._streaming = True
+            await self._start(200, list(_STREAM))
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
 
 
-async def _open(send: Send, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *headers]})
-
-
-async def _put(send: Send, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-async def answer_call(
-    send: Send, work: Awaitable[tuple[int, bytes]], outbox: Outbox, headers: Headers, may_stream: bool
-) -> None:
-    """Answer a call: as JSON when nothing precedes its result, as a stream from the first notification on.
-
-    `work` gives the HTTP status and the response message. A call that takes long becomes a stream too, so
-    that its connection is not taken for dead.
-    """
+async def accompany(work: Awaitable[T], answer: Answer, outbox: Outbox) -> T:
+    """Await `work`, sending what comes to `outbox` meanwhile; a sign of life when nothing does for long."""
     task = asyncio.ensure_future(work)  # noqa: TID251 - awaited or cancelled here
-    message = asyncio.ensure_future(outbox.next())  # noqa: TID251 - cancelled here
-    streaming = False
+    task.add_done_callback(lambda _: outbox.stir())
     try:
         while True:
-            wanted: set[asyncio.Future[Any]] = {task, message} if may_stream else {task}
-            await asyncio.wait(wanted, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if task.done() and not (streaming or (may_stream and message.done())):
-                status, body = task.result()
-                await answer_json(send, status, body, headers)
-                return
-            if not may_stream:
-                continue
-            if not streaming:
-                await _open(send, headers)
-                streaming = True
-            if message.done():
-                await _put(send, event(message.result()))
-                message = asyncio.ensure_future(outbox.next())  # noqa: TID251 - cancelled here
-            elif task.done():
-                await send({"type": "http.response.body", "body": event(task.result()[1])})
-                return
-            else:
-                await _put(send, _PING)
+            if not await outbox.stirred(PING_SECONDS):
+                await answer.ping()
+            done = task.done()
+            for message in outbox.take():
+                await answer.message(message)
+            if done:
+                return task.result()
     finally:
-        message.cancel()
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
 
 
-async def follow(
-    send: Send, outbox: Outbox, headers: Headers, *, first: bytes, last: Callable[[], bytes], stop: asyncio.Event
-) -> None:
-    """Send what comes to `outbox` until `stop` is set; `first` precedes it, `last` ends it. Either may be empty."""
-    await _open(send, headers)
-    await _put(send, event(first) if first else _PING)
+async def follow(answer: Answer, outbox: Outbox, stop: asyncio.Event, at_rest: Callable[[], None]) -> None:
+    """Send what comes to `outbox` until it is closed or `stop` is set. `at_rest` is called when nothing came for long."""
     ending = asyncio.ensure_future(stop.wait())  # noqa: TID251 - cancelled here
-    message = asyncio.ensure_future(outbox.next())  # noqa: TID251 - cancelled here
+    ending.add_done_callback(lambda _: outbox.close())
     try:
-        while not ending.done():
-            await asyncio.wait({ending, message}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if message.done():
-                await _put(send, event(message.result()))
-                message = asyncio.ensure_future(outbox.next())  # noqa: TID251 - cancelled here
-            elif not ending.done():
-                await _put(send, _PING)
-        end = last()
-        await send({"type": "http.response.body", "body": event(end) if end else b""})
+        while not outbox.closed:
+            if not await outbox.stirred(PING_SECONDS):
+                at_rest()
+                await answer.ping()
+            for message in outbox.take():
+                await answer.message(message)
     finally:
-        message.cancel()
         ending.cancel()

@@ -13,16 +13,21 @@ from hub.profile.naming import Key, public_names
 from hub.resources.tools import ProfileServerSpec, ProfileSpec
 
 _object = msgspec.json.Decoder(dict[str, Raw])
+_raws = msgspec.json.Decoder(list[Raw])
 _encode = msgspec.json.encode
+_MOST_LISTS = 256  # one for each set of grants in use
+_AWAY = ("failed", "disabled")
 
 
 class Offered(Protocol):
-    """One tool of a server: its own name, and its definition byte for byte."""
+    """One tool of a server: its own name, its definition byte for byte, and the arguments that headers repeat."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - said above
     @property
     def raw(self) -> bytes: ...  # noqa: D102 - said above
+    @property
+    def mirrored(self) -> tuple[tuple[tuple[str, ...], str], ...]: ...  # noqa: D102 - said above
 
 
 class Offer(Protocol):
@@ -44,7 +49,8 @@ class Offer(Protocol):
 class Tool:
     """One tool of a profile. `own` is its name on `server`; `pinned` are arguments that the hub adds, raw JSON.
 
-    `definition` is what clients see, as JSON; `tokens` estimates what it costs in a prompt (bytes / 4).
+    `definition` is what clients see, as JSON; `tokens` estimates what it costs in a prompt (bytes / 4). `mirrored`
+    pairs the path of each argument that modern clients repeat in a header with the rest of that header's name.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Tool:
     own: str
     definition: bytes
     pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -74,7 +81,8 @@ class ProfileView:
     """A profile as its clients see it: tools by public name, sorted; and what is missing, said openly.
 
     `others` are further names under which a tool can be called: its own, where only one tool has it.
-    `digest` changes when and only when the visible list does.
+    `digest` changes when and only when the visible list does. `is_lost` says that no server can be reached and
+    none of their tools is known.
     """
 
     name: str
@@ -84,6 +92,7 @@ class ProfileView:
     conflicts: tuple[tuple[str, str], ...]
     instructions: str
     digest: str
+    is_lost: bool = False
     _lists: dict[tuple[Access, ...], bytes] = field(default_factory=dict[tuple[Access, ...], bytes], repr=False)
 
     def find(self, name: str) -> Tool | None:
@@ -99,6 +108,9 @@ class ProfileView:
         made = self._lists.get(principal.access)
         if made is None:
             made = b"[" + b",".join(tool.definition for tool in self.visible(principal)) + b"]"
+            made = next((known for known in self._lists.values() if known == made), made)  # most see the same
+            if len(self._lists) >= _MOST_LISTS:
+                self._lists.clear()
             self._lists[principal.access] = made
         return made
 
@@ -114,14 +126,16 @@ def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer]) -> Profil
     renamed = {key: selection.rename[key[1]] for key, (_, selection) in chosen.items() if key[1] in selection.rename}
     names, conflicts = public_names(spec.prefix, chosen, renamed)
     tools = sorted((_tool(public, key, *chosen[key]) for key, public in names.items()), key=lambda tool: tool.name)
+    gaps = tuple(_gaps(spec, offers))
     return ProfileView(
         name=name,
         tools={tool.name: tool for tool in tools},
         others=_unambiguous(tools),
-        gaps=tuple(_gaps(spec, offers)),
+        gaps=gaps,
         conflicts=tuple(conflicts),
         instructions=_instructions(spec, offers),
         digest=hashlib.sha256(b"\n".join(tool.definition for tool in tools)).hexdigest(),
+        is_lost=bool(gaps) and not tools and len(gaps) == len(spec.servers) and all(gap.state in _AWAY for gap in gaps),
     )
 
 
@@ -134,19 +148,27 @@ def _tool(public: str, key: Key, offered: Offered, selection: ProfileServerSpec)
         definition["description"] = Raw(_encode(selection.describe[own]))
     if pinned and "inputSchema" in definition:
         definition["inputSchema"] = Raw(_without(bytes(definition["inputSchema"]), pinned))
-    return Tool(public, server, own, _encode(definition), {name: _encode(value) for name, value in pinned.items()})
+    return Tool(
+        public,
+        server,
+        own,
+        _encode(definition),
+        {name: _encode(value) for name, value in pinned.items()},
+        tuple((path, header) for path, header in offered.mirrored if path[0] not in pinned),
+    )
 
 
 def _without(schema: bytes, pinned: Mapping[str, Any]) -> bytes:
     """An input schema that no longer mentions the pinned arguments."""
-    members = dict(_object.decode(schema))
-    if "properties" in members:
-        properties = _object.decode(bytes(members["properties"]))
-        members["properties"] = Raw(_encode({name: value for name, value in properties.items() if name not in pinned}))
-    if "required" in members:
-        required = msgspec.json.decode(bytes(members["required"]))
-        if isinstance(required, list):
-            members["required"] = Raw(_encode([name for name in required if name not in pinned]))
+    members = _object.decode(schema)
+    properties = members.get("properties")
+    if properties is not None and bytes(properties).startswith(b"{"):
+        kept = {name: value for name, value in _object.decode(bytes(properties)).items() if name not in pinned}
+        members["properties"] = Raw(_encode(kept))
+    required = members.get("required")
+    if required is not None and bytes(required).startswith(b"["):
+        hidden = {_encode(name) for name in pinned}
+        members["required"] = Raw(_encode([one for one in _raws.decode(bytes(required)) if bytes(one) not in hidden]))
     return _encode(members)
 
 

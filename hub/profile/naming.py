@@ -17,8 +17,12 @@ def shortened(name: str) -> str:
     plain = _FOREIGN.sub("_", name)
     if len(plain) <= MAX_NAME and plain == name:
         return name
+    return _hashed(name)
+
+
+def _hashed(name: str) -> str:
     tail = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{plain[: MAX_NAME - 9]}_{tail}"
+    return f"{_FOREIGN.sub('_', name)[: MAX_NAME - 9]}_{tail}"
 
 
 def public_names(
@@ -28,7 +32,8 @@ def public_names(
 
     A renamed tool has exactly that name. The others are prefixed always, only where the plain name is not
     unique, or never; where `never` would give a name twice, the tools concerned are prefixed all the same,
-    so that none hides another. A conflict that remains leaves out the later tool (by server and name).
+    so that none hides another. A tool whose name is taken even so (by a rename, say) gets one with a hash: it is
+    not lost, and the conflict is told.
     """
     keys = sorted(set(tools))
     plain = {key: renamed.get(key) or shortened(key[1]) for key in keys}
@@ -44,7 +49,7 @@ def public_names(
             name = shortened(f"{key[0]}{_SEPARATOR}{key[1]}")
         if name in owners:
             faults.append((name, f"{key[0]}/{key[1]}"))
-            continue
+            name = _hashed(f"{key[0]}{_SEPARATOR}{key[1]}")
         owners[name] = key
         names[key] = name
     return names, faults

@@ -13,7 +13,11 @@ MOST_BODY = 50 << 20  # bytes of a reply that is read whole
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request. Header names go out as written here; `private` allows addresses that are not public."""
+    """One request. Header names go out as written here; `private` allows addresses that are not public.
+
+    `resend` allows the transport to send it again where a connection was closed before any answer, although
+    the upstream may have begun with it: never right for what must not happen twice.
+    """
 
     method: str
     url: str
@@ -21,6 +25,7 @@ class Exchange:
     body: bytes = b""
     timeouts: Timeouts = field(default_factory=Timeouts)
     private: bool = False
+    resend: bool = True
 
 
 class Response(Protocol):

@@ -113,12 +113,12 @@ class Transport:
 
         A request that met a connection which the upstream had just closed as idle is sent once more, on a new
         one. It may be: the connection had been used before and not one byte was answered on it, which is what
-        a close in that moment looks like. Nothing else is ever sent twice.
+        a close in that moment looks like. Nothing else is ever sent twice, nor is what says so itself (`resend`).
         """
         clock = Clock(exchange.timeouts.total)
         try:
             answer = await self._send(self._pooled[exchange.private], exchange, clock)
-            if answer is None:
+            if answer is None and exchange.resend:
                 answer = await self._send(self._single[exchange.private], exchange, clock)
             if answer is None:
                 raise UpstreamFailed("upstream_error", "The connection was closed before any answer.")

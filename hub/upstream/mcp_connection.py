@@ -1,67 +1,74 @@
-"""One server: a task that keeps it connected, what it offers, and the way its calls take."""
+"""One server: a task that keeps it connected, what is known of it, and the way its calls take."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import count
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from hub.core.logs import get_logger
-from hub.core.plan import Timeouts
-from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
+from hub.core.refusal import Malformed, Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
-from hub.upstream.mcp_definitions import list_tools
+from hub.upstream.mcp_definitions import ListRefused, list_tools
 from hub.upstream.mcp_greeting import greet
-from hub.upstream.mcp_http import Address, HttpLink
+from hub.upstream.mcp_http import HttpLink
 from hub.upstream.mcp_keeping import restored, saved
+from hub.upstream.mcp_knowledge import Knowledge
 from hub.upstream.mcp_link import HUB, Ears, Link, Undelivered
-from hub.upstream.mcp_pids import MARK, Pids
-from hub.upstream.mcp_process import Command, environment_of
-from hub.upstream.mcp_stdio import StdioLink
-from hub.upstream.mcp_values import CallerContext, Pace, Ports, RpcReply, ServerDefinitions, ServerState, ServerStatus
+from hub.upstream.mcp_opening import Mask, Means, open_link
+from hub.upstream.mcp_pacing import Pacing
+from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions, ServerStatus
+from hub.upstream.mcp_wire import HEADER_MISMATCH, NotRpc, parse_error
 
 log = get_logger(__name__)
-NUMBERS = count(1)
+
+_GLANCE = 0.05  # seconds between two looks at whether a link has calls left
 
 
 class ServerConnection:
-    """Owned by one task, which alone opens, uses and closes the link. `changed` is called when definitions change."""
+    """Owned by the task that runs `run`, which alone opens, greets and closes links. Requests are handed to it.
 
-    def __init__(
-        self, name: str, spec: ServerSpec, ports: Ports, pids: Pids, pace: Pace, changed: Callable[[str], None]
-    ) -> None:
+    `changed` is called with the name when what is known of the server changes.
+    """
+
+    def __init__(self, name: str, spec: ServerSpec, means: Means, changed: Callable[[str], None]) -> None:
         self.name = name
         self.spec = spec
-        self._ports = ports
-        self._pids = pids
-        self._pace = pace
-        self._changed = changed
-        self._numbers: Iterator[int] = NUMBERS
-        self._link: Link | None = None
-        self._ready = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._slots = asyncio.Semaphore(pace.parallel)
+        self._means = means
+        self._pace = means.pace
+        self._pacing = Pacing(means.pace, limited=spec.command is not None)
+        self._knowledge = Knowledge(lambda: changed(name))
+        self._slots = asyncio.Semaphore(means.pace.parallel)
+        self._link: Link | None = None  # that takes requests
+        self._waiting: set[asyncio.Future[Link]] = set()
+        self._looked: set[asyncio.Future[None]] = set()
+        self._stir = asyncio.Event()  # something happened that the owner looks at
+        self._wanted = False
+        self._look = False
+        self._retired = False
+        self._hurried = False
+        self._shy = False
         self._in_flight = 0
-        self._starts: list[float] = []
+        self._mask = Mask(means.ports.redact)
         self._stderr: tuple[str, ...] = ()
-        self._restarts = -1
-        self.definitions = ServerDefinitions(since=time.time())
+        self._closing: set[asyncio.Task[None]] = set()
 
-    # -- what is known ---------------------------------------------------------------------------------------------
+    # -- what is known -------------------------------------------------------------------------------------------
 
-    def restore(self, content: bytes) -> None:
-        """Offer what the server offered when the hub last saw it."""
-        known = restored(content)
+    @property
+    def definitions(self) -> ServerDefinitions:
+        """What it offers, from memory."""
+        return self._knowledge.definitions
+
+    def recall(self, content: bytes | ServerDefinitions) -> None:
+        """Offer what it offered before: as kept on disk, or as known to its predecessor of the same identity."""
+        known = content if isinstance(content, ServerDefinitions) else restored(content, self.spec)
         if known is not None:
-            self.definitions = replace(known, state=ServerState.STALE, since=time.time())
+            self._knowledge.recall(known)
 
     def status(self) -> ServerStatus:
         """How it does."""
-        link = self._link
-        process = link.process if isinstance(link, StdioLink) else None
-        stderr = process.tail() if process else self._stderr
-        known = self.definitions
+        link, known = self._link, self.definitions
         return ServerStatus(
             name=self.name,
             transport="stdio" if self.spec.command else "http",
@@ -70,10 +77,10 @@ class ServerConnection:
             era=known.era,
             version=known.version,
             server_info=known.server_info,
-            pid=process.pid if process else None,
+            pid=link.pid if link else None,
             last_error=known.error,
-            stderr=tuple(self._ports.redact(line) for line in stderr),
-            restarts=max(0, self._restarts),
+            stderr=tuple(map(self._mask, link.tail())) if link and link.pid else self._stderr,
+            restarts=self._pacing.restarts,
             in_flight=self._in_flight,
             tools=len(known.tools),
             rejected=known.rejected,
@@ -81,197 +88,283 @@ class ServerConnection:
             late=link.calls.late if link else 0,
         )
 
-    def _now_in(self, state: ServerState, error: str = "") -> None:
-        known = self.definitions
-        if known.state is not state or known.error != error:
-            self.definitions = replace(known, state=state, error=self._ports.redact(error), since=time.time())
-            self._changed(self.name)
-
-    # -- calls -----------------------------------------------------------------------------------------------------
+    # -- calls ---------------------------------------------------------------------------------------------------
 
     async def request(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
-        """Relay a request. Raises UpstreamFailed or Unavailable, each naming the server."""
-        async with self._slots:
-            self._in_flight += 1
-            try:
-                return await self._request(method, params, caller)
-            except UpstreamFailed as failure:
-                text = self._ports.redact(failure.message)
-                raise UpstreamFailed(failure.code, f"Server '{self.name}': {text}", status=failure.status) from None
-            finally:
-                self._in_flight -= 1
-
-    async def _request(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
-        seconds = self.spec.timeouts.call
+        """Relay a request. Raises UpstreamFailed or Unavailable, each naming the server, and Malformed."""
+        end = time.monotonic() + self.spec.timeouts.call
         if caller.deadline is not None:
-            seconds = max(0.001, min(seconds, caller.deadline - time.monotonic()))
-        link = await self._connected()
+            end = min(end, caller.deadline)
+        async with self._slot(end):
+            try:
+                reply = await self._relay(method, params, caller, end)
+                if reply.era is Era.MODERN and self._is_mismatch(method, reply):
+                    await self._look_again()  # the tool's schema has changed, and with it what headers repeat
+                    reply = await self._relay(method, params, caller, end)
+            except UpstreamFailed as failure:
+                if failure.code == "upstream_timeout":
+                    self._doubt_link()
+                raise self._named(failure) from None
+            except NotRpc:
+                raise Malformed("malformed", "The params of the request are no JSON object.") from None
+            return reply
+
+    @asynccontextmanager
+    async def _slot(self, end: float) -> AsyncIterator[None]:
+        """One of the server's places, of which there are so many."""
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                    await self._slots.acquire()
+            except TimeoutError:
+                full = f"Server '{self.name}' has {self._pace.parallel} calls running, and none ended in time."
+                raise Unavailable("overloaded", full, retry_after=1) from None
+        else:
+            await self._slots.acquire()
+        self._in_flight += 1
         try:
-            return await link.request(method, params, caller, seconds)
+            yield
+        finally:
+            self._in_flight -= 1
+            self._slots.release()
+
+    async def _relay(self, method: str, params: bytes, caller: CallerContext, end: float) -> RpcReply:
+        """The answer, over a new connection when the server certainly did not begin with it on the first one."""
+        link = await self._linked(end)
+        try:
+            return await link.request(method, params, caller, max(0.001, end - time.monotonic()))
         except Undelivered:
-            # It is certain that nothing was begun: once more, over a new connection.
-            link = await self._connected()
-            return await link.request(method, params, caller, seconds)
+            link = await self._linked(end)
+            return await link.request(method, params, caller, max(0.001, end - time.monotonic()))
 
-    async def _connected(self) -> Link:
-        """The link, waiting for it as long as a start may take, and not at all where the last one failed."""
-        if self._link is not None and self._ready.is_set() and self._link.failure is None:
-            return self._link
-        self._wake.set()
-        known = self.definitions
-        patience = (
-            self._pace.patience
-            if known.error and known.state is not ServerState.STARTING
-            else self.spec.timeouts.connect
-        )
+    def _is_mismatch(self, method: str, reply: RpcReply) -> bool:
+        if reply.error is None or method != "tools/call" or not isinstance(self._link, HttpLink):
+            return False
+        return parse_error(reply.error).code == HEADER_MISMATCH
+
+    def _named(self, failure: UpstreamFailed) -> UpstreamFailed:
+        text = f"Server '{self.name}': {self._mask(failure.message).rstrip('.')}."
+        return UpstreamFailed(failure.code, text, status=failure.status, retry_after=failure.retry_after)
+
+    async def _linked(self, end: float) -> Link:
+        """The link. A server that starts is waited for; one that failed last time only for a moment."""
+        link = self._link
+        if link is not None and link.failure is None:
+            return link
+        self._wanted = True
+        self._stir.set()
+        patience = self._pace.patience if self._pacing.troubled else self.spec.timeouts.connect
+        next_try = self._pacing.wait(wanted=True)
+        if next_try is None or next_try > patience:
+            raise self._unavailable()
+        waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
         try:
-            async with asyncio.timeout(patience):
-                while self._link is None or not self._ready.is_set() or self._link.failure is not None:
-                    await self._ready.wait()
-                    if self._link is None or self._link.failure is not None:
-                        await asyncio.sleep(0.01)
+            async with asyncio.timeout(max(0.0, min(patience, end - time.monotonic()))):
+                return await waiter
         except TimeoutError:
-            reason = self.definitions.error or "it has not answered yet"
-            raise Unavailable(
-                "upstream_error", f"Server '{self.name}' is not connected: {reason}", retry_after=5
-            ) from None
-        return self._link
+            raise self._unavailable() from None
+        finally:
+            self._waiting.discard(waiter)
 
-    # -- the owner's task ------------------------------------------------------------------------------------------
+    def _unavailable(self) -> Unavailable:
+        reason = self.definitions.error or "it has not answered yet"
+        given_up = "; the hub has stopped restarting it" if self._pacing.given_up else ""
+        return Unavailable(
+            "upstream_error",
+            f"Server '{self.name}' is not available: {reason.rstrip('.')}{given_up}.",
+            retry_after=self._pacing.retry_after(),
+        )
+
+    async def _look_again(self) -> None:
+        """Have the owner look at the lists, and wait until it has, or could not in time."""
+        looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looked.add(looked)
+        self._doubt_link()
+        await asyncio.wait((looked,), timeout=self.spec.timeouts.list)
+        self._looked.discard(looked)
+
+    def _doubt_link(self) -> None:
+        """Something may have changed, or the server may be gone: the owner looks at its lists."""
+        self._look = True
+        self._stir.set()
+
+    # -- the owner's task ----------------------------------------------------------------------------------------
+
+    def retire(self) -> None:
+        """Take no more requests, and end once those that run have their answers."""
+        self._retired = True
+        self._stir.set()
 
     async def run(self) -> None:
-        """Keep the server connected until cancelled."""
-        delay = self._pace.first_delay
-        while True:
-            began = time.monotonic()
-            try:
-                await self._live()
-            except UpstreamFailed as failure:
-                self._fail(failure.message)
-            except Refusal as refusal:  # a secret that is missing
-                self._fail(refusal.message)
-            except Exception as error:
-                log.exception("a server's connection failed", server=self.name)
-                self._fail(f"internal error: {type(error).__name__}")
-            if time.monotonic() - began > self._pace.steady:
-                delay = self._pace.first_delay
-            if self._is_looping():
-                delay = self._pace.ceiling
-                error = f"{self.definitions.error} (started {self._pace.restarts} times in {self._pace.window:g} s; waiting)"
-                self._now_in(ServerState.FAILED, error)
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(delay):
-                    await self._wake.wait()
-                    await asyncio.sleep(min(delay, self._pace.first_delay))
-            except TimeoutError:
-                pass
-            delay = min(delay * 2, self._pace.ceiling)
-
-    def _is_looping(self) -> bool:
-        now = time.monotonic()
-        self._starts = [at for at in self._starts if at > now - self._pace.window]
-        return self.spec.command is not None and len(self._starts) > self._pace.restarts
-
-    def _fail(self, message: str) -> None:
-        self._now_in(ServerState.STALE if self.definitions.tools else ServerState.FAILED, message)
-
-    async def _live(self) -> None:
-        """One life of the connection: open, greet, list, serve until it is lost. Raises Refusal with the reason."""
-        self._starts.append(time.monotonic())
-        self._restarts += 1
-        self._lost.clear()
-        lists = asyncio.Event()
-        ears = Ears(changed=lambda method: lists.set(), lost=lambda failure: self._lost.set())
-        link = await self._open(ears)
-        self._link = link
+        """Keep the server connected until it is retired. Cancelling ends its calls too."""
         try:
-            async with asyncio.timeout(self.spec.timeouts.connect):
+            while not self._retired:
+                self._pacing.begun()
+                self._wanted = False
+                error, served = await self._attempt()
+                self._pacing.ended(served)
+                if not self._retired:
+                    self._failed(self._mask(error))
+                    await self._rest()
+            await self._closed()
+        finally:
+            self._hurried = True
+            await self._closed()
+
+    async def _rest(self) -> None:
+        """Wait until the next attempt is due, or a call wants one that may be made."""
+        while not self._retired:
+            wait = self._pacing.wait(wanted=self._wanted)
+            if wait is not None and wait <= 0:
+                return
+            self._stir.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._stir.wait()
+            except TimeoutError:
+                continue
+
+    def _failed(self, error: str) -> None:
+        self._knowledge.doubt(error, given_up=self._pacing.given_up)
+        state = self.definitions.state
+        log.warning("server_unavailable", server=self.name, state=state, error=error, given_up=self._pacing.given_up)
+        for waiter in self._waiting:
+            if not waiter.done() and self._pacing.wait(wanted=True) != 0:
+                waiter.set_exception(self._unavailable())
+
+    async def _attempt(self) -> tuple[str, float | None]:
+        """One life of a connection, from opening to its end: why it ended, and how many seconds it was of use."""
+        useful = math.nan
+        link: Link | None = None
+        try:
+            link, self._mask = await open_link(
+                self.name, self.spec, self._means, Ears(self._doubt_link, self._stir.set)
+            )
+            await self._greet(link)
+            useful = time.monotonic()
+            await self._serve(link)
+            failure: Refusal = link.failure or UpstreamFailed("upstream_error", "the connection has ended")
+        except Refusal as refusal:  # it cannot be reached, or a secret is missing
+            failure = refusal
+        except Exception as error:
+            log.exception("server_connection_failed", server=self.name)
+            failure = UpstreamFailed("upstream_error", f"the hub failed: {type(error).__name__}")
+        finally:
+            self._link = None
+            if link is not None:
+                self._close(link)
+        if link is not None and link.pid:
+            await self._closed()  # two processes of one server might hinder each other
+        return failure.message, None if math.isnan(useful) else time.monotonic() - useful
+
+    def _close(self, link: Link) -> None:
+        """Close a link beside everything else, after the calls that still run on it."""
+        task = asyncio.get_running_loop().create_task(self._ending(link), name=f"closing {self.name}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _ending(self, link: Link) -> None:
+        end = time.monotonic() + self.spec.timeouts.call
+        while len(link.calls) and not self._hurried and time.monotonic() < end:  # noqa: ASYNC110 - three ends, and seldom
+            await asyncio.sleep(_GLANCE)
+        await link.close()
+        if link.pid:
+            self._stderr = tuple(map(self._mask, link.tail()))
+
+    async def _closed(self) -> None:
+        """Wait for the links that are being closed."""
+        if self._closing:
+            await asyncio.wait(set(self._closing))
+
+    async def _greet(self, link: Link) -> None:
+        """Find out what the server speaks, and hand its link to those who wait. Raises UpstreamFailed."""
+        seconds = self.spec.timeouts.connect
+        try:
+            async with asyncio.timeout(seconds):
                 greeting = await greet(
-                    lambda m, p, s: link.request(m, p, HUB, self.spec.timeouts.connect, s), self._pace.hush
+                    lambda method, params, speech: link.request(method, params, HUB, seconds, speech),
+                    self._pace.hush,
+                    shy=self._shy,
                 )
                 await link.greeted(greeting)
-            await self._refresh(link)
-            self._ready.set()
-            await self._serve(link, lists)
-            raise link.failure or UpstreamFailed("upstream_error", "the connection is gone")
         except TimeoutError:
-            seconds = self.spec.timeouts.connect
-            raise UpstreamFailed("upstream_timeout", f"it did not answer within {seconds:g} s", status=504) from None
-        finally:
-            self._ready.clear()
-            if isinstance(link, StdioLink) and link.process is not None:
-                self._stderr = link.process.tail()
-            await link.close()
-            self._link = None
-            if isinstance(link, StdioLink) and link.process is not None:
-                self._pids.remove(link.process.pid)
+            late = f"it did not answer within {seconds:.3g} s of being connected"
+            raise UpstreamFailed("upstream_timeout", late, status=504) from None
+        except UpstreamFailed:
+            self._shy = link.pid is not None and link.failure is not None and not self._shy
+            raise
+        self._use(link)
 
-    async def _serve(self, link: Link, lists: asyncio.Event) -> None:
-        """Look at the lists again when they change, and now and then."""
-        while link.failure is None:
-            waits = [asyncio.ensure_future(event.wait()) for event in (lists, self._lost)]  # noqa: TID251 - ended below
-            try:
-                done, _ = await asyncio.wait(waits, timeout=self._pace.refresh, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
-            if self._lost.is_set():
-                return
-            if done:
-                await asyncio.sleep(self._pace.settle)
-            lists.clear()
-            await self._refresh(link)
-
-    async def _refresh(self, link: Link) -> None:
-        seconds = self.spec.timeouts.list
-        listing = await list_tools(lambda method, params: link.request(method, params, HUB, seconds))
+    def _mirror(self, link: Link) -> None:
+        """Tell the link which arguments of which tools are repeated in headers."""
         if isinstance(link, HttpLink):
-            link.mirrored = {tool.name: tool.mirrored for tool in listing.tools}
-        known = self.definitions
-        same = known.tools == listing.tools
-        greeting = link.greeting
-        self.definitions = ServerDefinitions(
-            tools=listing.tools,
-            instructions=greeting.instructions,
-            server_info=greeting.server_info,
-            capabilities=greeting.capabilities,
-            era=greeting.speech.era,
-            version=greeting.speech.version,
-            state=ServerState.READY,
-            since=known.since if known.state is ServerState.READY else time.time(),
-            revision=known.revision if same else known.revision + 1,
-            rejected=listing.rejected,
-        )
-        if not same or known.state is not ServerState.READY:
-            self._changed(self.name)
-        if not same:
-            await self._ports.snapshots.save(self.name, saved(self.definitions))
+            link.mirrored = {tool.name: tool.mirrored for tool in self.definitions.tools if tool.mirrored}
 
-    async def _open(self, ears: Ears) -> Link:
-        if self.spec.command is not None:
-            return await self._open_stdio(ears)
-        headers = [(name, value) for name, value in self.spec.headers.items()]
-        auth = self.spec.auth
-        if auth is not None and auth.secret is not None:
-            secret = await self._ports.resolve(auth.secret)
-            headers.append(
-                ("Authorization", f"Bearer {secret}") if auth.type == "bearer" else (auth.header or "", secret)
-            )
-        clocks = self.spec.timeouts
-        timeouts = Timeouts(connect=clocks.connect, first_byte=clocks.call, idle=clocks.call, total=clocks.call)
-        address = Address(self.spec.url or "", tuple(headers), timeouts, self.spec.allow_private)
-        return HttpLink(self._numbers, ears, self._ports.transport, address)
+    def _use(self, link: Link) -> None:
+        self._mirror(link)
+        self._link = link
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(link)
 
-    async def _open_stdio(self, ears: Ears) -> Link:
-        declared: dict[str, str] = {}
-        for name, value in self.spec.env.items():
-            secret = value.startswith(("env:", "file:", "vault:"))
-            declared[name] = await self._ports.resolve(value) if secret else value
-        mark = self._pids.mark()
-        environment = environment_of(self._ports.environment, {**declared, MARK: mark})
-        link = StdioLink(self._numbers, ears, step=self._pace.stop)
-        await link.start(Command(tuple(self.spec.command or ()), environment, self.spec.cwd))
-        if link.process is not None:
-            self._pids.add(self.name, link.process.pid, mark)
-        return link
+    async def _serve(self, link: Link) -> None:
+        """Look at the lists: first, when they change, and now and then; until the link is lost."""
+        while link.failure is None and not self._retired:
+            self._look = False
+            looked_at = time.monotonic()
+            pause = await self._refresh(link)
+            await self._until(looked_at + pause, link)
+            if self._look and link.failure is None:
+                await asyncio.sleep(max(self._pace.settle, looked_at + self._pace.relook - time.monotonic()))
+
+    async def _until(self, then: float, link: Link) -> None:
+        """Wait until `then`, or until there is something to do."""
+        while not (link.failure or self._retired or self._look) and time.monotonic() < then:
+            self._stir.clear()
+            try:
+                async with asyncio.timeout(then - time.monotonic()):
+                    await self._stir.wait()
+            except TimeoutError:
+                return
+
+    async def _refresh(self, link: Link) -> float:
+        """Ask for the lists; the seconds until they are asked for again."""
+        seconds = self.spec.timeouts.list
+        try:
+            async with asyncio.timeout(seconds):
+                listing = await list_tools(lambda method, params: link.request(method, params, HUB, seconds))
+        except (TimeoutError, UpstreamFailed) as error:
+            failure = error if isinstance(error, UpstreamFailed) else _late(seconds)
+            return self._not_listed(link, failure)
+        changed = self._knowledge.confirm(listing, link.greeting)
+        self._mirror(link)
+        for looked in self._looked:
+            if not looked.done():
+                looked.set_result(None)
+        if changed:
+            log.info("server_tools", server=self.name, tools=len(listing.tools), rejected=len(listing.rejected))
+            await self._save()
+        return self._pace.refresh
+
+    def _not_listed(self, link: Link, failure: UpstreamFailed) -> float:
+        """A server that refuses the question may still serve calls; so may a process that is busy with some.
+
+        Any other that does not answer is hung or gone: its link is given up, and made anew.
+        """
+        if link.failure is None:
+            busy = link.pid and len(link.calls)
+            if not busy and not isinstance(failure, ListRefused):
+                link.lose(failure)
+            self._knowledge.doubt(self._mask(failure.message))
+        return min(self._pace.refresh, self._pace.ceiling)
+
+    async def _save(self) -> None:
+        try:
+            await self._means.ports.snapshots.save(self.name, saved(self.definitions, self.spec))
+        except Exception as error:  # noqa: BLE001 - a list that is not kept is only asked for again
+            log.warning("server_snapshot_not_saved", server=self.name, error=type(error).__name__)
+
+
+def _late(seconds: float) -> UpstreamFailed:
+    return UpstreamFailed("upstream_timeout", f"it did not list its tools within {seconds:.3g} s", status=504)

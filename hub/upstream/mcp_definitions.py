@@ -44,6 +44,10 @@ _tools = json.Decoder(_Tool)
 _names = json.Decoder(_Named)
 
 
+class ListRefused(UpstreamFailed):
+    """The server answers, but not with its tools."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The tools that are good, and the name and fault of those that are not."""
@@ -79,7 +83,7 @@ def _refused(error: bytes) -> Listing:
     fault = parse_error(error)
     if fault.code == METHOD_NOT_FOUND:
         return Listing()
-    raise UpstreamFailed("upstream_error", f"it refuses tools/list: {fault.message or fault.code}")
+    raise ListRefused("upstream_error", f"it refuses tools/list: {fault.message or fault.code}")
 
 
 def checked(raws: list[Raw]) -> Listing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec import DecodeError, Raw, Struct, field, json
 
 from hub.core.refusal import UpstreamFailed
-from hub.upstream.mcp_link import Greeting
+from hub.upstream.mcp_link import Greeting, Rejected
 from hub.upstream.mcp_values import Era, RpcReply
 from hub.upstream.mcp_wire import (
     CLIENT_INFO,
@@ -46,10 +46,6 @@ class _Supported(Struct, frozen=True):
     supported: list[str] = []
 
 
-class Rejected(UpstreamFailed):
-    """The server was there and would not have the request: no JSON-RPC answer, only an HTTP status."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """What an answer says of the era: a greeting, another revision to ask for, or neither (the old era)."""
@@ -61,13 +57,16 @@ class _Verdict:
 _OLD = _Verdict()
 
 
-async def greet(ask: Ask, hush: float) -> Greeting:
+async def greet(ask: Ask, hush: float, *, shy: bool = False) -> Greeting:
     """Agree with a server on an era and a revision.
 
-    It is asked the modern way first. Whatever is no sign of the modern era means the old handshake. So does
-    silence for `hush` seconds, but then both questions stay open: a server that is slow to start answers the
-    one that it understands. Raises UpstreamFailed when no revision is shared or nobody is there.
+    A `shy` server is only asked for the old handshake: it died of the other question. Any other is asked the
+    modern way first. Whatever is no sign of the modern era means the old handshake. So does silence for `hush`
+    seconds, but then both questions stay open: a server that is slow to start answers the one that it
+    understands. Raises UpstreamFailed when no revision is shared or nobody is there.
     """
+    if shy:
+        return await _handshake(ask)
     probe = asyncio.create_task(_probe(ask, LATEST_MODERN))  # noqa: TID251 - ended below, whatever happens
     handshake: asyncio.Task[Greeting] | None = None
     try:

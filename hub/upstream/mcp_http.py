@@ -1,149 +1,234 @@
 """A connection to a server over streamable HTTP: one exchange per request, in either era."""
 
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from hub.core.logs import get_logger
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
-from hub.upstream.exchange import Endpoint, Exchange, Response
+from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
 from hub.upstream.mcp_calls import MOST_RESULT, Pending
-from hub.upstream.mcp_greeting import Rejected
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
-from hub.upstream.mcp_link import Ears, Greeting, Link, Undelivered
+from hub.upstream.mcp_lines import Events
+from hub.upstream.mcp_link import LISTEN, Ears, Greeting, Link
+from hub.upstream.mcp_refusals import refused
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
 
+log = get_logger(__name__)
+
 _ACCEPT = "application/json, text/event-stream"
+_TAIL = 1.0  # seconds for the end of a stream after its answer, so that the connection can be used again
+_A_DAY = 86_400.0
+_RELISTEN = (1.0, 60.0)  # seconds before a lost stream of changes is opened again: at first, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is, and what every request to it carries. `mirrored` is by the tool's name."""
+    """Where a server is, and what every request to it carries."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     private: bool = False
 
 
 class HttpLink(Link):
-    """Nothing is open between requests but what the transport pools."""
+    """Each request runs in a task of the link, so that it outlives its caller just as long as it must.
+
+    `mirrored` says by the tool's name which arguments are repeated in headers.
+    """
 
     def __init__(self, numbers: Iterator[int], ears: Ears, endpoint: Endpoint, address: Address) -> None:
         super().__init__(numbers, ears)
+        self._numbers = numbers
         self._endpoint = endpoint
         self._address = address
-        self._session = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self.session = ""
         self.mirrored: dict[str, Mirrored] = {}
 
     async def _send(self, pending: Pending, params: bytes, speech: Speech) -> None:
+        task = self._start(self._exchange(pending, params, speech))
+        self._running[pending.number] = task
+        task.add_done_callback(lambda _: self._over(pending))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something in a task that ends with the link."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("mcp_exchange_failed", exc_info=error)
+
+    def _over(self, pending: Pending) -> None:
+        self._running.pop(pending.number, None)
+        pending.fail(UpstreamFailed("upstream_protocol", "its answer ended before it was complete"))
+
+    async def _exchange(self, pending: Pending, params: bytes, speech: Speech) -> None:
+        """Send one request and take what comes back, until its answer is there."""
         body = mcp_wire.request(pending.number, pending.method, params)
-        response = await self._post(body, self._headers(pending.method, params, speech))
         try:
-            if response.status >= 400:
-                await self._refused(response, pending)
-                return
-            if pending.method == "initialize":
-                self._session = response.headers.get("mcp-session-id", "")
-            async for data in _messages(response):
-                for answer in self.calls.take(data, own=pending):
-                    await self._tell(answer)
-                if pending.answer.done():
-                    return
-            pending.fail(UpstreamFailed("upstream_protocol", "its answer ended before it was complete"))
+            response = await self._post(body, self._headers(pending.method, params, speech))
+        except UpstreamFailed as failure:
+            pending.fail(failure)
+            self._ears.changed()  # is it still there?
+            return
+        try:
+            await self._answered(response, pending)
+        except UpstreamFailed as failure:
+            pending.fail(failure)
         finally:
             response.close()
+
+    async def _answered(self, response: Response, pending: Pending) -> None:
+        kind = response.headers.get("content-type", "").lower()
+        if response.status >= 300:
+            await refused(self, response, pending)
+        elif pending.method == "initialize":
+            self.session = response.headers.get("mcp-session-id", "")
+        if pending.answer.done():
+            return
+        if kind.startswith("text/event-stream"):
+            await self._events(response, pending)
+        elif kind.startswith("application/json"):
+            self._take(await read_whole(response, MOST_RESULT), pending)
+        else:
+            what = f"'{kind[:64]}'" if kind else f"nothing (HTTP status {response.status})"
+            raise UpstreamFailed("upstream_protocol", f"it answers with {what} where JSON is due; is its url right?")
+
+    async def _events(self, response: Response, pending: Pending) -> None:
+        """The events of an answer; after it, only the end of the stream is waited for, and not for long."""
+        events = Events(MOST_RESULT)
+        while chunk := await response.read(_TAIL if pending.answer.done() else _A_DAY):
+            for data in events.feed(chunk):
+                self._take(data, pending)
+
+    def _take(self, data: bytes, own: Pending | None) -> None:
+        for answer in self.calls.take(data, own):
+            self._start(self._tell(answer))
 
     def _headers(self, method: str, params: bytes, speech: Speech) -> tuple[tuple[str, str], ...]:
         headers = [("Content-Type", "application/json"), ("Accept", _ACCEPT), *self._address.headers]
         if speech.version:
             headers.append(("MCP-Protocol-Version", speech.version))
         if speech.era is Era.MODERN:
-            headers.append(("Mcp-Method", method))
             members = mcp_wire.parse_object(params)
+            headers.append(("Mcp-Method", method))
             name = name_header(method, members)
             if name is not None:
                 headers.append(("Mcp-Name", name))
-            if method == "tools/call":
+            if method == "tools/call" and self.mirrored:
                 tool = mcp_wire.parse_text(bytes(members.get("name", b"")))
                 headers += param_headers(self.mirrored.get(tool, ()), members)
-        elif self._session:
-            headers.append(("Mcp-Session-Id", self._session))
+        elif speech.version and self.session:
+            headers.append(("Mcp-Session-Id", self.session))
         return tuple(headers)
 
-    async def _post(self, body: bytes, headers: tuple[tuple[str, str], ...]) -> Response:
+    async def _post(
+        self, body: bytes, headers: tuple[tuple[str, str], ...], timeouts: Timeouts | None = None
+    ) -> Response:
         address = self._address
         return await self._endpoint.request(
-            Exchange("POST", address.url, headers, body, address.timeouts, address.private)
+            Exchange("POST", address.url, headers, body, timeouts or address.timeouts, address.private, resend=False)
         )
 
-    async def _refused(self, response: Response, pending: Pending) -> None:
-        """An HTTP error: a JSON-RPC error in its body counts; a lost session may be made anew."""
-        body = b""
-        async for data in _messages(response):
-            body = data
-            break
-        if response.status == 404 and self._session and pending.method != "initialize":
-            failure = UpstreamFailed("upstream_error", "its session is gone")
-            self.lose(failure)
-            raise Undelivered("upstream_error", failure.message)
-        if b'"error"' in body:
-            self.calls.take(body, own=pending)
-            if pending.answer.done():
-                return
-        raise Rejected("upstream_error", f"it answers with HTTP status {response.status}")
-
     async def _tell(self, message: bytes) -> None:
-        """Send a notification, or an answer to a question."""
-        response = await self._post(message, self._headers("", b"{}", self.greeting.speech))
-        response.close()
+        """Send a notification, or an answer to a question. Whether it arrives is not for certain."""
+        try:
+            response = await self._post(message, self._headers("", b"{}", self.greeting.speech))
+        except UpstreamFailed as failure:
+            log.info("mcp_notification_not_sent", reason=failure.code)
+        else:
+            response.close()
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
-        """The response was closed with the request, which is how the modern wire says so."""
+        """Close the response, which is all that the modern wire wants; the old one wants to be told."""
+        task = self._running.get(pending.number)
+        if task is not None:
+            task.cancel()
+        if tell and pending.era is Era.LEGACY and self.failure is None:
+            self._start(self._tell(mcp_wire.cancelled(pending.number)))
 
     async def greeted(self, greeting: Greeting) -> None:
-        """Say that the handshake is complete."""
+        """Say that the handshake is complete, and listen for changes."""
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             await self._tell(mcp_wire.notification("notifications/initialized"))
+        if greeting.announces_changes and (self.session or greeting.speech.era is Era.MODERN):
+            self._start(self._listen())
+
+    async def _listen(self) -> None:
+        """Keep a stream of changes open, for as long as the server offers one."""
+        pause, longest = _RELISTEN
+        while self.failure is None:
+            try:
+                response = await self._endpoint.request(self._listening())
+            except UpstreamFailed:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, longest)
+                continue
+            try:
+                kind = response.headers.get("content-type", "").lower()
+                if response.status != 200 or not kind.startswith("text/event-stream"):
+                    return
+                pause = await self._changes(response, pause)
+            finally:
+                response.close()
+            self._ears.changed()  # whatever was missed, and whether the session still lives
+            await asyncio.sleep(pause)
+
+    async def _changes(self, response: Response, pause: float) -> float:
+        """Take what the stream brings until it ends; the pause before the next one."""
+        events = Events(MOST_RESULT)
+        try:
+            while chunk := await response.read():
+                pause = _RELISTEN[0]
+                for data in events.feed(chunk):
+                    self._take(data, None)
+        except UpstreamFailed:
+            return pause
+        return min(pause * 2, _RELISTEN[1])
+
+    def _listening(self) -> Exchange:
+        """What opens the stream of changes: a request of its own in the modern era, a GET in the old one."""
+        address, speech = self._address, self.greeting.speech
+        clocks = replace(address.timeouts, idle=_A_DAY, total=_A_DAY)
+        if speech.era is Era.LEGACY:
+            headers = tuple(pair for pair in self._headers("", b"{}", speech) if pair[0] != "Content-Type")
+            return Exchange("GET", address.url, headers, b"", clocks, address.private)
+        method = "subscriptions/listen"
+        params, _ = mcp_wire.dressed(LISTEN, speech, None)
+        body = mcp_wire.request(next(self._numbers), method, params)
+        return Exchange("POST", address.url, self._headers(method, params, speech), body, clocks, address.private)
 
     async def close(self) -> None:
-        """End the session, if there is one."""
-        if self._session and self.failure is None:
-            headers = (("Mcp-Session-Id", self._session), *self._address.headers)
-            exchange = Exchange(
-                "DELETE", self._address.url, headers, timeouts=Timeouts(2, 2, 2, 2), private=self._address.private
-            )
-            try:
-                (await self._endpoint.request(exchange)).close()
-            except UpstreamFailed:
-                self._session = ""
-        self.lose(UpstreamFailed("upstream_error", "the hub closed the connection"))
+        """End what still runs, and the session if there is one."""
+        failure = UpstreamFailed("upstream_error", "the hub closed the connection")
+        lost = self.failure is not None
+        self.lose(failure)
+        self.calls.fail(failure)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.session and not lost:
+            await self._delete()
 
-
-async def _messages(response: Response) -> AsyncIterator[bytes]:
-    """The messages in a response: one JSON body, or the data of each event of a stream."""
-    stream = response.headers.get("content-type", "").lower().startswith("text/event-stream")
-    held = bytearray()
-    while chunk := await response.read():
-        held += chunk
-        if len(held) > MOST_RESULT:
-            raise UpstreamFailed("upstream_protocol", "its answer is larger than the hub takes")
-        while stream and (cut := _event_end(held)):
-            data = _data(bytes(held[:cut]))
-            del held[:cut]
-            if data:
-                yield data
-    if held and not stream:
-        yield bytes(held)
-
-
-def _event_end(held: bytearray) -> int:
-    ends = [place + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if (place := held.find(mark)) >= 0]
-    return min(ends, default=0)
-
-
-def _data(event: bytes) -> bytes:
-    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines)
+    async def _delete(self) -> None:
+        headers = (("Mcp-Session-Id", self.session), *self._address.headers)
+        clocks = Timeouts(connect=1, first_byte=1, idle=1, total=2)
+        exchange = Exchange("DELETE", self._address.url, headers, b"", clocks, self._address.private)
+        try:
+            (await self._endpoint.request(exchange)).close()
+        except UpstreamFailed:
+            log.info("mcp_session_not_ended")

@@ -1,7 +1,10 @@
 """Definitions as they are kept on disk between two runs of the hub."""
 
+import hashlib
+
 from msgspec import DecodeError, Raw, Struct, json
 
+from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_definitions import checked
 from hub.upstream.mcp_values import Era, ServerDefinitions
 
@@ -13,9 +16,15 @@ class _Kept(Struct):
     capabilities: Raw = Raw(b"{}")
     era: str = ""
     version: str = ""
+    of: str = ""
 
 
-def saved(definitions: ServerDefinitions) -> bytes:
+def identity(spec: ServerSpec) -> str:
+    """What tells one server from another of the same name: its command or its address."""
+    return hashlib.sha256(json.encode([spec.command, spec.url])).hexdigest()[:16]
+
+
+def saved(definitions: ServerDefinitions, spec: ServerSpec) -> bytes:
     """What is kept."""
     return json.encode(
         _Kept(
@@ -25,15 +34,18 @@ def saved(definitions: ServerDefinitions) -> bytes:
             Raw(definitions.capabilities),
             str(definitions.era or ""),
             definitions.version,
+            identity(spec),
         )
     )
 
 
-def restored(content: bytes) -> ServerDefinitions | None:
-    """What was kept; None when it cannot be read any more."""
+def restored(content: bytes, spec: ServerSpec) -> ServerDefinitions | None:
+    """What was kept; None when it cannot be read any more, or was another server's."""
     try:
         kept = json.decode(content, type=_Kept)
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if kept.of != identity(spec):
         return None
     listing = checked(kept.tools)
     return ServerDefinitions(

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import Calls, Pending
 from hub.upstream.mcp_values import CallerContext, RpcReply
-from hub.upstream.mcp_wire import HANDSHAKE, Speech, dressed
+from hub.upstream.mcp_wire import HANDSHAKE, NotRpc, Speech, dressed, parse_object
 
 _UNCANCELLABLE = ("initialize", "server/discover", "subscriptions/listen")
+LISTEN = b'{"notifications":{"toolsListChanged":true}}'
 HUB = CallerContext()  # the hub asks for itself
 
 
 class Undelivered(UpstreamFailed):
     """It is certain that the server did not begin the request, so it may be sent again."""
+
+
+class Rejected(UpstreamFailed):
+    """The server was there and would not have the request: no JSON-RPC answer, only an HTTP status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,22 @@ class Greeting:
     capabilities: bytes = b"{}"
     instructions: str = ""
 
+    @property
+    def announces_changes(self) -> bool:
+        """Whether the server says when its tools change."""
+        try:
+            tools = parse_object(bytes(parse_object(self.capabilities).get("tools", b"")))
+        except NotRpc:
+            return False
+        return bytes(tools.get("listChanged", b"")) == b"true"
+
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Whom a link tells things: a list of the server has changed; the link is no more, and why."""
+    """Whom a link tells things: the server's lists may have changed; the link takes no more requests."""
 
-    changed: Callable[[str], None]
-    lost: Callable[[UpstreamFailed], None]
+    changed: Callable[[], None]
+    lost: Callable[[], None]
 
 
 class Link(ABC):
@@ -59,25 +73,34 @@ class Link(ABC):
         speech = speech or self.greeting.speech
         pending = self.calls.open(method, caller)
         pending.era = speech.era
-        answered = False
+        worked_on = False
         try:
             body, pending.token = dressed(params, speech, pending.number if caller.notify else None)
+            worked_on = True
             async with asyncio.timeout(seconds):
                 await self._send(pending, body, speech)
                 reply = await pending.answer
-            answered = True
+            worked_on = False
             return reply
         except TimeoutError:
-            raise UpstreamFailed(
-                "upstream_timeout", f"it did not answer {method} within {seconds:g} s", status=504
-            ) from None
+            late = f"it did not answer {method} within {seconds:.3g} s"
+            raise UpstreamFailed("upstream_timeout", late, status=504) from None
         except UpstreamFailed:
-            answered = True  # or nobody is there any more to be told
+            worked_on = False  # or nobody is there any more to be told
             raise
         finally:
             self.calls.close(pending)
-            if not answered:
+            if worked_on:
                 self._abandon(pending, tell=method not in _UNCANCELLABLE)
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the server's process, where it has one."""
+        return None
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines that the server wrote for people, unmasked."""
+        return ()
 
     @abstractmethod
     async def _send(self, pending: Pending, params: bytes, speech: Speech) -> None:
@@ -96,12 +119,11 @@ class Link(ABC):
         """End the connection; what still waits fails."""
 
     def lose(self, failure: UpstreamFailed) -> None:
-        """The connection is of no more use. The first reason counts."""
+        """The connection takes no more requests. The first reason counts; what is on its way may still arrive."""
         if self.failure is None:
             self.failure = failure
-            self.calls.fail(failure)
-            self._ears.lost(failure)
+            self._ears.lost()
 
     def _heard(self, method: str, params: bytes) -> None:
         if method.endswith("/list_changed"):
-            self._ears.changed(method)
+            self._ears.changed()

@@ -3,20 +3,22 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from hub.core.logs import get_logger
 from hub.core.refusal import Unavailable
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ServerSpec
-from hub.upstream import mcp_builtin
+from hub.upstream.mcp_builtin import BuiltinServer
 from hub.upstream.mcp_connection import ServerConnection
+from hub.upstream.mcp_keeping import identity
+from hub.upstream.mcp_opening import Means
 from hub.upstream.mcp_pids import Pids
 from hub.upstream.mcp_values import (
+    Builtin,
     CallerContext,
-    Era,
     Pace,
     Ports,
     RpcReply,
@@ -26,7 +28,10 @@ from hub.upstream.mcp_values import (
 )
 
 log = get_logger(__name__)
-_UNKNOWN = ServerDefinitions(state=ServerState.FAILED, error="there is no such server")
+
+_GRACE = 2.0  # seconds beyond those that the end of a process takes
+# What of a spec the connection is made of. The rest is for people, and changes without a new connection.
+_WIRING = {"command", "url", "env", "cwd", "headers", "auth", "allow_private", "timeouts"}
 
 
 class Servers:
@@ -35,29 +40,29 @@ class Servers:
     def __init__(self, ports: Ports, pace: Pace = Pace()) -> None:  # noqa: B008 - frozen
         self._ports = ports
         self._pace = pace
-        self._pids = Pids(ports.folder)
+        self._means = Means(ports, Pids(ports.folder), pace, count(1))
         self._connections: dict[str, ServerConnection] = {}
-        self._builtins: dict[str, tuple[ServerSpec, ServerDefinitions]] = {}
-        self._tasks: dict[ServerConnection, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._builtins: dict[str, BuiltinServer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
 
     async def __aenter__(self) -> Self:
         """End what a killed hub left behind, and remember what servers offered when they were last seen."""
-        self._pids.reap()
+        await asyncio.to_thread(self._means.pids.reap)
         self._kept = dict(await self._ports.snapshots.load())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End them all."""
-        tasks = [*self._tasks.values(), *self._ending]
-        for task in tasks:
+        """End them all; calls that still run fail."""
+        for task in self._tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=3 * self._pace.stop + 2)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=3 * self._pace.stop + _GRACE)
+            for task in left:
+                log.error("server_not_ended", task=task.get_name())
 
     def on_definitions(self, listener: Callable[[str], None]) -> None:
         """Call `listener(server)` when what a server offers, or its state, has changed."""
@@ -68,82 +73,60 @@ class Servers:
             listener(server)
 
     def reconfigure(self, snapshot: Snapshot) -> None:
-        """Follow a snapshot: servers that are new or changed are connected, those that are gone are ended."""
+        """Follow a snapshot: servers that are new or changed are connected, those that are gone are ended.
+
+        Calls that run on a connection that is replaced or ended have their answers first.
+        """
         wanted = snapshot.servers
-        for name, connection in list(self._connections.items()):
-            if wanted.get(name) != connection.spec:
-                del self._connections[name]
-                self._end(connection)
-        self._builtins = {n: b for n, b in self._builtins.items() if n in wanted and wanted[n].builtin}
+        before = {
+            name: connection
+            for name, connection in self._connections.items()
+            if name not in wanted or _wiring(wanted[name]) != _wiring(connection.spec)
+        }
+        for name, connection in before.items():
+            del self._connections[name]
+            connection.retire()
+        self._builtins = {
+            name: BuiltinServer(name, self._ports.builtins.get(spec.builtin, Builtin({})), spec.timeouts.call)
+            for name, spec in wanted.items()
+            if spec.builtin is not None
+        }
         for name, spec in wanted.items():
-            if spec.builtin is not None:
-                self._add_builtin(name, spec)
-            elif name not in self._connections:
-                self._start(name, spec)
+            if spec.builtin is None and name not in self._connections:
+                self._start(name, spec, before.get(name))
 
-    def _add_builtin(self, name: str, spec: ServerSpec) -> None:
-        builtin = self._ports.builtins[spec.builtin or ""]
-        listing = mcp_builtin.listing(builtin)
-        self._builtins[name] = (
-            spec,
-            ServerDefinitions(
-                tools=listing.tools,
-                instructions=builtin.instructions,
-                server_info=mcp_builtin.SERVER_INFO,
-                era=Era.MODERN,
-                version=mcp_builtin.VERSION,
-                state=ServerState.READY,
-                since=0.0,
-                revision=1,
-            ),
-        )
-
-    def _start(self, name: str, spec: ServerSpec) -> None:
-        connection = ServerConnection(name, spec, self._ports, self._pids, self._pace, self._changed)
-        if name in self._kept:
-            connection.restore(self._kept[name])
+    def _start(self, name: str, spec: ServerSpec, before: ServerConnection | None) -> None:
+        connection = ServerConnection(name, spec, self._means, self._changed)
+        if before is not None and identity(before.spec) == identity(spec):
+            connection.recall(before.definitions)
+        elif name in self._kept:
+            connection.recall(self._kept[name])
         self._connections[name] = connection
-        self._tasks[connection] = asyncio.get_running_loop().create_task(connection.run(), name=f"server {name}")
-
-    def _end(self, connection: ServerConnection) -> None:
-        """End a connection beside everything else; calls that run on it fail."""
-        task = self._tasks.pop(connection)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        task.cancel()
+        task = asyncio.get_running_loop().create_task(connection.run(), name=f"server {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def request(self, server: str, method: str, params: bytes, *, caller: CallerContext) -> RpcReply:
         """A server's answer. Raises Unavailable or UpstreamFailed, which say how it fares."""
-        if server in self._builtins:
-            spec, _ = self._builtins[server]
-            return await mcp_builtin.answer(self._ports.builtins[spec.builtin or ""], method, params, caller)
-        connection = self._connections.get(server)
-        if connection is None:
+        target = self._builtins.get(server) or self._connections.get(server)
+        if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
-        return await connection.request(method, params, caller)
+        return await target.request(method, params, caller)
 
     def definitions(self, server: str) -> ServerDefinitions:
         """What a server offers, from memory."""
-        if server in self._builtins:
-            return self._builtins[server][1]
-        connection = self._connections.get(server)
-        return connection.definitions if connection is not None else replace(_UNKNOWN, since=time.time())
+        target = self._builtins.get(server) or self._connections.get(server)
+        if target is None:
+            return ServerDefinitions(state=ServerState.FAILED, since=time.time(), error="there is no such server")
+        return target.definitions
 
     def status(self, server: str) -> ServerStatus:
         """How a server does."""
-        if server in self._builtins:
-            known = self._builtins[server][1]
-            return ServerStatus(
-                server,
-                "builtin",
-                known.state,
-                known.since,
-                known.era,
-                known.version,
-                known.server_info,
-                tools=len(known.tools),
-            )
-        connection = self._connections.get(server)
-        if connection is None:
-            return ServerStatus(server, "unknown", ServerState.FAILED, 0.0, last_error="disabled or removed")
-        return connection.status()
+        target = self._builtins.get(server) or self._connections.get(server)
+        if target is None:
+            return ServerStatus(server, "unknown", ServerState.FAILED, time.time(), last_error="disabled or removed")
+        return target.status()
+
+
+def _wiring(spec: ServerSpec) -> dict[str, Any]:
+    return spec.model_dump(include=_WIRING)

@@ -14,13 +14,14 @@ from typing import cast
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import MOST_RESULT
+from hub.upstream.mcp_lines import Lines
 
 # What of the hub's own environment a server gets besides what its resource declares.
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 MOST_LINES = 200  # of stderr that are kept
 _MOST_LINE = 1000  # bytes of each of them
 _STDERR_PER_SECOND = 1 << 20  # bytes; whoever writes more waits
-_LAST_WORDS = 0.2  # seconds for what a process wrote just before it ended
+_LAST_WORDS = 0.2  # seconds between a process's exit and the end of its output, whichever comes first
 _LAUNCHER = str(Path(__file__).with_name("mcp_launch.py"))
 
 
@@ -38,38 +39,6 @@ def environment_of(own: Mapping[str, str], declared: Mapping[str, str]) -> dict[
     return {name: own[name] for name in INHERITED if name in own} | dict(declared)
 
 
-class Lines:
-    """Cuts bytes into lines. One that is longer than `most` is dropped; `oversized` gets how it began."""
-
-    def __init__(self, most: int, oversized: Callable[[bytes], None]) -> None:
-        self._most = most
-        self._oversized = oversized
-        self._held = bytearray()
-        self._dropping = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes."""
-        first, *rest = data.split(b"\n")
-        self._hold(first)
-        lines: list[bytes] = []
-        for piece in rest:
-            if not self._dropping:
-                lines.append(bytes(self._held))
-            self._dropping = False
-            self._held.clear()
-            self._hold(piece)
-        return lines
-
-    def _hold(self, piece: bytes) -> None:
-        if self._dropping:
-            return
-        self._held += piece
-        if len(self._held) > self._most:
-            self._dropping = True
-            self._oversized(bytes(self._held[:1024]))
-            self._held.clear()
-
-
 class Process(asyncio.SubprocessProtocol):
     """Made by `start`. `line` gets each line of stdout; `ended` is called once, when no more will come."""
 
@@ -83,6 +52,7 @@ class Process(asyncio.SubprocessProtocol):
         self._stderr: deque[bytes] = deque(maxlen=MOST_LINES)
         self._budget = _STDERR_PER_SECOND
         self._exited = asyncio.Event()
+        self._silent = False
         self._over = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -138,8 +108,8 @@ class Process(asyncio.SubprocessProtocol):
         """Wait until it has taken what it was given before, or has ended."""
         await self._writable.wait()
 
-    async def stop(self, step: float) -> None:
-        """End it and its group: end of input, SIGTERM, SIGKILL, `step` seconds apart."""
+    async def stop(self, step: float) -> bool:
+        """End it and its group: end of input, SIGTERM, SIGKILL, `step` seconds apart. Whether it is gone."""
         try:
             self._pipe(0).close()
             for number in (0, signal.SIGTERM, signal.SIGKILL):
@@ -150,6 +120,7 @@ class Process(asyncio.SubprocessProtocol):
         finally:
             self._signal(signal.SIGKILL)  # whatever it started and left behind
             self._transport.close()
+        return self._exited.is_set()
 
     async def _gone(self, seconds: float) -> bool:
         try:
@@ -160,7 +131,8 @@ class Process(asyncio.SubprocessProtocol):
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group, or only a zombie
-            os.killpg(self.pid, number)
+            if self.pid:  # 0 would be the hub's own group
+                os.killpg(self.pid, number)
 
     def _pipe(self, fd: int) -> asyncio.WriteTransport:
         return cast("asyncio.WriteTransport", self._transport.get_pipe_transport(fd))
@@ -183,14 +155,22 @@ class Process(asyncio.SubprocessProtocol):
             self._rest()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """It closed one of its ends."""
-        if fd == 1:
-            self._end()
+        """It closed one of its ends; stderr it may do without."""
+        if fd != 2:
+            self._silent = self._silent or fd == 1
+            self._end_soon()
 
     def process_exited(self) -> None:
         """It is gone; what it wrote last may still be on the way."""
         self._exited.set()
-        asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        """At once when both its exit and the end of its output are known, else when the other had its time."""
+        if self._exited.is_set() and self._silent:
+            self._end()
+        else:
+            asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
 
     def pause_writing(self) -> None:
         """It does not read as fast as it is written to."""
@@ -231,6 +211,6 @@ def _check(command: Command) -> None:
     if command.cwd is not None and not Path(command.cwd).is_dir():
         raise UpstreamFailed("upstream_error", f"its cwd '{command.cwd}' is not a folder")
     program = command.words[0]
-    where = Path(command.cwd or ".", program) if "/" in program else program
+    where = Path(command.cwd or ".").absolute() / program if "/" in program else program
     if shutil.which(str(where), path=command.environment.get("PATH")) is None:
         raise UpstreamFailed("upstream_error", f"there is no program '{program}'; check its command, or install it")

@@ -1,16 +1,14 @@
 """A connection to a server over the standard input and output of its process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
-from hub.upstream.mcp_calls import Pending
-from hub.upstream.mcp_link import Ears, Greeting, Link
+from hub.upstream.mcp_calls import MOST_RESULT, Pending
+from hub.upstream.mcp_link import LISTEN, Ears, Greeting, Link
 from hub.upstream.mcp_process import Command, Process
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
-
-_LISTEN = b'{"notifications":{"toolsListChanged":true}}'
 
 
 class StdioLink(Link):
@@ -20,11 +18,23 @@ class StdioLink(Link):
         super().__init__(numbers, ears)
         self._numbers = numbers
         self._step = step
-        self.process: Process | None = None
+        self._process: Process | None = None
+        self._gone: Callable[[int], None] = lambda pid: None
 
-    async def start(self, command: Command) -> None:
-        """Start the process. Raises UpstreamFailed."""
-        self.process = await Process.start(command, self._line, self._oversized, self._ended)
+    async def start(self, command: Command, gone: Callable[[int], None]) -> int:
+        """Start the process; its id, which `gone` is told once it has ended. Raises UpstreamFailed."""
+        self._gone = gone
+        self._process = await Process.start(command, self._line, self._oversized, self._ended)
+        return self._process.pid
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id."""
+        return self._process.pid if self._process is not None else None
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of its stderr, unmasked."""
+        return self._process.tail() if self._process is not None else ()
 
     def _line(self, line: bytes) -> None:
         if line.strip():
@@ -33,48 +43,49 @@ class StdioLink(Link):
 
     def _oversized(self, head: bytes) -> None:
         self.calls.noise += 1
-        for message in _numbers_in(head):
-            failure = UpstreamFailed("upstream_protocol", "its answer is larger than the hub takes")
-            if self.calls.fail_one(message, failure):
-                return
+        number = _number_in(head)
+        if number is not None:
+            too_large = f"its answer has more than {MOST_RESULT >> 20} MiB"
+            self.calls.fail_one(number, UpstreamFailed("upstream_protocol", too_large))
 
     def _ended(self) -> None:
-        how = self.process.exit if self.process else ""
-        self.lose(UpstreamFailed("upstream_error", f"its process {how or 'closed its output'}"))
+        how = self._process.exit if self._process is not None else ""
+        failure = UpstreamFailed("upstream_error", f"its process {how or 'closed its input or output'}")
+        self.lose(failure)
+        self.calls.fail(failure)
 
     def _write(self, data: bytes) -> None:
-        if self.process is not None:
-            self.process.write(data)
+        if self._process is not None:
+            self._process.write(data)
 
     async def _send(self, pending: Pending, params: bytes, speech: Speech) -> None:
+        if self._process is not None:
+            await self._process.writable()
         self._write(mcp_wire.request(pending.number, pending.method, params))
-        if self.process is not None:
-            await self.process.writable()
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         if tell and self.failure is None:
-            params = b'{"requestId":%d,"reason":"the caller left"}' % pending.number
-            self._write(mcp_wire.notification("notifications/cancelled", params))
+            self._write(mcp_wire.cancelled(pending.number))
 
     async def greeted(self, greeting: Greeting) -> None:
         """Say that the handshake is complete, or ask to be told of changes."""
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             self._write(mcp_wire.notification("notifications/initialized"))
-        elif b'"listChanged"' in greeting.capabilities:
-            params, _ = mcp_wire.dressed(_LISTEN, greeting.speech, None)
+        elif greeting.announces_changes:
+            params, _ = mcp_wire.dressed(LISTEN, greeting.speech, None)
             self._write(mcp_wire.request(next(self._numbers), "subscriptions/listen", params))
 
     async def close(self) -> None:
         """End the process."""
-        self.lose(UpstreamFailed("upstream_error", "the hub closed the connection"))
-        if self.process is not None:
-            await self.process.stop(self._step)
+        failure = UpstreamFailed("upstream_error", "the hub closed the connection")
+        self.lose(failure)
+        self.calls.fail(failure)
+        if self._process is not None and await self._process.stop(self._step):
+            self._gone(self._process.pid)
 
 
-def _numbers_in(head: bytes) -> Iterator[int]:
-    """The ids that the beginning of a message may hold."""
+def _number_in(head: bytes) -> int | None:
+    """The id of the message that begins with `head`, when it stands near its beginning."""
     _, found, rest = head.partition(b'"id":')
-    digits = rest.lstrip().split(b",")[0].strip(b' "}')
-    if found and digits.isdigit():
-        yield int(digits)
+    return mcp_wire.number_of(rest.lstrip().split(b",")[0].strip(b" }")) if found else None

@@ -170,6 +170,7 @@ class Pace:
     patience: float = 2.0  # how long a call waits for a server that failed last time
     refresh: float = 300.0  # between two looks at an unchanged list
     settle: float = 0.05  # a burst of `list_changed` is answered by one look
+    relook: float = 0.5  # at least, between two looks at a list, whatever the server says
     hush: float = 5.0  # a probe without an answer for so long is joined by the old handshake
     stop: float = 1.5  # each step of stopping a process: end of input, SIGTERM, SIGKILL
     parallel: int = 64  # calls of one server at a time

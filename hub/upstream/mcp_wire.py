@@ -130,6 +130,11 @@ def notification(method: str, params: bytes = b"") -> bytes:
     return b'{"jsonrpc":"2.0","method":%b%b}' % (json.encode(method), tail)
 
 
+def cancelled(number: int) -> bytes:
+    """The notification that nobody waits for the answer to request `number` any more."""
+    return notification("notifications/cancelled", b'{"requestId":%d,"reason":"the caller left"}' % number)
+
+
 def result(message_id: bytes, value: bytes) -> bytes:
     """The answer to a server's request."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (message_id, value)

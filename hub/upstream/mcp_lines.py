@@ -1,0 +1,67 @@
+"""Bytes cut into lines, and lines into events: as much as is whole, and never more than is allowed."""
+
+from collections.abc import Callable
+
+from hub.core.refusal import UpstreamFailed
+
+
+class Lines:
+    """Cuts bytes into lines. One that is longer than `most` is dropped; `oversized` gets how it began."""
+
+    def __init__(self, most: int, oversized: Callable[[bytes], None]) -> None:
+        self._most = most
+        self._oversized = oversized
+        self._held = bytearray()
+        self._dropping = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        first, *rest = data.split(b"\n")
+        self._hold(first)
+        lines: list[bytes] = []
+        for piece in rest:
+            if not self._dropping:
+                lines.append(bytes(self._held))
+            self._dropping = False
+            self._held.clear()
+            self._hold(piece)
+        return lines
+
+    def _hold(self, piece: bytes) -> None:
+        if self._dropping:
+            return
+        self._held += piece
+        if len(self._held) > self._most:
+            self._dropping = True
+            self._oversized(bytes(self._held[:1024]))
+            self._held.clear()
+
+
+class Events:
+    """The data of server-sent events, as soon as each is whole."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lines = Lines(most, self._oversized)
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of the events that `chunk` completes. Raises UpstreamFailed when one is too large."""
+        whole: list[bytes] = []
+        for line in self._lines.feed(chunk):
+            line = line.removesuffix(b"\r")
+            if not line:
+                if self._data:
+                    whole.append(b"\n".join(self._data))
+                self._data.clear()
+                self._size = 0
+            elif line.startswith(b"data:"):
+                self._size += len(line)
+                if self._size > self._most:
+                    self._oversized(line)
+                self._data.append(line[5:].removeprefix(b" "))
+        return whole
+
+    def _oversized(self, head: bytes) -> None:
+        raise UpstreamFailed("upstream_protocol", f"its answer has more than {self._most >> 20} MiB")

@@ -1,0 +1,87 @@
+"""From a server's spec to a link: secrets filled in, the process started or the address made. Nothing is said yet."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hub.core.plan import Timeouts
+from hub.core.refusal import UpstreamFailed
+from hub.resources.tools import ServerSpec
+from hub.upstream.mcp_http import Address, HttpLink
+from hub.upstream.mcp_link import Ears, Link
+from hub.upstream.mcp_pids import MARK, Pids
+from hub.upstream.mcp_process import Command, environment_of
+from hub.upstream.mcp_stdio import StdioLink
+from hub.upstream.mcp_values import Pace, Ports
+
+_SHORTEST = 4  # characters: what is shorter would mask half of every text
+_GRACE = 5.0  # seconds by which the transport's own clocks run longer, so that the hub's speak first
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all connections share: the ports, the list of processes, the clocks, and the numbers of requests."""
+
+    ports: Ports
+    pids: Pids
+    pace: Pace
+    numbers: Iterator[int]
+
+
+class Mask:
+    """Takes a server's own secrets out of text, and whatever else looks like one."""
+
+    def __init__(self, redact: Callable[[str], str], secrets: tuple[str, ...] = ()) -> None:
+        self._redact = redact
+        self._secrets = tuple(sorted((s for s in secrets if len(s) >= _SHORTEST), key=len, reverse=True))
+
+    def __call__(self, text: str) -> str:
+        """`text` without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return self._redact(text)
+
+
+async def open_link(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
+    """A link to the server, and the mask for its secrets. Raises Refusal: a secret is missing, it cannot start."""
+    return await (_stdio if spec.command is not None else _http)(name, spec, means, ears)
+
+
+async def _stdio(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
+    declared, secrets = await _filled(spec.env, means.ports)
+    mark = means.pids.mark()
+    environment = environment_of(means.ports.environment, {**declared, MARK: mark})
+    link = StdioLink(means.numbers, ears, step=means.pace.stop)
+    pid = await link.start(Command(tuple(spec.command or ()), environment, spec.cwd), means.pids.remove)
+    try:
+        means.pids.add(name, pid, mark)
+    except OSError as error:
+        await link.close()
+        raise UpstreamFailed("upstream_error", f"its process cannot be recorded: {error.strerror}") from error
+    return link, Mask(means.ports.redact, secrets)
+
+
+async def _http(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
+    headers, secrets = await _filled(spec.headers, means.ports)
+    if spec.auth is not None and spec.auth.secret is not None:
+        secret = await means.ports.resolve(spec.auth.secret)
+        secrets = (*secrets, secret)
+        if spec.auth.type == "bearer":
+            headers["Authorization"] = f"Bearer {secret}"
+        else:
+            headers[spec.auth.header or ""] = secret
+    longest = max(spec.timeouts.call, spec.timeouts.list, spec.timeouts.connect) + _GRACE
+    clocks = Timeouts(connect=spec.timeouts.connect, first_byte=longest, idle=longest, total=longest)
+    address = Address(spec.url or "", tuple(headers.items()), clocks, spec.allow_private)
+    return HttpLink(means.numbers, ears, means.ports.transport, address), Mask(means.ports.redact, secrets)
+
+
+async def _filled(values: Mapping[str, str], ports: Ports) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The values with secret references resolved, and those secrets. `file://` begins an address, no reference."""
+    filled: dict[str, str] = {}
+    secrets: list[str] = []
+    for name, value in values.items():
+        if value.startswith(("env:", "vault:", "file:")) and not value.startswith("file://"):
+            value = await ports.resolve(value)
+            secrets.append(value)
+        filled[name] = value
+    return filled, tuple(secrets)
