@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from hub.core.logs import get_logger
 from hub.core.refusal import Malformed, Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
-from hub.upstream.mcp_definitions import ListRefused, list_tools
 from hub.upstream.mcp_greeting import greet
 from hub.upstream.mcp_http import HttpLink
 from hub.upstream.mcp_keeping import restored, saved
 from hub.upstream.mcp_knowledge import Knowledge
 from hub.upstream.mcp_link import HUB, Ears, Link, Undelivered
+from hub.upstream.mcp_listing import ListRefused, list_all
 from hub.upstream.mcp_opening import Mask, Means, open_link
 from hub.upstream.mcp_pacing import Pacing
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions, ServerStatus
@@ -83,6 +83,8 @@ class ServerConnection:
             restarts=self._pacing.restarts,
             in_flight=self._in_flight,
             tools=len(known.tools),
+            prompts=len(known.prompts),
+            resources=len(known.resources) + len(known.templates),
             rejected=known.rejected,
             noise=link.calls.noise if link else 0,
             late=link.calls.late if link else 0,
@@ -333,7 +335,9 @@ class ServerConnection:
         seconds = self.spec.timeouts.list
         try:
             async with asyncio.timeout(seconds):
-                listing = await list_tools(lambda method, params: link.request(method, params, HUB, seconds))
+                listing = await list_all(
+                    lambda method, params: link.request(method, params, HUB, seconds), link.greeting.declares
+                )
         except (TimeoutError, UpstreamFailed) as error:
             failure = error if isinstance(error, UpstreamFailed) else _late(seconds)
             return self._not_listed(link, failure)

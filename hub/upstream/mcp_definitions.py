@@ -1,31 +1,27 @@
-"""What a server offers: asked for page by page, checked tool by tool, kept byte for byte."""
+"""What a server offers: checked definition by definition, kept byte for byte."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, json
+from msgspec import Raw, Struct, json
 
-from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_headers import mirrored_of
-from hub.upstream.mcp_values import RpcReply, ToolDefinition
-from hub.upstream.mcp_wire import METHOD_NOT_FOUND, parse_error
+from hub.upstream.mcp_values import PromptDefinition, ResourceDefinition, ToolDefinition
 
-MOST_TOOLS = 500
-MOST_PAGES = 100
+MOST = 500  # of a kind
+MOST_NAME = 256  # characters of a prompt's name
+MOST_URI = 4096  # characters
 MOST_DESCRIPTION = 8 << 10  # bytes
 MOST_SCHEMA = 64 << 10  # bytes
 MOST_DEFINITION = 256 << 10  # bytes, with icons and all
 MOST_DEPTH = 64
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x1f\x7f]*\Z")
 _NOTHING = Raw(b"")
 
-Ask = Callable[[str, bytes], Awaitable[RpcReply]]
-
-
-class _Page(Struct, frozen=True, rename="camel"):
-    tools: list[Raw]
-    next_cursor: str | None = None
+DefinitionT = TypeVar("DefinitionT")
 
 
 class _Tool(Struct, frozen=True, rename="camel"):
@@ -35,106 +31,146 @@ class _Tool(Struct, frozen=True, rename="camel"):
     output_schema: Raw = _NOTHING
 
 
-class _Named(Struct, frozen=True):
-    name: str | UnsetType = UNSET
+class _Prompt(Struct, frozen=True):
+    name: str
+    description: str | None = None
 
 
-_pages = json.Decoder(_Page)
+class _Resource(Struct, frozen=True):
+    uri: str
+    description: str | None = None
+
+
+class _Template(Struct, frozen=True, rename="camel"):
+    uri_template: str
+    description: str | None = None
+
+
+class _Named(Struct, frozen=True, rename="camel"):
+    name: str = ""
+    uri: str = ""
+    uri_template: str = ""
+
+
 _tools = json.Decoder(_Tool)
+_prompts = json.Decoder(_Prompt)
+_resources = json.Decoder(_Resource)
+_templates = json.Decoder(_Template)
 _names = json.Decoder(_Named)
-
-
-class ListRefused(UpstreamFailed):
-    """The server answers, but not with its tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The tools that are good, and the name and fault of those that are not."""
+    """The definitions that are good, and the name and fault of those that are not."""
 
     tools: tuple[ToolDefinition, ...] = ()
+    prompts: tuple[PromptDefinition, ...] = ()
+    resources: tuple[ResourceDefinition, ...] = ()
+    templates: tuple[ResourceDefinition, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-async def list_tools(ask: Ask) -> Listing:
-    """All tools, over all pages. A server without tools has none. Raises UpstreamFailed."""
-    raws: list[Raw] = []
-    seen: set[str] = set()
-    params = b"{}"
-    for _ in range(MOST_PAGES):
-        reply = await ask("tools/list", params)
-        if reply.result is None:
-            return _refused(reply.error or b"")
-        try:
-            page = _pages.decode(reply.result)
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UpstreamFailed(
-                "upstream_protocol", f"its answer to tools/list is not a list of tools: {error}"
-            ) from error
-        raws += page.tools
-        if page.next_cursor is None or page.next_cursor in seen or len(raws) > MOST_TOOLS:
-            break
-        seen.add(page.next_cursor)
-        params = json.encode({"cursor": page.next_cursor})
-    return checked(raws)
+def checked(
+    tools: Sequence[Raw],
+    prompts: Sequence[Raw] = (),
+    resources: Sequence[Raw] = (),
+    templates: Sequence[Raw] = (),
+) -> Listing:
+    """The good definitions, in order; a bad one hides no other."""
+    faults: list[tuple[str, str]] = []
+    return Listing(
+        tuple(_good(tools, _tool, "tool", faults)),
+        tuple(_good(prompts, _prompt, "prompt", faults)),
+        tuple(_good(resources, _resource, "resource", faults)),
+        tuple(_good(templates, _template, "template", faults)),
+        tuple(faults),
+    )
 
 
-def _refused(error: bytes) -> Listing:
-    fault = parse_error(error)
-    if fault.code == METHOD_NOT_FOUND:
-        return Listing()
-    raise ListRefused("upstream_error", f"it refuses tools/list: {fault.message or fault.code}")
-
-
-def checked(raws: list[Raw]) -> Listing:
-    """The good tools among `raws`, in order; a bad one hides no other."""
-    tools: dict[str, ToolDefinition] = {}
-    rejected: list[tuple[str, str]] = []
+def _good(
+    raws: Sequence[Raw], read: Callable[[bytes], tuple[str, DefinitionT]], kind: str, faults: list[tuple[str, str]]
+) -> Iterable[DefinitionT]:
+    """The definitions that `read` takes, each key once and at most so many; the others go to `faults`."""
+    found: dict[str, DefinitionT] = {}
     for raw in raws:
-        name, fault = "", ""
+        key, fault = "", ""
         try:
-            tool = _definition(bytes(raw))
-            name = tool.name
-            fault = _surplus(name, tools)
+            key, definition = read(bytes(raw))
+            fault = _surplus(key, found, kind)
             if not fault:
-                tools[name] = tool
+                found[key] = definition
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            name, fault = _name_of(bytes(raw)), str(error)
+            key, fault = _name_of(bytes(raw)), str(error)
         if fault:
-            rejected.append((name, fault))
-    return Listing(tuple(tools.values()), tuple(rejected))
+            faults.append((key, fault))
+    return found.values()
 
 
-def _surplus(name: str, tools: dict[str, ToolDefinition]) -> str:
-    if name in tools:
-        return "another tool has the same name"
-    return f"the server has more than {MOST_TOOLS} tools" if len(tools) >= MOST_TOOLS else ""
+def _surplus(key: str, found: Mapping[str, object], kind: str) -> str:
+    if key in found:
+        return f"another {kind} has the same {'name' if kind in ('tool', 'prompt') else 'URI'}"
+    return f"the server has more than {MOST} {kind}s" if len(found) >= MOST else ""
 
 
-def _definition(raw: bytes) -> ToolDefinition:
+def _check_size(raw: bytes, description: str | None) -> None:
+    if len(raw) > MOST_DEFINITION:
+        raise ValueError(f"its definition has more than {MOST_DEFINITION >> 10} KiB")
+    if len((description or "").encode()) > MOST_DESCRIPTION:
+        raise ValueError(f"its description has more than {MOST_DESCRIPTION >> 10} KiB")
+
+
+def _prompt(raw: bytes) -> tuple[str, PromptDefinition]:
+    """The prompt in `raw`. Raises ValueError with what is wrong with it."""
+    prompt = _prompts.decode(raw)
+    _check_size(raw, prompt.description)
+    if not 1 <= len(prompt.name) <= MOST_NAME or not prompt.name.isprintable():
+        raise ValueError(f"its name may have 1 to {MOST_NAME} printable characters")
+    return prompt.name, PromptDefinition(prompt.name, raw)
+
+
+def _resource(raw: bytes) -> tuple[str, ResourceDefinition]:
+    """The resource in `raw`. Raises ValueError with what is wrong with it."""
+    resource = _resources.decode(raw)
+    _check_size(raw, resource.description)
+    return resource.uri, ResourceDefinition(_uri(resource.uri), raw)
+
+
+def _template(raw: bytes) -> tuple[str, ResourceDefinition]:
+    """The template in `raw`. Raises ValueError with what is wrong with it."""
+    template = _templates.decode(raw)
+    _check_size(raw, template.description)
+    return template.uri_template, ResourceDefinition(_uri(template.uri_template), raw)
+
+
+def _uri(text: str) -> str:
+    if len(text) > MOST_URI or not _URI.match(text):
+        raise ValueError(f"its URI has a scheme and at most {MOST_URI} characters")
+    return text
+
+
+def _tool(raw: bytes) -> tuple[str, ToolDefinition]:
     """The tool in `raw`. Raises ValueError with what is wrong with it."""
     if len(raw) > MOST_DEFINITION:
         raise ValueError(f"its definition has more than {MOST_DEFINITION >> 10} KiB")
     tool = _tools.decode(raw)
+    _check_size(raw, tool.description)
     if not _NAME.fullmatch(tool.name):
         raise ValueError("its name may have 1 to 128 letters, digits, '_', '.' and '-'")
-    if len((tool.description or "").encode()) > MOST_DESCRIPTION:
-        raise ValueError(f"its description has more than {MOST_DESCRIPTION >> 10} KiB")
     if len(json.encode(tool.input_schema)) > MOST_SCHEMA or len(bytes(tool.output_schema)) > MOST_SCHEMA:
         raise ValueError(f"a schema has more than {MOST_SCHEMA >> 10} KiB")
     if _depth(tool.input_schema) > MOST_DEPTH:
         raise ValueError(f"its schema is nested more than {MOST_DEPTH} deep")
     if tool.input_schema.get("type", "object") != "object":
         raise ValueError("its inputSchema is not of type object")
-    return ToolDefinition(tool.name, raw, mirrored_of(tool.input_schema))
+    return tool.name, ToolDefinition(tool.name, raw, mirrored_of(tool.input_schema))
 
 
 def _name_of(raw: bytes) -> str:
     try:
-        name = _names.decode(raw).name
+        named = _names.decode(raw)
     except (ValueError, RecursionError):
         return ""
-    return "" if name is UNSET else str(name)[:128]
+    return (named.uri or named.uri_template or named.name)[:128]
 
 
 def _depth(value: object) -> int:

@@ -13,7 +13,7 @@ from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
 from hub.upstream.mcp_calls import MOST_RESULT, Pending
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
 from hub.upstream.mcp_lines import Events
-from hub.upstream.mcp_link import LISTEN, Ears, Greeting, Link
+from hub.upstream.mcp_link import Ears, Greeting, Link
 from hub.upstream.mcp_refusals import refused
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
@@ -164,7 +164,7 @@ class HttpLink(Link):
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             await self._tell(mcp_wire.notification("notifications/initialized"))
-        if greeting.announces_changes and (self.session or greeting.speech.era is Era.MODERN):
+        if greeting.announced and (self.session or greeting.speech.era is Era.MODERN):
             self._start(self._listen())
 
     async def _listen(self) -> None:
@@ -207,7 +207,7 @@ class HttpLink(Link):
             headers = tuple(pair for pair in self._headers("", b"{}", speech) if pair[0] != "Content-Type")
             return Exchange("GET", address.url, headers, b"", clocks, address.private)
         method = "subscriptions/listen"
-        params, _ = mcp_wire.dressed(LISTEN, speech, None)
+        params = self.listening()
         body = mcp_wire.request(next(self._numbers), method, params)
         return Exchange("POST", address.url, self._headers(method, params, speech), body, clocks, address.private)
 

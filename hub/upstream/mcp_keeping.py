@@ -11,6 +11,9 @@ from hub.upstream.mcp_values import Era, ServerDefinitions
 
 class _Kept(Struct):
     tools: list[Raw]
+    prompts: list[Raw] = []
+    resources: list[Raw] = []
+    templates: list[Raw] = []
     instructions: str = ""
     server_info: Raw = Raw(b"{}")
     capabilities: Raw = Raw(b"{}")
@@ -28,13 +31,16 @@ def saved(definitions: ServerDefinitions, spec: ServerSpec) -> bytes:
     """What is kept."""
     return json.encode(
         _Kept(
-            [Raw(tool.raw) for tool in definitions.tools],
-            definitions.instructions,
-            Raw(definitions.server_info),
-            Raw(definitions.capabilities),
-            str(definitions.era or ""),
-            definitions.version,
-            identity(spec),
+            tools=[Raw(tool.raw) for tool in definitions.tools],
+            prompts=[Raw(prompt.raw) for prompt in definitions.prompts],
+            resources=[Raw(resource.raw) for resource in definitions.resources],
+            templates=[Raw(template.raw) for template in definitions.templates],
+            instructions=definitions.instructions,
+            server_info=Raw(definitions.server_info),
+            capabilities=Raw(definitions.capabilities),
+            era=str(definitions.era or ""),
+            version=definitions.version,
+            of=identity(spec),
         )
     )
 
@@ -47,9 +53,12 @@ def restored(content: bytes, spec: ServerSpec) -> ServerDefinitions | None:
         return None
     if kept.of != identity(spec):
         return None
-    listing = checked(kept.tools)
+    listing = checked(kept.tools, kept.prompts, kept.resources, kept.templates)
     return ServerDefinitions(
         tools=listing.tools,
+        prompts=listing.prompts,
+        resources=listing.resources,
+        templates=listing.templates,
         instructions=kept.instructions,
         server_info=bytes(kept.server_info),
         capabilities=bytes(kept.capabilities),

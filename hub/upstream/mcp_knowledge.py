@@ -22,12 +22,16 @@ class Knowledge:
         self.definitions = replace(definitions, state=ServerState.STALE, since=self._now(), error="")
 
     def confirm(self, listing: Listing, greeting: Greeting) -> bool:
-        """The server has just said so; whether its tools are other than before."""
+        """The server has just said so; whether it offers other things than before."""
         known = self.definitions
-        same = known.tools == listing.tools and known.revision > 0
+        before = (known.tools, known.prompts, known.resources, known.templates)
+        same = before == (listing.tools, listing.prompts, listing.resources, listing.templates) and known.revision > 0
         ready = known.state is ServerState.READY
         self.definitions = ServerDefinitions(
             tools=listing.tools,
+            prompts=listing.prompts,
+            resources=listing.resources,
+            templates=listing.templates,
             instructions=greeting.instructions,
             server_info=greeting.server_info,
             capabilities=greeting.capabilities,
@@ -45,7 +49,7 @@ class Knowledge:
     def doubt(self, error: str, *, given_up: bool = False) -> None:
         """It failed: what is known of it is from before, if anything is."""
         known = self.definitions
-        state = ServerState.FAILED if given_up or not known.tools else ServerState.STALE
+        state = ServerState.FAILED if given_up or known.revision == 0 else ServerState.STALE
         if (known.state, known.error) != (state, error):
             since = known.since if known.state is state else self._now()
             self.definitions = replace(known, state=state, since=since, error=error)

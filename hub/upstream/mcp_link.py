@@ -5,13 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from msgspec import json
+
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import Calls, Pending
 from hub.upstream.mcp_values import CallerContext, RpcReply
 from hub.upstream.mcp_wire import HANDSHAKE, NotRpc, Speech, dressed, parse_object
 
 _UNCANCELLABLE = ("initialize", "server/discover", "subscriptions/listen")
-LISTEN = b'{"notifications":{"toolsListChanged":true}}'
 HUB = CallerContext()  # the hub asks for itself
 
 
@@ -32,14 +33,18 @@ class Greeting:
     capabilities: bytes = b"{}"
     instructions: str = ""
 
-    @property
-    def announces_changes(self) -> bool:
-        """Whether the server says when its tools change."""
+    def declares(self, kind: str, feature: str = "") -> bool:
+        """Whether the server says that it has `kind` (tools, prompts, resources), and that feature of it."""
         try:
-            tools = parse_object(bytes(parse_object(self.capabilities).get("tools", b"")))
+            declared = bytes(parse_object(self.capabilities).get(kind, b""))
+            return declared[:1] == b"{" and (not feature or bytes(parse_object(declared).get(feature, b"")) == b"true")
         except NotRpc:
             return False
-        return bytes(tools.get("listChanged", b"")) == b"true"
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """The kinds whose changes the server announces."""
+        return tuple(kind for kind in ("tools", "prompts", "resources") if self.declares(kind, "listChanged"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,11 @@ class Link(ABC):
         if self.failure is None:
             self.failure = failure
             self._ears.lost()
+
+    def listening(self) -> bytes:
+        """The params of `subscriptions/listen`: every list whose changes the server announces."""
+        wanted = {f"{kind}ListChanged": True for kind in self.greeting.announced}
+        return dressed(json.encode({"notifications": wanted}), self.greeting.speech, None)[0]
 
     def _heard(self, method: str, params: bytes) -> None:
         if method.endswith("/list_changed"):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.mcp_calls import MOST_RESULT, Pending
-from hub.upstream.mcp_link import LISTEN, Ears, Greeting, Link
+from hub.upstream.mcp_link import Ears, Greeting, Link
 from hub.upstream.mcp_process import Command, Process
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
@@ -72,9 +72,8 @@ class StdioLink(Link):
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             self._write(mcp_wire.notification("notifications/initialized"))
-        elif greeting.announces_changes:
-            params, _ = mcp_wire.dressed(LISTEN, greeting.speech, None)
-            self._write(mcp_wire.request(next(self._numbers), "subscriptions/listen", params))
+        elif greeting.announced:
+            self._write(mcp_wire.request(next(self._numbers), "subscriptions/listen", self.listening()))
 
     async def close(self) -> None:
         """End the process."""

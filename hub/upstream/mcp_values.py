@@ -64,14 +64,33 @@ class ToolDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptDefinition:
+    """One prompt. `raw` is its definition byte for byte."""
+
+    name: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDefinition:
+    """One resource, or one template: then `uri` is its URI template. `raw` is its definition byte for byte."""
+
+    uri: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ServerDefinitions:
     """What a server offers, as last seen. `since` is when it came into its state (seconds since the epoch).
 
-    `revision` grows whenever the tools change. `rejected` pairs the name of each tool that was left out with
+    `revision` grows whenever any of it changes. `rejected` pairs the name of each definition that was left out with
     the reason. `server_info` and `capabilities` are raw JSON.
     """
 
     tools: tuple[ToolDefinition, ...] = ()
+    prompts: tuple[PromptDefinition, ...] = ()
+    resources: tuple[ResourceDefinition, ...] = ()
+    templates: tuple[ResourceDefinition, ...] = ()
     instructions: str = ""
     server_info: bytes = b"{}"
     capabilities: bytes = b"{}"
@@ -101,6 +120,8 @@ class ServerStatus:
     restarts: int = 0
     in_flight: int = 0
     tools: int = 0
+    prompts: int = 0
+    resources: int = 0  # with templates
     rejected: tuple[tuple[str, str], ...] = ()
     noise: int = 0  # lines and messages that were no JSON-RPC
     late: int = 0  # answers that nobody waited for any more

@@ -8,10 +8,11 @@ from msgspec import Raw
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import Calls
-from hub.upstream.mcp_definitions import MOST_DESCRIPTION, MOST_SCHEMA, MOST_TOOLS, ListRefused, checked, list_tools
+from hub.upstream.mcp_definitions import MOST, MOST_DESCRIPTION, MOST_SCHEMA, checked
 from hub.upstream.mcp_headers import encode_value, mirrored_of, name_header, param_headers
 from hub.upstream.mcp_keeping import restored, saved
 from hub.upstream.mcp_lines import Events, Lines
+from hub.upstream.mcp_listing import ListRefused, list_all
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions
 from hub.upstream.mcp_wire import HANDSHAKE, PROBE, NotRpc, dressed, number_of, parse, parse_object
 from tests.support.mcp_pool import spec_of
@@ -159,43 +160,90 @@ def test_a_bad_tool_is_left_out_and_hides_no_other():
     assert [one.name for one in listing.tools] == ["good", "last"]
     assert dict(listing.rejected).keys() == bad.keys()
     assert all(dict(listing.rejected).values())
-    assert len(checked([tool(f"t{n}") for n in range(MOST_TOOLS + 3)]).tools) == MOST_TOOLS
+    assert len(checked([tool(f"t{n}") for n in range(MOST + 3)]).tools) == MOST
+
+
+def test_bad_prompts_and_resources_are_left_out_too():
+    listing = checked(
+        [],
+        [Raw(b'{"name":"p","x":1.50}'), Raw(b'{"name":""}'), Raw(b'{"name":"p"}'), Raw(b"[]")],
+        [Raw(b'{"uri":"a://b","name":"n","size":1.50}'), Raw(b'{"uri":"no scheme"}'), Raw(b'{"uri":"a://b"}')],
+        [Raw(b'{"uriTemplate":"a://{b}","name":"n"}'), Raw(b'{"uri":"a://b"}')],
+    )
+    assert [(one.name, one.raw) for one in listing.prompts] == [("p", b'{"name":"p","x":1.50}')]
+    assert [(one.uri, one.raw) for one in listing.resources] == [("a://b", b'{"uri":"a://b","name":"n","size":1.50}')]
+    assert [one.uri for one in listing.templates] == ["a://{b}"]
+    assert [name for name, _ in listing.rejected] == ["", "p", "", "no scheme", "a://b", "a://b"]
 
 
 def test_definitions_are_kept_byte_for_byte_for_the_same_server_only():
     raw = b'{"name":"t", "inputSchema":{"type":"object","$defs":{"a":null}}, "x":1.50}'
+    prompt, resource, template = b'{"name":"p", "x":1.50}', b'{"uri":"a:b", "x":1.50}', b'{"uriTemplate":"a:{b}"}'
     spec = spec_of({"command": ["a"]})
-    known = ServerDefinitions(checked([Raw(raw)]).tools, "do", b'{"name":"s"}', b"{}", Era.MODERN, "2026-07-28")
+    listing = checked([Raw(raw)], [Raw(prompt)], [Raw(resource)], [Raw(template)])
+    known = ServerDefinitions(
+        tools=listing.tools,
+        prompts=listing.prompts,
+        resources=listing.resources,
+        templates=listing.templates,
+        instructions="do",
+        server_info=b'{"name":"s"}',
+        era=Era.MODERN,
+        version="2026-07-28",
+    )
     again = restored(saved(known, spec), spec_of({"command": ["a"], "env": {"A": "1"}}))
     assert (again.tools[0].raw, again.instructions, again.era, again.version) == (raw, "do", Era.MODERN, "2026-07-28")
+    assert (again.prompts[0].raw, again.resources[0].raw, again.templates[0].raw) == (prompt, resource, template)
     assert restored(saved(known, spec), spec_of({"command": ["b"]})) is None
     assert restored(b"rubbish", spec) is None
 
 
-def asker(*pages):
+def asker(*pages, **others):
+    """A server that answers tools/list with `pages`, and any other list (`prompts`) with what is given for it."""
     left = list(pages)
 
     async def ask(method, params):
-        assert method == "tools/list"
-        page = left.pop(0) if len(left) > 1 else left[0]
+        if method != "tools/list":
+            page = others[method.removesuffix("/list").replace("/", "_")]
+        else:
+            page = left.pop(0) if len(left) > 1 else left[0]
         return page if isinstance(page, RpcReply) else RpcReply(result=json.dumps(page).encode())
 
     return ask
 
 
+def refusal(code):
+    return RpcReply(error=json.dumps({"code": code, "message": "busy"}).encode())
+
+
 async def test_all_pages_are_read_and_a_turning_cursor_ends():
     one = {"name": "a", "inputSchema": {}}
     two = {"name": "b", "inputSchema": {}}
-    listing = await list_tools(asker({"tools": [one], "nextCursor": "1"}, {"tools": [two], "nextCursor": "1"}))
+    pages = asker({"tools": [one], "nextCursor": "1"}, {"tools": [two], "nextCursor": "1"})
+    listing = await list_all(pages, lambda kind: False)
     assert [each.name for each in listing.tools] == ["a", "b"]
 
 
 async def test_a_server_without_tools_has_none_and_a_broken_list_is_an_error():
-    assert (await list_tools(asker(RpcReply(error=b'{"code":-32601,"message":"no"}')))).tools == ()
+    assert (await list_all(asker(refusal(-32601)), lambda kind: False)).tools == ()
     with pytest.raises(ListRefused, match="busy"):
-        await list_tools(asker(RpcReply(error=b'{"code":-32603,"message":"busy"}')))
+        await list_all(asker(refusal(-32603)), lambda kind: False)
     with pytest.raises(UpstreamFailed):
-        await list_tools(asker({"tools": "none"}))
+        await list_all(asker({"tools": "none"}), lambda kind: False)
+
+
+async def test_prompts_and_resources_are_listed_where_declared_and_their_faults_leave_the_tools():
+    ask = asker(
+        {"tools": [{"name": "a", "inputSchema": {}}]},
+        prompts={"prompts": [{"name": "p"}]},
+        resources=refusal(-32603),
+        resources_templates=refusal(-32601),
+    )
+    listing = await list_all(ask, lambda kind: True)
+    assert ([one.name for one in listing.tools], [one.name for one in listing.prompts]) == (["a"], ["p"])
+    assert (listing.resources, listing.templates) == ((), ())
+    assert listing.rejected == (("resources/list", "it refuses resources/list: busy"),)
+    assert (await list_all(ask, lambda kind: False)).prompts == ()
 
 
 def test_lines_are_cut_and_what_is_too_long_is_dropped():
