@@ -8,7 +8,8 @@ from msgspec import Raw
 
 from hub.core.principal import Globs
 from hub.core.refusal import Fault
-from hub.profile.compose import Offer, compose
+from hub.profile.compose import compose
+from hub.profile.offers import Offer
 from hub.resources.tools import ProfileServerSpec, ProfileSpec
 
 _object = msgspec.json.Decoder(dict[str, Raw])

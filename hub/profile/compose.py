@@ -1,148 +1,117 @@
-"""Composing a profile: choose tools, name them, hide pinned arguments, and remember how to get back."""
+"""Composing a profile: choose, name, hide pinned arguments, and remember how to get back."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from hub.core.principal import Access, Globs, Principal
+from hub.core.principal import EVERYTHING, NOTHING, Globs
 from hub.profile.naming import Key, public_names
+from hub.profile.offers import Offer, Offered, object_of, others_of
+from hub.profile.uris import UriSpace
+from hub.profile.view import Gap, Item, ProfileView, Prompt, Readable, Tool
 from hub.resources.tools import ProfileServerSpec, ProfileSpec
 
-_object = msgspec.json.Decoder(dict[str, Raw])
 _raws = msgspec.json.Decoder(list[Raw])
 _encode = msgspec.json.encode
-_MOST_LISTS = 256  # one for each set of grants in use
 _AWAY = ("failed", "disabled")
+ItemT = TypeVar("ItemT", bound=Item)
 
 
-class Offered(Protocol):
-    """One tool of a server: its own name, its definition byte for byte, and the arguments that headers repeat."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - said above
-    @property
-    def raw(self) -> bytes: ...  # noqa: D102 - said above
-    @property
-    def mirrored(self) -> tuple[tuple[tuple[str, ...], str], ...]: ...  # noqa: D102 - said above
-
-
-class Offer(Protocol):
-    """What a server offers, as last seen, and how much that can be trusted."""
-
-    @property
-    def tools(self) -> Iterable[Offered]: ...  # noqa: D102 - said above
-    @property
-    def instructions(self) -> str: ...  # noqa: D102 - said above
-    @property
-    def state(self) -> str: ...  # noqa: D102 - said above
-    @property
-    def since(self) -> float: ...  # noqa: D102 - said above
-    @property
-    def error(self) -> str: ...  # noqa: D102 - said above
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One tool of a profile. `own` is its name on `server`; `pinned` are arguments that the hub adds, raw JSON.
-
-    `definition` is what clients see, as JSON; `tokens` estimates what it costs in a prompt (bytes / 4). `mirrored`
-    pairs the path of each argument that modern clients repeat in a header with the rest of that header's name.
-    """
-
-    name: str
-    server: str
-    own: str
-    definition: bytes
-    pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
-
-    @property
-    def tokens(self) -> int:
-        """About how many tokens the definition takes in a prompt."""
-        return len(self.definition) // 4
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A server that is not as it should be. `since` is seconds since the epoch."""
-
-    server: str
-    state: str
-    since: float
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileView:
-    """A profile as its clients see it: tools by public name, sorted; and what is missing, said openly.
-
-    `others` are further names under which a tool can be called: its own, where only one tool has it.
-    `digest` changes when and only when the visible list does. `is_lost` says that no server can be reached and
-    none of their tools is known.
-    """
-
-    name: str
-    tools: Mapping[str, Tool]
-    others: Mapping[str, Tool]
-    gaps: tuple[Gap, ...]
-    conflicts: tuple[tuple[str, str], ...]
-    instructions: str
-    digest: str
-    is_lost: bool = False
-    _lists: dict[tuple[Access, ...], bytes] = field(default_factory=dict[tuple[Access, ...], bytes], repr=False)
-
-    def find(self, name: str) -> Tool | None:
-        """The tool of that public name, or of that own name where it is the only one."""
-        return self.tools.get(name) or self.others.get(name)
-
-    def visible(self, principal: Principal) -> list[Tool]:
-        """The tools that `principal` may use."""
-        return [tool for tool in self.tools.values() if principal.may_use_tool(f"{tool.server}/{tool.own}")]
-
-    def listing(self, principal: Principal) -> bytes:
-        """The JSON array of the definitions that `principal` may see: made once for each set of grants."""
-        made = self._lists.get(principal.access)
-        if made is None:
-            made = b"[" + b",".join(tool.definition for tool in self.visible(principal)) + b"]"
-            made = next((known for known in self._lists.values() if known == made), made)  # most see the same
-            if len(self._lists) >= _MOST_LISTS:
-                self._lists.clear()
-            self._lists[principal.access] = made
-        return made
+def is_identity(spec: ProfileSpec) -> bool:
+    """Whether a profile shows one server as if it were reached directly: its own names, its own URIs."""
+    return spec.prefix == "never" and len(spec.servers) == 1
 
 
 def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer]) -> ProfileView:
     """What a profile shows, from what its servers offer (servers that are not in `offers` count as gone)."""
-    chosen: dict[Key, tuple[Offered, ProfileServerSpec]] = {}
-    for server, selection in spec.servers.items():
-        globs = Globs(tuple(selection.tools))
-        for tool in offers[server].tools if server in offers else ():
-            if globs.allows(tool.name):
-                chosen[server, tool.name] = (tool, selection)
-    renamed = {key: selection.rename[key[1]] for key, (_, selection) in chosen.items() if key[1] in selection.rename}
-    names, conflicts = public_names(spec.prefix, chosen, renamed)
-    tools = sorted((_tool(public, key, *chosen[key]) for key, public in names.items()), key=lambda tool: tool.name)
+    there = {server: offers[server] for server in spec.servers if server in offers}
+    space = _space(spec, there)
+    tools, conflicts = _tools(spec, there, space)
+    prompts, clashes = _prompts(spec, there)
+    resources = _located(there, space, "resources", "uri")
     gaps = tuple(_gaps(spec, offers))
     return ProfileView(
         name=name,
         tools={tool.name: tool for tool in tools},
         others=_unambiguous(tools),
         gaps=gaps,
-        conflicts=tuple(conflicts),
-        instructions=_instructions(spec, offers),
+        conflicts=(*conflicts, *clashes),
+        instructions=_instructions(spec, there),
         digest=hashlib.sha256(b"\n".join(tool.definition for tool in tools)).hexdigest(),
         is_lost=bool(gaps) and not tools and len(gaps) == len(spec.servers) and all(gap.state in _AWAY for gap in gaps),
+        prompts={prompt.name: prompt for prompt in prompts},
+        other_prompts=_unambiguous(prompts),
+        resources={item.name: item for item in resources},
+        templates={item.name: item for item in _located(there, space, "templates", "uriTemplate")},
+        readable={server: _readable(offer) for server, offer in there.items()},
+        own_uris={own: item.server for own, item in _unambiguous(resources).items()},
+        space=space,
     )
 
 
-def _tool(public: str, key: Key, offered: Offered, selection: ProfileServerSpec) -> Tool:
+def _space(spec: ProfileSpec, there: Mapping[str, Offer]) -> UriSpace:
+    if is_identity(spec):
+        return UriSpace()
+    web = [
+        (server, own)
+        for server, offer in there.items()
+        for kind, member in (("resources", "uri"), ("templates", "uriTemplate"))
+        for own, _ in others_of(offer, kind, member)
+        if own.startswith("http")
+    ]
+    return UriSpace(frozenset(spec.servers), frozenset(web))
+
+
+def _tools(spec: ProfileSpec, there: Mapping[str, Offer], space: UriSpace) -> tuple[list[Tool], list[tuple[str, str]]]:
+    chosen: dict[Key, tuple[Offered, ProfileServerSpec]] = {}
+    for server, offer in there.items():
+        selection = spec.servers[server]
+        globs = Globs(tuple(selection.tools))
+        for tool in offer.tools:
+            if globs.allows(tool.name):
+                chosen[server, tool.name] = (tool, selection)
+    renamed = {key: selection.rename[key[1]] for key, (_, selection) in chosen.items() if key[1] in selection.rename}
+    names, conflicts = public_names(spec.prefix, chosen, renamed)
+    tools = [_tool(public, key, *chosen[key], space) for key, public in names.items()]
+    return sorted(tools, key=lambda tool: tool.name), conflicts
+
+
+def _prompts(spec: ProfileSpec, there: Mapping[str, Offer]) -> tuple[list[Prompt], list[tuple[str, str]]]:
+    offered = {
+        (server, own): raw for server, offer in there.items() for own, raw in others_of(offer, "prompts", "name")
+    }
+    names, conflicts = public_names(spec.prefix, offered, {})
+    prompts = [Prompt(public, *key, _with(offered[key], name=public)) for key, public in names.items()]
+    return sorted(prompts, key=lambda prompt: prompt.name), conflicts
+
+
+def _located(there: Mapping[str, Offer], space: UriSpace, kind: str, member: str) -> list[Item]:
+    """Resources or templates under their public URIs."""
+    items = [
+        Item(public, server, own, space.within(server, _with(raw, **{member: public})))
+        for server, offer in there.items()
+        for own, raw in others_of(offer, kind, member)
+        for public in (space.public(server, own),)
+    ]
+    return sorted(items, key=lambda item: item.name)
+
+
+def _readable(offer: Offer) -> Readable:
+    return Readable(EVERYTHING, NOTHING, tuple(own for own, _ in others_of(offer, "templates", "uriTemplate")))
+
+
+def _with(raw: bytes, **texts: str) -> bytes:
+    """A definition with some of its texts replaced."""
+    return _encode({**object_of(raw), **{name: Raw(_encode(text)) for name, text in texts.items()}})
+
+
+def _tool(public: str, key: Key, offered: Offered, selection: ProfileServerSpec, space: UriSpace) -> Tool:
     server, own = key
     pinned = selection.arguments.get(own, {})
-    definition = dict(_object.decode(offered.raw))
+    definition = object_of(offered.raw)
     definition["name"] = Raw(_encode(public))
     if own in selection.describe:
         definition["description"] = Raw(_encode(selection.describe[own]))
@@ -152,7 +121,7 @@ def _tool(public: str, key: Key, offered: Offered, selection: ProfileServerSpec)
         public,
         server,
         own,
-        _encode(definition),
+        space.within(server, _encode(definition)),
         {name: _encode(value) for name, value in pinned.items()},
         tuple((path, header) for path, header in offered.mirrored if path[0] not in pinned),
     )
@@ -160,10 +129,10 @@ def _tool(public: str, key: Key, offered: Offered, selection: ProfileServerSpec)
 
 def _without(schema: bytes, pinned: Mapping[str, Any]) -> bytes:
     """An input schema that no longer mentions the pinned arguments."""
-    members = _object.decode(schema)
+    members = object_of(schema)
     properties = members.get("properties")
     if properties is not None and bytes(properties).startswith(b"{"):
-        kept = {name: value for name, value in _object.decode(bytes(properties)).items() if name not in pinned}
+        kept = {name: value for name, value in object_of(bytes(properties)).items() if name not in pinned}
         members["properties"] = Raw(_encode(kept))
     required = members.get("required")
     if required is not None and bytes(required).startswith(b"["):
@@ -172,11 +141,12 @@ def _without(schema: bytes, pinned: Mapping[str, Any]) -> bytes:
     return _encode(members)
 
 
-def _unambiguous(tools: Iterable[Tool]) -> dict[str, Tool]:
-    owners: dict[str, Tool | None] = {}
-    for tool in tools:
-        owners[tool.own] = None if tool.own in owners else tool
-    return {own: tool for own, tool in owners.items() if tool is not None}
+def _unambiguous(items: Iterable[ItemT]) -> dict[str, ItemT]:
+    """Each by its own name, where only one has it."""
+    owners: dict[str, ItemT | None] = {}
+    for item in items:
+        owners[item.own] = None if item.own in owners else item
+    return {own: item for own, item in owners.items() if item is not None}
 
 
 def _gaps(spec: ProfileSpec, offers: Mapping[str, Offer]) -> Iterable[Gap]:
@@ -188,12 +158,10 @@ def _gaps(spec: ProfileSpec, offers: Mapping[str, Offer]) -> Iterable[Gap]:
             yield Gap(server, str(offer.state), offer.since, offer.error or "it has not answered yet")
 
 
-def _instructions(spec: ProfileSpec, offers: Mapping[str, Offer]) -> str:
+def _instructions(spec: ProfileSpec, there: Mapping[str, Offer]) -> str:
     """The profile's own instructions first, since clients cut the text; then what its servers say of themselves."""
     parts = [spec.instructions] if spec.instructions else []
-    parts += [
-        f"{server}: {offers[server].instructions}"
-        for server in spec.servers
-        if server in offers and offers[server].instructions
-    ]
+    for server, offer in there.items():
+        if offer.instructions:
+            parts.append(offer.instructions if is_identity(spec) else f"{server}: {offer.instructions}")
     return "\n\n".join(parts)[:8192]

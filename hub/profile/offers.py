@@ -1,0 +1,65 @@
+"""What a server offers, as far as a profile has to know: raw definitions, and how much they can be trusted."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
+
+Object = dict[str, Raw]
+_object = msgspec.json.Decoder(Object)
+_text = msgspec.json.Decoder(str)
+
+
+class Offered(Protocol):
+    """One tool of a server: its own name, its definition byte for byte, and the arguments that headers repeat."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - said above
+    @property
+    def raw(self) -> bytes: ...  # noqa: D102 - said above
+    @property
+    def mirrored(self) -> tuple[tuple[tuple[str, ...], str], ...]: ...  # noqa: D102 - said above
+
+
+class Offer(Protocol):
+    """What a server offers, as last seen, and how much that can be trusted."""
+
+    @property
+    def tools(self) -> Iterable[Offered]: ...  # noqa: D102 - said above
+    @property
+    def instructions(self) -> str: ...  # noqa: D102 - said above
+    @property
+    def state(self) -> str: ...  # noqa: D102 - said above
+    @property
+    def since(self) -> float: ...  # noqa: D102 - said above
+    @property
+    def error(self) -> str: ...  # noqa: D102 - said above
+
+
+def others_of(offer: Offer, kind: str, member: str) -> Iterator[tuple[str, bytes]]:
+    """What a server offers beside tools: name (or URI) and definition of each of `prompts`, `resources`, `templates`.
+
+    `member` is where the name stands in the definition.
+    """
+    offered: Iterable[Any] = getattr(offer, kind, ())
+    for one in offered:
+        name = text_of(one.raw, member)
+        if name:
+            yield name, one.raw
+
+
+def object_of(data: bytes) -> Object:
+    """The members of a JSON object, raw; none when it is something else."""
+    try:
+        return _object.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def text_of(definition: bytes, member: str) -> str:
+    """A member of a definition that is a text, or ''."""
+    try:
+        return _text.decode(object_of(definition).get(member, b'""'))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
