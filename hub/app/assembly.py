@@ -28,6 +28,7 @@ from hub.policy import Policy
 from hub.profile import ProfileView, compose
 from hub.resources import Snapshot
 from hub.resources.model_catalog import load_catalogue
+from hub.routing import Health
 from hub.settings import Settings
 from hub.store import Database, DataFolder, Resources, Secrets, ServerSnapshots, SignIns, Vault
 from hub.store.audit import AuditTrail
@@ -135,7 +136,8 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
 
         transport = await stack.enter_async_context(Transport())
         provider_secrets = ProviderSecrets(stored.secrets)
-        models = ModelUpstream(transport, provider_secrets, WIRES, {"demo": DemoProvider()})
+        health = Health()
+        models = ModelUpstream(transport, provider_secrets, WIRES, {"demo": DemoProvider()}, health)
         servers = await _open_servers(stack, stored, settings, transport, queries)
         catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))

@@ -22,8 +22,9 @@ class Deployment:
 
     `base_url` is what the provider's own SDK takes; `paths` gives the path to append for each dialect it
     speaks. `auth` is (header name, prefix before the secret) and `secret` a reference (`env:`, `file:`,
-    `vault:`) or "" for none. `private` allows loopback and private addresses. `local` names an in-process
-    provider ("demo") that needs no address.
+    `vault:`) or "" for none; `spares` are further ones to turn to. `private` allows loopback and private
+    addresses. `local` names an in-process provider ("demo") that needs no address. `context_window` is in
+    tokens, None when it is not known; `region` is where the provider computes, as the operator says.
     """
 
     provider: str
@@ -33,15 +34,27 @@ class Deployment:
     paths: Mapping[Dialect, str] = field(default_factory=dict[Dialect, str])
     auth: tuple[str, str] = ("authorization", "Bearer ")
     secret: str = ""
+    spares: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     timeouts: Timeouts = Timeouts()
     private: bool = False
     local: str = ""
+    region: str = ""
+    context_window: int | None = None
 
     @property
     def target(self) -> str:
         """`provider/model`, as it stands in the ledger and in `x-hub-model`."""
         return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One weighted place of a virtual model. The lowest priority is tried first; weights split a priority."""
+
+    deployment: Deployment
+    priority: int
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +66,57 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSeen:
+    """A rule that was asked, `route/rule`; `because` is the condition that did not hold, or "" when all did."""
+
+    rule: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How hard to try: `tries` in all, `same_target` further ones at a target before the next one.
+
+    `statuses` replaces the table's choice of HTTP statuses that lead on; None leaves it. Waits grow from `first`
+    to `longest` seconds. `content_policy` tries another target when a provider's filter refused.
+    """
+
+    tries: int = 3
+    same_target: int = 1
+    statuses: frozenset[int] | None = None
+    first: float = 0.1
+    longest: float = 2.0
+    content_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A target that gets a copy of `share` (0 to 1) of the calls, at most `micro_usd_per_day` in cost."""
+
+    deployment: Deployment
+    share: float
+    micro_usd_per_day: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The targets to try, in order, and those left out with their reasons. `model` is the public name."""
+    """The targets to try, in order, and those left out with their reasons. `model` is the public name.
+
+    `targets` are the attempts with their priority and weight. `route` is the route that gave them, or "";
+    `rules` what was asked on the way there; `sticky` what keeps the call where it is (`session`, `prefix`, a
+    header's name) and `kept` under which name, where the strategy does not follow from a hash. `tokens` is the
+    estimate of the prompt.
+    """
 
     model: str
     attempts: tuple[Deployment, ...]
     dropped: tuple[Dropped, ...] = ()
+    targets: tuple[Target, ...] = ()
+    route: str = ""
+    rules: tuple[RuleSeen, ...] = ()
+    strategy: str = "weighted"
+    sticky: str = ""
+    kept: str = ""
+    tokens: int = 0
+    retry: Retry = Retry()
+    shadow: Shadow | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hub.core.plan import Deployment, Timeouts
+from hub.core.plan import Deployment, Target, Timeouts
 from hub.core.principal import Globs, Principal
 from hub.resources.access import TeamSpec, UserSpec
 from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
@@ -69,15 +69,6 @@ class Provider:
     def catalogue_prefix(self) -> str:
         """The company's name in the bundled catalogue, or "" for an endpoint of one's own."""
         return self.row.catalogue
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One weighted place of a virtual model. The lowest priority is tried first; weights split a priority."""
-
-    deployment: Deployment
-    priority: int
-    weight: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,18 @@
 """A snapshot and a call in, a plan out; and which models there are to call. Pure: no clock, no network."""
 
 from hub.routing.explain import explain, price_view
+from hub.routing.health import Health, ProviderState
 from hub.routing.plan import ENDPOINTS, plan
 from hub.routing.visible import VisibleModel, visible_model, visible_models
 
-__all__ = ["ENDPOINTS", "VisibleModel", "explain", "plan", "price_view", "visible_model", "visible_models"]
+__all__ = [
+    "ENDPOINTS",
+    "Health",
+    "ProviderState",
+    "VisibleModel",
+    "explain",
+    "plan",
+    "price_view",
+    "visible_model",
+    "visible_models",
+]

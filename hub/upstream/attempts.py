@@ -8,14 +8,15 @@ from typing import Protocol
 
 from hub.core.calls import ModelCall
 from hub.core.entry import AttemptRecord
+from hub.core.health import Failure, HealthLog, Observation
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed, Refusal, UpstreamFailed
 from hub.core.wire import Wire
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.headers import request_headers
+from hub.upstream.verdicts import Failed
 
-MOST_ATTEMPTS = 3  # a first try and two more
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
 _STREAMS = ("", "text/event-stream", "application/octet-stream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
@@ -50,22 +51,55 @@ class Record(Protocol):
 
 
 class Attempt:
-    """A try that runs: knows its target and number, and writes itself down once."""
+    """A try that runs: knows its target and number, and writes itself down once, for the ledger and for health."""
 
-    __slots__ = ("_began", "_loop", "_record", "deployment", "number", "status")
+    __slots__ = ("_answered", "_began", "_ended", "_health", "_loop", "_record", "deployment", "number", "status")
 
-    def __init__(self, deployment: Deployment, number: int, record: Record) -> None:
+    def __init__(self, deployment: Deployment, number: int, record: Record, health: HealthLog) -> None:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self._answered: float | None = None
+        self._ended = False
         self._record = record
+        self._health = health
         self.deployment = deployment
         self.number = number
         self.status = 0
+        health.began(deployment.target)
 
-    def ended(self, outcome: str, error: str = "") -> None:
-        """Write down how it ended: `ok`, `error`, `cancelled` or the code of its failure."""
-        duration = (self._loop.time() - self._began) * 1000
-        self._record.attempt(AttemptRecord(self.deployment.target, outcome, self.status, duration, error))
+    def answered(self) -> None:
+        """The first token of the answer is here; later calls change nothing."""
+        if self._answered is None:
+            self._answered = self._loop.time() - self._began
+            self._record.first_byte()
+
+    def ok(self, output_tokens: int = 0) -> None:
+        """The answer is whole."""
+        self._end("ok", "", Observation(self.deployment.target, output_tokens=output_tokens))
+
+    def failed(self, failed: Failed) -> None:
+        """It failed: its class when the provider answered with an error, else the code of what went wrong."""
+        refusal = failed.refusal
+        seen = Observation(
+            self.deployment.target,
+            failure=failed.kind,
+            code=str(failed.status or refusal.code),
+            reached=failed.reached,
+            retry_after=failed.wait,
+        )
+        self._end(str(failed.kind) if failed.status else refusal.code, refusal.message, seen)
+
+    def abandoned(self) -> None:
+        """The caller left."""
+        self._end("cancelled", "", Observation(self.deployment.target, abandoned=True))
+
+    def _end(self, outcome: str, error: str, seen: Observation) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        seconds = self._loop.time() - self._began
+        self._health.ended(replace(seen, secret=self.deployment.secret, ttft=self._answered, duration=seconds))
+        self._record.attempt(AttemptRecord(self.deployment.target, outcome, self.status, seconds * 1000, error))
 
 
 class Senders:
@@ -77,8 +111,11 @@ class Senders:
         self._locals = locals_
 
     async def send(self, deployment: Deployment, call: ModelCall, wire: Wire, seconds: float) -> Response:
-        """Send `call` to `deployment`, with at most `seconds` for all of it. Raises Refusal."""
-        secret = await self._secrets.get(deployment.secret) if deployment.secret else ""
+        """Send `call` to `deployment`, with at most `seconds` for all of it.
+
+        Raises Refusal, or Failed when the deployment's credential cannot be had.
+        """
+        secret = await self._secret(deployment.secret) if deployment.secret else ""
         endpoint = self._locals[deployment.local] if deployment.local else self._transport
         exchange = Exchange(
             "POST",
@@ -89,6 +126,12 @@ class Senders:
             deployment.private,
         )
         return await endpoint.request(exchange)
+
+    async def _secret(self, reference: str) -> str:
+        try:
+            return await self._secrets.get(reference)
+        except Refusal as refusal:
+            raise Failed(Failure.KEY_DEAD, refusal, reached=False) from None
 
 
 def url_of(deployment: Deployment, call: ModelCall) -> str:
@@ -103,11 +146,6 @@ def check_query(call: ModelCall) -> None:
     """Raise Malformed when the query string cannot be passed on as it is."""
     if not _QUERY.fullmatch(call.query):
         raise Malformed("malformed", "The query string is too long or holds characters that a URL must escape.")
-
-
-def may_fail_over(status: int) -> bool:
-    """Whether another target may do better than one that answered with `status`: it is throttled, or broken."""
-    return status == 429 or status >= 500
 
 
 def check_stream(response: Response) -> None:
@@ -129,15 +167,3 @@ def check_status(status: int) -> None:
         raise UpstreamFailed(
             "upstream_protocol", f"Status {status} is no answer to a call of a model: check the provider's base_url."
         )
-
-
-def nobody_answered(tried: list[tuple[str, Refusal]]) -> UpstreamFailed:
-    """The failure of a call whose every try failed, with what was tried. Its code is that of the last."""
-    last = tried[-1][1]
-    told = " ".join(f"{target}: {refusal.message}" for target, refusal in tried)
-    return UpstreamFailed(
-        last.code if isinstance(last, UpstreamFailed) else "upstream_error",
-        told if len(tried) == 1 else f"None of {len(tried)} targets answered. {told}",
-        status=last.status if isinstance(last, UpstreamFailed) else None,
-        retry_after=last.retry_after,
-    )

@@ -5,25 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.core.calls import Dialect, ModelCall, Reply
+from hub.core.health import Failure, HealthLog
 from hub.core.plan import Plan
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import Wire
-from hub.upstream.attempts import (
-    MOST_ATTEMPTS,
-    Attempt,
-    Record,
-    Senders,
-    check_query,
-    check_status,
-    check_stream,
-    may_fail_over,
-    nobody_answered,
-)
+from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream
+from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.exchange import Endpoint, Response, read_whole
-from hub.upstream.headers import reply_headers
+from hub.upstream.headers import reply_headers, retry_after
 from hub.upstream.streaming import ModelStream, opened
+from hub.upstream.verdicts import Failed, class_of, class_of_report
 
 _NOTHING = Usage()
 
@@ -48,8 +41,21 @@ class Delivery:
             self.stream.close()
 
 
+class _Answered(Failed):
+    """A provider's error: `delivery` passes it on as it is when nothing follows; else the response is closed."""
+
+    def __init__(self, kind: Failure, refusal: Refusal, delivery: Delivery, response: Response) -> None:
+        status = response.status if response.status >= 400 else 0
+        super().__init__(kind, refusal, status=status, wait=retry_after(response.headers))
+        self.delivery = delivery
+        self.response = response
+
+
 class ModelUpstream:
-    """Carries out plans. `wires` are the dialects, `locals_` the providers inside the process by name."""
+    """Carries out plans. `wires` are the dialects, `locals_` the providers inside the process by name.
+
+    `health` is told how every try ended.
+    """
 
     def __init__(
         self,
@@ -57,42 +63,57 @@ class ModelUpstream:
         secrets: ProviderSecrets,
         wires: Mapping[Dialect, Wire],
         locals_: Mapping[str, Endpoint],
+        health: HealthLog,
     ) -> None:
         self._senders = Senders(transport, secrets, locals_)
         self._wires = wires
+        self._health = health
+        self._budget = RetryBudget()
 
     async def send(self, plan: Plan, call: ModelCall, record: Record) -> Delivery:
-        """Try the targets in order, at most three, until one answers; whoever gets the delivery closes it.
+        """Try the targets in order until one answers; whoever gets the delivery closes it.
 
-        Another target is tried only while nothing was sent to the caller: when one cannot be reached, is late,
-        breaks off before its first event, or answers 429 or 5xx. The last target's error reply is an answer and
-        is passed on as it is. Raises UpstreamFailed when there is no answer at all, Malformed on a query string
-        that cannot be passed on.
+        What may follow a failure is a row of `verdicts.TABLE`, and only while nothing was sent to the caller.
+        When nothing follows, the provider's own error reply is the answer. Raises UpstreamFailed when there is
+        none, Malformed on a query string that cannot be passed on.
         """
         check_query(call)
         loop = asyncio.get_running_loop()
         ends = loop.time() + plan.attempts[0].timeouts.total
-        targets = plan.attempts[:MOST_ATTEMPTS]
-        tried: list[tuple[str, Refusal]] = []
-        for number, deployment in enumerate(targets, 1):
-            attempt = Attempt(deployment, number, record)
+        self._budget.earn()
+        course = Course(plan, call.origin.session, self._health, self._budget)
+        number = 0
+        while True:
+            number += 1
+            attempt = Attempt(course.next(), number, record, self._health)
             try:
-                delivery = await self._try(attempt, call, record, ends - loop.time(), last=number == len(targets))
-            except Refusal as failure:
-                attempt.ended(failure.code, failure.message)
-                tried.append((deployment.target, failure))
-            except asyncio.CancelledError:
-                attempt.ended("cancelled")
+                delivery = await self._try(attempt, call, record, ends - loop.time())
+            except Failed as failed:
+                attempt.failed(failed)
+                if course.failed(attempt.deployment, failed, ends - loop.time()):
+                    if isinstance(failed, _Answered):
+                        failed.response.close()
+                    await asyncio.sleep(course.wait)
+                    continue
+                if not isinstance(failed, _Answered):
+                    raise course.nobody() from None
+                delivery = _reported(failed, record)
+            except BaseException:
+                attempt.abandoned()
                 raise
-            else:
-                record.answered(deployment.target, deployment.provider)
-                record.lane = "passthrough"
-                record.status = delivery.reply.status
-                return delivery
-        raise nobody_answered(tried)
+            record.answered(attempt.deployment.target, attempt.deployment.provider)
+            record.lane = "passthrough"
+            record.status = delivery.reply.status
+            return delivery
 
-    async def _try(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float, *, last: bool) -> Delivery:
-        """One try. Raises Refusal when there is no answer, or one that another target may better."""
+    async def _try(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
+        """One try. Raises Failed when there is no answer, or an error."""
+        try:
+            return await self._tried(attempt, call, record, seconds)
+        except UpstreamFailed as failure:
+            raise Failed(Failure.DOWN, failure, reached=attempt.status > 0) from None
+
+    async def _tried(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
         if seconds <= 0:
             raise UpstreamFailed("upstream_timeout", "No time is left for another try.", status=504)
         wire = self._wires[call.dialect]
@@ -101,46 +122,53 @@ class ModelUpstream:
         try:
             check_status(response.status)
             if response.status >= 400:
-                return await _error(response, attempt, record, last=last)
+                raise await _error(response, attempt, call)
             if not call.stream:
                 return await _whole(response, call, wire, attempt, record)
             check_stream(response)
         except BaseException:
             response.close()
             raise
-        return await _streamed(response, call, wire, attempt, record, last=last)
+        return await _streamed(response, call, wire, attempt, record)
 
 
-async def _error(response: Response, attempt: Attempt, record: Record, *, last: bool) -> Delivery:
-    """The provider's error, as it is; or a failure, when another target may do better."""
-    if may_fail_over(response.status) and not last:
-        raise UpstreamFailed("upstream_error", f"It answered with status {response.status}.")
-    record.first_byte()
+async def _error(response: Response, attempt: Attempt, call: ModelCall) -> Failed:
+    """The provider's error, with what it means and the reply that passes it on as it is."""
     body = await read_whole(response)
     response.close()
-    record.response_bytes = len(body)
-    record.failed("upstream_error", f"The provider answered with status {response.status}.", response.status)
-    attempt.ended("error")
-    return Delivery(Reply(response.status, _headers(response, attempt), body), attempt.deployment.target)
+    status, own, target = response.status, call.credential is not None, attempt.deployment.target
+    kind = class_of(status, body)
+    if own and kind is Failure.KEY_DEAD:
+        kind = Failure.CALLER  # it is their own credential that was refused
+    if status == 401 and not own:  # passed on, it would tell the caller that their own key is wrong
+        message = "The provider refuses the hub's credential. An administrator has to renew it."
+        return Failed(kind, UpstreamFailed("upstream_error", message), status=status)
+    failure = UpstreamFailed("upstream_error", f"The provider answered with status {status}.")
+    return _Answered(kind, failure, Delivery(Reply(status, _headers(response, attempt), body), target), response)
+
+
+def _reported(failed: _Answered, record: Record) -> Delivery:
+    """The provider's error as the answer."""
+    reply = failed.delivery.reply
+    if reply.chunks is None:
+        record.first_byte()
+        record.response_bytes = len(reply.body)
+        record.failed("upstream_error", failed.refusal.message, reply.status)
+    return failed.delivery
 
 
 async def _whole(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> Delivery:
-    record.first_byte()
+    attempt.answered()
     body = await read_whole(response)
     response.close()
     usage = wire.usage(body) or wire.estimate(call, len(body))
     record.response_bytes = len(body)
-    attempt.ended("ok")
+    attempt.ok(usage.completion)
     return Delivery(Reply(response.status, _headers(response, attempt), body), attempt.deployment.target, usage)
 
 
-async def _streamed(
-    response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record, *, last: bool
-) -> Delivery:
+async def _streamed(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> Delivery:
     stream = await opened(response, call, wire, attempt, record)
-    if stream.reported is not None and not last:
-        response.close()
-        raise stream.reported
     headers = {
         **_headers(response, attempt),
         "content-type": "text/event-stream; charset=utf-8",
@@ -148,7 +176,10 @@ async def _streamed(
         "x-accel-buffering": "no",
     }
     reply = Reply(response.status, headers, chunks=stream)
-    return Delivery(reply, attempt.deployment.target, stream=stream)
+    delivery = Delivery(reply, attempt.deployment.target, stream=stream)
+    if stream.reported is not None:
+        raise _Answered(class_of_report(stream.reported), stream.reported, delivery, response)
+    return delivery
 
 
 def _headers(response: Response, attempt: Attempt) -> dict[str, str]:

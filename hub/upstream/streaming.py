@@ -9,6 +9,7 @@ from hub.core.usage import Usage
 from hub.core.wire import StreamReader, Wire
 from hub.upstream.attempts import Attempt, Record, check_events
 from hub.upstream.exchange import Response
+from hub.upstream.verdicts import Failed, class_of_report
 
 SILENCE = 10.0  # seconds, after which the caller is sent something that means nothing
 LINGER = 1.0  # seconds that the upstream's own end may come after the terminator
@@ -86,7 +87,7 @@ class ModelStream:
             if out and not self._begun:
                 self._begun = True
                 check_events(out)
-                self._record.first_byte()
+                self._attempt.answered()
             return out
         if chunk is None and not self._settled:
             return self._wire.keep_alive
@@ -103,12 +104,12 @@ class ModelStream:
         failure = self._failure or self._reader.failure
         if failure is not None:
             self._record.failed(failure.code, failure.message)
-            self._attempt.ended(failure.code, failure.message)
+            self._attempt.failed(Failed(class_of_report(failure), failure))
         elif self._ended or self._reader.done:
-            self._attempt.ended("ok")
+            self._attempt.ok(self._reader.usage.completion)
         else:
             self._record.cancelled()
-            self._attempt.ended("cancelled")
+            self._attempt.abandoned()
 
 
 async def opened(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> ModelStream:
