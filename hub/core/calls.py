@@ -1,6 +1,6 @@
 """The two calls the hub carries, and what it answers: frozen values passed between the stages."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,14 +15,34 @@ class Dialect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a request came from and to: client address, path, raw headers (names lower case)."""
+
+    client: str = ""
+    path: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
+
+    def header(self, name: str) -> str:
+        """The value of a header, or "". One that comes twice with different values has none."""
+        wanted = name.lower().encode("latin-1")
+        values = {value for key, value in self.headers if key == wanted}
+        return values.pop().decode("latin-1").strip() if len(values) == 1 else ""
+
+
+NOWHERE = Arrival()
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What the caller presented. `secret` is the hub's key; `upstream` their own provider credential, if any.
 
-    `upstream` is a header (name, value) and exists only when the hub key came in `x-hub-key`.
+    `upstream` is a header (name, value) and exists only when the hub key came in `x-hub-key`. `arrival` is how the
+    request came that presents them: where access depends on it and it is not known, nothing is granted.
     """
 
     secret: str = ""
     upstream: tuple[str, str] | None = None
+    arrival: Arrival = NOWHERE
 
     def __repr__(self) -> str:
         """Never shows the secret."""

@@ -27,6 +27,24 @@ class AttemptRecord(Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
+class Finding(Struct, frozen=True, omit_defaults=True):
+    """What a guardrail found in a call: the rule and what kind of thing, how often and where, never the thing itself.
+
+    `point` is `input`, `output`, `tool_call` or `tool_result`; `action` what was done (`block`, `redact`, `flag`,
+    `route`), or what would have been where `shadow` is set; `ms` how long the rule took. `error` says why a rule could
+    not decide.
+    """
+
+    rule: str
+    kind: str = ""
+    point: str = ""
+    action: str = ""
+    count: int = 1
+    ms: float = 0.0
+    shadow: bool = False
+    error: str = ""
+
+
 class Entry(Struct, frozen=True, omit_defaults=True):
     """Who called what, how it went, what it used and what it cost.
 
@@ -68,4 +86,4 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     response_bytes: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
     dropped: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()  # names of the guardrails that matched, never what they matched
+    findings: tuple[Finding, ...] = ()

@@ -1,7 +1,7 @@
 """HTTP in, calls out: guards what arrives, hands it to a path, and writes the answer in the caller's shape."""
 
 from hub.edge.body import CallerLeft, read_body
-from hub.edge.credentials import credentials
+from hub.edge.credentials import credentials, presented
 from hub.edge.dispatch import Dispatch
 from hub.edge.errors import Shape, exception_handlers, json_rpc_error, refuse, request_id_of
 from hub.edge.forwarded import Proxies
@@ -36,6 +36,7 @@ __all__ = [
     "json_rpc_error",
     "listen",
     "origin_of",
+    "presented",
     "raise_file_limit",
     "read_body",
     "refuse",

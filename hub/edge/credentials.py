@@ -11,9 +11,11 @@ twice with different values is nobody's key. Whatever stands here is only ever l
 can do more than be wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from hub.core.calls import Credentials
+from hub.core.calls import Arrival, Credentials
 
 _OWN = b"x-hub-key"
 _SHARED = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -40,6 +42,13 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
         if secret.startswith(_KEY_PREFIX):
             return Credentials(secret)
     return Credentials(secrets[0] if secrets else "")
+
+
+def presented(scope: Mapping[str, Any]) -> Credentials:
+    """The credential of a request, and how the request arrived."""
+    client = scope.get("client")
+    arrival = Arrival(client[0] if client else "", scope["path"], scope["headers"])
+    return replace(credentials(scope["headers"]), arrival=arrival)
 
 
 def _secret(name: bytes, value: str) -> str:

@@ -11,7 +11,7 @@ from hub.core.calls import Credentials, Origin, ToolCall
 from hub.core.ids import new_id
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import read_body
-from hub.edge.credentials import credentials
+from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import Exchange, InFlight, going_down
@@ -77,7 +77,7 @@ class McpApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        given = credentials(scope["headers"])
+        given = presented(scope)
         visit = self._path.visit(scope["path"].removeprefix("/mcp/").removesuffix("/"), given)
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))

@@ -11,7 +11,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event
 from hub.edge.body import declared_length, read_body
-from hub.edge.credentials import credentials
+from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of, speaks_anthropic
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import InFlight
@@ -71,14 +71,14 @@ class ModelDesk:
     body_bytes: int = BODY_BYTES
 
 
-def provider_headers(headers: Sequence[tuple[bytes, bytes]], presented: Credentials) -> tuple[tuple[str, str], ...]:
+def provider_headers(headers: Sequence[tuple[bytes, bytes]], given: Credentials) -> tuple[tuple[str, str], ...]:
     """The headers of a request that go on to the provider, such as betas, known or not."""
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in headers
         if name.startswith(_FOR_PROVIDERS)
         and name not in _NOT_FOR_PROVIDERS
-        and (presented.upstream is not None or name not in _WITH_OWN_CREDENTIAL)
+        and (given.upstream is not None or name not in _WITH_OWN_CREDENTIAL)
     )
 
 
@@ -105,17 +105,17 @@ class ModelsApi:
         desk = self._desk
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         fields = dict(headers)
-        presented = credentials(headers)
+        given = presented(scope)
         length = declared_length(headers)
-        if not presented.secret or length is None or length > _UNASKED_BYTES:
-            desk.identity.resolve(desk.snapshots(), presented)
+        if not given.secret or length is None or length > _UNASKED_BYTES:
+            desk.identity.resolve(desk.snapshots(), given)
         request_id = request_id_of(scope)
         request = ModelRequest(
             dialect=dialect,
             body=await read_body(receive, headers, desk.body_bytes),
             origin=origin_of(scope, fields, request_id),
-            credentials=presented,
-            headers=provider_headers(headers, presented),
+            credentials=given,
+            headers=provider_headers(headers, given),
             query=scope["query_string"].decode("latin-1"),
             route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
             receipt=fields.get(b"x-hub-receipt", b"") == b"1",
@@ -133,7 +133,7 @@ class ModelsApi:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         fields = dict(headers)
         snapshot = self._desk.snapshots()
-        principal = self._desk.identity.resolve(snapshot, credentials(headers)).principal
+        principal = self._desk.identity.resolve(snapshot, presented(scope)).principal
         anthropic = speaks_anthropic(fields)
         query = query_of(scope["query_string"])
         if name:

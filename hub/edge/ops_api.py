@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from hub.core.metrics import Metrics
-from hub.edge.credentials import credentials
+from hub.edge.credentials import presented
 from hub.identity import Identity, Permission, require
 from hub.resources import Snapshot
 
@@ -41,7 +41,7 @@ class OpsApi:
 
     async def _metrics(self, request: Request) -> Response:
         if not self.metrics_open:
-            grant = self.identity.resolve(self.snapshots(), credentials(request.scope["headers"]))
+            grant = self.identity.resolve(self.snapshots(), presented(request.scope))
             require(grant.principal, Permission.METRICS_READ)
         return Response(self.metrics.render(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -190,7 +190,8 @@ class ResourcesApi:
         return endpoint
 
     async def _rotate(self, ask: Ask) -> Answer:
-        name = await self._own_key(ask)
+        name, spec = await self._own_key(ask)
+        Visibility(ask.snapshot, ask.principal).check_issue(name, spec)
         overlap = mapping_of(ask.body or {}).get("overlap_seconds", 0)
         if not isinstance(overlap, int) or isinstance(overlap, bool) or not 0 <= overlap <= 30 * 86_400:
             raise Malformed("malformed", "overlap_seconds is a whole number from 0 to 2592000 (30 days).")
@@ -198,18 +199,18 @@ class ResourcesApi:
         return Answer({"kind": "keys", "name": name, "secret": secret, "overlap_seconds": overlap})
 
     async def _revoke(self, ask: Ask) -> Answer:
-        name = await self._own_key(ask)
+        name, _ = await self._own_key(ask)
         await self._resources.revoke_key(name, ask.actor)
         return Answer({"kind": "keys", "name": name, "revoked": True})
 
-    async def _own_key(self, ask: Ask) -> str:
+    async def _own_key(self, ask: Ask) -> tuple[str, dict[str, Any]]:
         name = ask.path("name")
         old = await self._resources.find("keys", name)
         visibility = Visibility(ask.snapshot, ask.principal)
         visibility.check_read("keys", name, old.spec if old else None)
         assert old is not None
         visibility.check_write("keys", name, None, old.spec)
-        return name
+        return name, old.spec
 
     async def _apply(self, ask: Ask) -> Answer:
         body = mapping_of(ask.body)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from hub.core.principal import Principal
+from hub.core.principal import Principal, excess
 from hub.core.refusal import Forbidden, NotFound
 from hub.identity import Permission, require, teams_with
-from hub.resources import Snapshot
+from hub.resources import Snapshot, chain_of, parse
+from hub.resources.access import AccessSpec, KeySpec
 
 # For each kind, the permission that reading and writing it takes.
 READ: dict[str, Permission] = {
@@ -35,7 +36,7 @@ WRITE: dict[str, Permission] = {
 }
 
 # What a team owner or developer may say about a key; the rest could give it more than they have.
-_OWN_KEY_FIELDS = frozenset({"title", "team", "user", "models", "profiles", "tools", "expires_at", "enabled"})
+_OWN_KEY_FIELDS = frozenset({"title", "team", "user", "enabled", *AccessSpec.model_fields})
 
 Spec = dict[str, Any]
 Teams = frozenset[str]
@@ -114,6 +115,29 @@ class Visibility:
         for spec in (old, new):
             if spec is not None:
                 self._check_own_key(spec)
+        if new is not None:
+            self.check_issue(name, new)
+
+    def check_issue(self, name: str, spec: Spec) -> None:
+        """Refuse to hand out a key that reaches further than the principal: nobody gives more than they have.
+
+        What the key's team grants counts on both sides. Raises Forbidden naming the field.
+        """
+        if teams_with(self._principal, Permission.KEYS_WRITE) is None:
+            return
+        key = parse("keys", name, spec)
+        assert isinstance(key, KeySpec)
+        teams, users, mine = self._snapshot.teams, self._snapshot.users, self._principal
+        given = chain_of(teams.get(key.team or ""), users.get(key.user or ""), key)
+        shared = chain_of(teams.get(mine.team), None, None)
+        beyond = excess(given, [level for level in mine.access if level not in shared])
+        ends = key.expires_at.timestamp() if key.expires_at else None
+        if not beyond and mine.ends_at is not None and (ends is None or ends > mine.ends_at):
+            beyond = "expires_at"
+        if beyond:
+            raise Forbidden(
+                "forbidden", f"Nobody can give a key more than they have: narrow its '{beyond}' to what yours grants."
+            )
 
     def _check_own_key(self, spec: Spec) -> None:
         principal = self._principal

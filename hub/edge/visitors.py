@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from hub.core.principal import ANONYMOUS, Principal
 from hub.core.refusal import Forbidden
-from hub.edge.credentials import credentials
+from hub.edge.credentials import presented
 from hub.identity import Identity
 from hub.resources import Snapshot, principal_of_user
 from hub.store import SignIns
@@ -47,9 +47,9 @@ class Visitors:
 
     async def principal(self, request: Request, snapshot: Snapshot) -> Principal:
         """Who is asking. Raises Unauthenticated for a credential that is not good, Forbidden for a forged request."""
-        presented = credentials(request.scope["headers"])
-        if presented.secret:
-            return self._identity.resolve(snapshot, presented).principal
+        given = presented(request.scope)
+        if given.secret:
+            return self._identity.resolve(snapshot, given).principal
         token = request.cookies.get(cookie_name(request), "")
         if not token:
             return ANONYMOUS
@@ -58,4 +58,6 @@ class Visitors:
         spec = snapshot.users.get(user) if user else None
         if user is None or spec is None:
             return ANONYMOUS
-        return principal_of_user(user, spec, snapshot.teams)
+        principal = principal_of_user(user, spec, snapshot.teams)
+        self._identity.check(principal, given.arrival)
+        return principal

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from hub.core.calls import Credentials
-from hub.core.refusal import Unauthenticated
+from hub.core.calls import Arrival, Credentials
+from hub.core.principal import Principal
+from hub.core.refusal import Forbidden, Unauthenticated
 from hub.identity.keys import MAX_LENGTH, digest, is_mistyped
 from hub.resources.snapshot import KeyGrant, Snapshot
 
@@ -38,4 +39,17 @@ class Identity:
             raise Unauthenticated("invalid_key", f"This key is not valid here. {hint}")
         if grant.ends_at is not None and grant.ends_at <= self._now():
             raise Unauthenticated("expired_key", f"The key '{grant.key}' has expired. Rotate it or make a new one.")
+        self.check(grant.principal, credentials.arrival)
         return grant
+
+    def check(self, principal: Principal, arrival: Arrival) -> None:
+        """Refuse where a level of access has ended or does not let such a request in.
+
+        Raises Unauthenticated `expired_key`, or Forbidden `forbidden`.
+        """
+        if principal.ends_at is not None and principal.ends_at <= self._now():
+            raise Unauthenticated("expired_key", f"The access of '{principal.id}' has ended. Ask an administrator.")
+        if principal.conditions:
+            objection = principal.objection(arrival)
+            if objection:
+                raise Forbidden("forbidden", f"'{principal.id}' {objection}. An administrator can change its access.")

@@ -8,7 +8,7 @@ from typing import Self
 from msgspec import json
 from msgspec.structs import replace
 
-from hub.core.entry import AttemptRecord, Entry, Outcome
+from hub.core.entry import AttemptRecord, Entry, Finding, Outcome
 from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
 from hub.core.usage import Usage
 from hub.ledger.opening import MAX_ERROR, MAX_ITEMS, NOTHING, bounded, bounded_cost, clip
@@ -58,7 +58,7 @@ class Record:
         self.tool = opening.tool
         self.response_bytes = 0
         self.dropped: tuple[str, ...] = ()
-        self.findings: tuple[str, ...] = ()
+        self.findings: tuple[Finding, ...] = ()
 
     @property
     def id(self) -> str:
@@ -181,5 +181,5 @@ class Record:
             response_bytes=self.response_bytes,
             attempts=tuple(self._attempts),
             dropped=tuple(clip(name) for name in self.dropped[:MAX_ITEMS]),
-            findings=self.findings,
+            findings=self.findings[:MAX_ITEMS],
         )

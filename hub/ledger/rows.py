@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import json
 from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, column, table
 
-from hub.core.entry import AttemptRecord, Entry
+from hub.core.entry import AttemptRecord, Entry, Finding
 from hub.core.usage import Usage
 
 _TEXT = (
@@ -29,6 +29,7 @@ ENTRY = table(
 )
 _attempts = json.Decoder(tuple[AttemptRecord, ...])
 _names = json.Decoder(tuple[str, ...])
+_findings = json.Decoder(tuple[Finding | str, ...])  # the first version kept names only
 _tags = json.Decoder(dict[str, str])
 _encode = json.Encoder().encode
 
@@ -54,5 +55,5 @@ def to_entry(row: dict[str, Any]) -> Entry:
         tags=_tags.decode(row["tags"]),
         attempts=_attempts.decode(row["attempts"]),
         dropped=_names.decode(row["dropped"]),
-        findings=_names.decode(row["findings"]),
+        findings=tuple(Finding(f) if isinstance(f, str) else f for f in _findings.decode(row["findings"])),
     )

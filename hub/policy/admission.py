@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from hub.core.calls import ModelCall, ToolCall
+from hub.core.entry import Finding
 from hub.core.principal import Principal
 from hub.core.usage import Usage
 from hub.policy.budgets import BudgetState, BudgetStatus, Gap
@@ -36,7 +37,7 @@ class Decision:
         self,
         limits: tuple[LimitState, ...],
         budgets: tuple[BudgetState, ...],
-        findings: tuple[str, ...],
+        findings: tuple[Finding, ...],
         *,
         tokens: int,
         cost_micro_usd: int | None,
@@ -167,7 +168,7 @@ class Policy:
         decision.take(tool_calls)
         return decision
 
-    def _inspect(self, scopes: tuple[Scope, ...], call: ModelCall | ToolCall) -> tuple[str, ...]:
+    def _inspect(self, scopes: tuple[Scope, ...], call: ModelCall | ToolCall) -> tuple[Finding, ...]:
         point, body = ("input", call.body) if isinstance(call, ModelCall) else ("tool_call", call.arguments)
         rules = [rule for rule in _applying(self._guardrails_by_scope, scopes) if point in rule.spec.on]
         if not rules:
@@ -177,7 +178,7 @@ class Policy:
         for rule in found:
             if rule.spec.action == "block":
                 raise rule.refuse()
-        return tuple(rule.name for rule in found)
+        return tuple(Finding(rule.name, point=point, action="flag") for rule in found)
 
     def limit_status(self, name: str) -> LimitStatus | None:
         """What of a limit is used now."""

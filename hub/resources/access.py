@@ -5,12 +5,13 @@ it grants nothing); the levels below it may narrow (left out, they narrow nothin
 """
 
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from hub.core.principal import Role
-from hub.resources.spec import Glob, Name, SecretRef, Spec, Text, Title
+from hub.resources.spec import Glob, Header, Name, SecretRef, Spec, Text, Title
 
 Grants = Annotated[list[Glob] | None, Field(max_length=1000)]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -40,27 +41,46 @@ def _role(value: object) -> object:
 RoleField = Annotated[Role, BeforeValidator(_role)]
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"'{value}' is not an address or a network like 10.0.0.0/8") from None
+
+
+Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
+
+
 class AccessSpec(Spec):
-    """What one level grants: globs over public model names, profiles, and `server/tool` names."""
+    """What one level grants: globs over public model names, profiles, `server/tool` names and paths of the hub.
+
+    `networks` are those from which requests may come, `headers` maps a header that they must carry to a glob of its
+    value; the level grants nothing after `expires_at`.
+    """
 
     models: Grants = None
     profiles: Grants = None
     tools: Grants = None
+    endpoints: Grants = None
+    networks: Annotated[list[Network] | None, Field(min_length=1, max_length=200)] = None
+    headers: Annotated[dict[Header, Glob] | None, Field(max_length=20)] = None
+    expires_at: Instant | None = None
 
 
 class TeamSpec(AccessSpec):
     """A group of people and keys that share access and money."""
 
-    LATER: ClassVar[dict[str, str]] = {"networks": "comes with access rules", "route": "comes with rule-based routing"}
+    LATER: ClassVar[dict[str, str]] = {"route": "comes with rule-based routing"}
 
     title: Title = ""
     description: Text = ""
 
 
 class UserSpec(AccessSpec):
-    """A person. `role` holds for the whole hub (admin or auditor); `teams` gives the role in each team."""
+    """A person. `role` holds for the whole hub (admin or auditor); `teams` gives the role in each team.
 
-    LATER: ClassVar[dict[str, str]] = {"password": "comes with local sign-in"}
+    A password is not part of a user: `hub user password NAME` sets it.
+    """
 
     email: Email | None = None
     title: Title = ""
@@ -75,12 +95,9 @@ class KeySpec(AccessSpec):
     `secret` gives the secret by reference (at least 32 characters); left out, one is made and shown once.
     """
 
-    LATER: ClassVar[dict[str, str]] = {"networks": "comes with access rules"}
-
     title: Title = ""
     team: Name | None = None
     user: Name | None = None
     secret: SecretRef | None = None
-    expires_at: Instant | None = None
     routes: list[Glob] = Field(default_factory=list, max_length=100)
     enabled: bool = True

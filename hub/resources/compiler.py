@@ -66,13 +66,18 @@ def _level(spec: AccessSpec, default: Globs) -> Access:
     def grant(given: list[str] | None) -> Globs:
         return default if given is None else Globs(tuple(given))
 
-    # Tools lie behind a profile, which is granted by itself, so they are open until they are narrowed.
+    # Tools and endpoints lie behind models and profiles, which are granted, so they are open until they are narrowed.
     return Access(
-        grant(spec.models), grant(spec.profiles), EVERYTHING if spec.tools is None else Globs(tuple(spec.tools))
+        models=grant(spec.models),
+        profiles=grant(spec.profiles),
+        tools=EVERYTHING if spec.tools is None else Globs(tuple(spec.tools)),
+        endpoints=EVERYTHING if spec.endpoints is None else Globs(tuple(spec.endpoints)),
+        networks=tuple(spec.networks or ()),
+        headers=tuple(sorted((name.lower(), value) for name, value in (spec.headers or {}).items())),
     )
 
 
-def _chain(team: TeamSpec | None, user: UserSpec | None, key: KeySpec | None) -> tuple[Access, ...]:
+def chain_of(team: TeamSpec | None, user: UserSpec | None, key: KeySpec | None) -> tuple[Access, ...]:
     """The levels of access, outermost first. Only the first one must grant; the others may narrow."""
     levels: list[Access] = []
     if user is not None and user.role is Role.ADMIN:
@@ -83,15 +88,24 @@ def _chain(team: TeamSpec | None, user: UserSpec | None, key: KeySpec | None) ->
     return tuple(levels)
 
 
+def _bounds(levels: tuple[Access, ...], *specs: AccessSpec | None) -> dict[str, Any]:
+    """When a principal with these specs ends, and which of its levels are conditional."""
+    ends = [spec.expires_at.timestamp() for spec in specs if spec is not None and spec.expires_at is not None]
+    return {
+        "access": levels,
+        "ends_at": min(ends, default=None),
+        "conditions": tuple(level for level in levels if level.is_conditional),
+    }
+
+
 def principal_of_user(name: str, spec: UserSpec, teams: Mapping[str, TeamSpec]) -> Principal:
     """The person, as they are when they sign in to the web apps."""
     roles: dict[str, Role] = dict(spec.teams)
     if spec.role is not None:
         roles[""] = spec.role
     team = next(iter(sorted(spec.teams)), "")
-    return Principal(
-        id=f"user:{name}", kind="user", user=name, team=team, roles=roles, access=_chain(teams.get(team), spec, None)
-    )
+    bounds = _bounds(chain_of(teams.get(team), spec, None), teams.get(team), spec)
+    return Principal(id=f"user:{name}", kind="user", user=name, team=team, roles=roles, **bounds)
 
 
 def _principal(
@@ -106,15 +120,8 @@ def _principal(
         if user.role is not None:
             roles[""] = user.role
     team = spec.team or (next(iter(sorted(user.teams)), "") if user else "")
-    return Principal(
-        id=f"key:{name}",
-        kind="key",
-        key=name,
-        user=spec.user or "",
-        team=team,
-        roles=roles,
-        access=_chain(teams.get(team), user, spec),
-    )
+    bounds = _bounds(chain_of(teams.get(team), user, spec), teams.get(team), user, spec)
+    return Principal(id=f"key:{name}", kind="key", key=name, user=spec.user or "", team=team, roles=roles, **bounds)
 
 
 def _keys(
@@ -130,7 +137,7 @@ def _keys(
         if principal is None or secret.ends_at == REVOKED:
             continue
         spec = keys[secret.key]
-        ends = [end for end in (secret.ends_at, spec.expires_at and spec.expires_at.timestamp()) if end is not None]
+        ends = [end for end in (secret.ends_at, principal.ends_at) if end is not None]
         grants[secret.digest] = KeyGrant(
             secret.key, principal, routes=tuple(spec.routes), ends_at=min(ends) if ends else None
         )

@@ -133,6 +133,31 @@ class SignInRow(SQLModel, table=True):
     created_at: float
     seen_at: float
     expires_at: float
+    id: str = Field(sa_column=_text())
+    address: str = Field(sa_column=_text())
+    agent: str = Field(sa_column=_text())
+
+
+class PasswordRow(SQLModel, table=True):
+    """A person's password, as Argon2id hashed it."""
+
+    __tablename__ = "password"
+
+    user: str = Field(primary_key=True)
+    hash: str
+    changed_at: float
+
+
+class StopRow(SQLModel, table=True):
+    """What is stopped in an emergency: `scope` is `org`, `team`, `user`, `key`, `profile`, `server`, `model`."""
+
+    __tablename__ = "stop"
+
+    scope: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    reason: str = Field(sa_column=_text())
+    by: str
+    at: str
 
 
 class ServerSnapshotRow(SQLModel, table=True):
@@ -218,4 +243,6 @@ KEY_SECRET = metadata.tables["key_secret"]
 VAULT_SECRET = metadata.tables["vault_secret"]
 SIGN_IN_LINK = metadata.tables["sign_in_link"]
 SIGN_IN = metadata.tables["sign_in"]
+PASSWORD = metadata.tables["password"]
+STOP = metadata.tables["stop"]
 SERVER_SNAPSHOT = metadata.tables["server_snapshot"]

@@ -178,3 +178,43 @@ def test_everybody_sees_their_own_calls_and_owners_their_teams(world):
     assert seen["developer"] == {"by-developer"}
     assert seen["viewer"] == set()
     assert seen["owner"] == seen["auditor"] == {"by-plain", "by-developer"}
+
+
+def test_nobody_gives_a_key_more_than_they_have(world):
+    hub, keys = world
+    with hub.client(keys["owner"]) as owner:
+        narrow = {
+            "name": "narrow",
+            "spec": {"user": "owner", "team": "mine", "models": ["demo"], "tools": ["hub/whoami"]},
+        }
+        made = owner.post("/api/v1/keys", json=narrow)
+        assert made.status_code == 201, made.text
+    with hub.client(made.json()["secret"]) as narrowed:
+        for spec in {"user": "owner", "team": "mine"}, {"team": "mine", "tools": ["*"]}:
+            answer = narrowed.post("/api/v1/keys", json={"name": "wide", "spec": spec})
+            assert answer.status_code == 403, answer.text
+            assert "more than they have" in answer.json()["detail"]
+        assert narrowed.post("/api/v1/keys/mine/rotate", json={}).status_code == 403
+        less = {"team": "mine", "models": ["demo"], "tools": ["hub/whoami"]}
+        assert narrowed.post("/api/v1/keys", json={"name": "less", "spec": less}).status_code == 201
+
+
+def test_a_key_works_only_from_where_and_for_what_its_access_says(world):
+    hub, _ = world
+    with hub.client() as admin:
+
+        def key(name, **access):
+            return admin.put(f"/api/v1/keys/{name}", json={"spec": {"team": "mine", **access}}).json()["secret"]
+
+        away = key("away", networks=["192.0.2.0/24"])
+        home = key("home", networks=["127.0.0.0/8"], endpoints=["/v1/*"], headers={"x-env": "prod-*"})
+    with hub.client(away) as client:
+        assert client.get("/v1/models").status_code == 403
+        assert client.get("/api/v1/me").status_code == 403
+    with hub.client(home) as client:
+        assert client.get("/v1/models").status_code == 403
+        assert client.get("/v1/models", headers={"x-env": "prod-eu"}).status_code == 200
+        body = {"model": "demo", "messages": HELLO}
+        assert client.post("/v1/chat/completions", json=body, headers={"x-env": "prod-eu"}).status_code == 200
+        assert client.get("/api/v1/me", headers={"x-env": "prod-eu"}).status_code == 403
+        assert client.post("/mcp/tools", json={}, headers={"x-env": "prod-eu"}).status_code == 403

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hub.core.principal import ANONYMOUS
 from hub.core.refusal import Unauthenticated
 from hub.edge import credentials
 from hub.identity import Identity, digest, make_key
@@ -85,7 +86,7 @@ def test_hostile_values_are_invalid_keys(name, value):
 
 def test_a_good_key_is_found_by_its_digest():
     key = make_key()
-    grant = KeyGrant("ci", None)
+    grant = KeyGrant("ci", ANONYMOUS)
     snapshot = Snapshot(1, "", None, keys={digest(key): grant})
     assert Identity().resolve(snapshot, credentials([(b"x-api-key", key.encode())])) is grant
 

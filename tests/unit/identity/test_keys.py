@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.calls import Credentials
-from hub.core.principal import Principal
-from hub.core.refusal import Unauthenticated
+from hub.core.calls import Arrival, Credentials
+from hub.core.principal import EVERYTHING, Access, Principal
+from hub.core.refusal import Forbidden, Unauthenticated
 from hub.identity import Identity, digest, is_mistyped, make_key
 from hub.resources.model_catalog import ModelCatalog
 from hub.resources.snapshot import KeyGrant, Snapshot
@@ -73,3 +73,24 @@ def test_a_key_ends_to_the_second():
 
 def test_a_credential_does_not_show_itself():
     assert "secret" not in repr(Credentials("secret"))
+
+
+CONDITIONAL = Access(EVERYTHING, EVERYTHING, networks=("10.0.0.0/8",))
+
+
+def test_a_key_is_good_only_from_its_networks_and_never_from_nowhere():
+    limited = KeyGrant(
+        "ci", Principal(id="key:ci", kind="key", key="ci", access=(CONDITIONAL,), conditions=(CONDITIONAL,))
+    )
+    resources = snapshot(secret=limited)
+    assert Identity().resolve(resources, Credentials("secret", arrival=Arrival("10.0.0.1"))) is limited
+    for arrival in Arrival("192.0.2.1"), Arrival():
+        with pytest.raises(Forbidden, match="from this network"):
+            Identity().resolve(resources, Credentials("secret", arrival=arrival))
+
+
+def test_access_that_has_ended_grants_nothing():
+    person = Principal(id="user:ann", kind="user", user="ann", ends_at=100.0)
+    Identity(lambda: 99.0).check(person, Arrival())
+    with pytest.raises(Unauthenticated, match="has ended"):
+        Identity(lambda: 100.0).check(person, Arrival())

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec import json
 
-from hub.core.entry import AttemptRecord, Entry
+from hub.core.entry import AttemptRecord, Entry, Finding
 from hub.core.refusal import Forbidden, Throttled, Unavailable, UpstreamFailed
 from hub.core.usage import Usage
 from hub.ledger import Ledger, Spool
@@ -67,7 +67,7 @@ async def test_a_model_call_in_full(ledger, tmp_path):
         record.status = 200
         record.response_bytes = 321
         record.dropped = ("logit_bias",)
-        record.findings = ("pii",)
+        record.findings = (Finding("pii"),)
         record.settle(Usage(input=10, output=5), 42, "2026-11")
     one = only(tmp_path)
     assert one.id == record.id == call.id
@@ -83,7 +83,7 @@ async def test_a_model_call_in_full(ledger, tmp_path):
     assert one.duration_ms == 2.0
     assert (one.request_bytes, one.response_bytes) == (len(call.body), 321)
     assert [attempt.target for attempt in one.attempts] == ["openai/gpt", "local/qwen"]
-    assert (one.dropped, one.findings, one.tags) == (("logit_bias",), ("pii",), {"app": "web"})
+    assert (one.dropped, one.findings, one.tags) == (("logit_bias",), (Finding("pii"),), {"app": "web"})
 
 
 async def test_a_tool_call(ledger, tmp_path):

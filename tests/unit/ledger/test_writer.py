@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from hub.core.entry import Finding
 from hub.core.usage import Usage
 from hub.ledger import Ledger, Queries, Spool, Writer
 from hub.ledger import reading as reading_module
@@ -35,7 +36,7 @@ async def test_rows_hold_whole_entries(engine):
         1, user="ann", team="t", request_id="r", session="s", tags={"a": "b\u00e9"}, agent="x", dialect="d", lane="l",
         model="m", target="p/m", provider="p", profile="f", server="v", tool="o", stream=True, code="c", error="e",
         usage=Usage(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, True), cost_micro_usd=2**40, price_version="v", ttft_ms=1.5,
-        duration_ms=2.5, request_bytes=2**33, response_bytes=4, dropped=("x",), findings=("pii",),
+        duration_ms=2.5, request_bytes=2**33, response_bytes=4, dropped=("x",), findings=(Finding("pii"),),
     )  # fmt: skip
     assert to_entry(to_row(one)) == one
     await Sink(engine, engine, ()).write([one, entry(2)])

@@ -268,7 +268,7 @@ async def test_a_guardrail_leaves_the_rest_alone_and_a_flag_lets_pass():
     subject = policy(guardrails={"g": GUARD, "f": {**GUARD, "action": "flag", "words": ["harmless"], "patterns": []}})
     body = b'{"messages":[{"content":"hunter22 and 123456789012345 are harmless"}]}'
     async with subject.admit(CI, model_call(body)) as decision:
-        assert decision.findings == ("f",)
+        assert [finding.rule for finding in decision.findings] == ["f"]
 
 
 async def test_a_guardrail_that_cannot_read_the_body_refuses_it():
