@@ -18,7 +18,7 @@ from hub.catalogue import Catalogue
 from hub.core.entry import Entry
 from hub.core.logs import redact
 from hub.core.metrics import Metrics
-from hub.dialect import WIRES
+from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
 from hub.identity import Identity, make_key
@@ -137,7 +137,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         transport = await stack.enter_async_context(Transport())
         provider_secrets = ProviderSecrets(stored.secrets)
         health = Health()
-        models = ModelUpstream(transport, provider_secrets, WIRES, {"demo": DemoProvider()}, health)
+        models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider()}, health)
         servers = await _open_servers(stack, stored, settings, transport, queries)
         catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))

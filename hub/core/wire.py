@@ -1,14 +1,15 @@
 """The port between sending a call and its wire format: what a dialect can do with bodies and streams."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from hub.core.calls import ModelCall
+from hub.core.calls import Dialect
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.usage import Usage
 
 
 class StreamReader(Protocol):
-    """Follows one stream of events: forwards whole events only, and knows whether the stream is complete."""
+    """Follows one stream of events: gives whole events only, and knows whether the stream is complete."""
 
     @property
     def done(self) -> bool:
@@ -17,7 +18,7 @@ class StreamReader(Protocol):
 
     @property
     def failure(self) -> UpstreamFailed | None:
-        """The error that the upstream itself reported in the stream, if it did."""
+        """The error that the upstream itself reported in the stream, if it did and the caller got it."""
         ...
 
     @property
@@ -31,9 +32,10 @@ class StreamReader(Protocol):
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes split anywhere and give back the whole events they complete; b"" when they complete none.
+        """Take bytes split anywhere and give back whole events for the caller; b"" when they complete none.
 
-        Raises UpstreamFailed `upstream_protocol` when one event is larger than any real one.
+        Raises UpstreamFailed `upstream_protocol` when one event is larger than any real one or is none;
+        `upstream_error` when the upstream reports an error that must be told in another dialect.
         """
         ...
 
@@ -45,33 +47,47 @@ class StreamReader(Protocol):
         ...
 
 
-class Wire(Protocol):
-    """One dialect, as those who carry a call need it."""
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole reply as the caller gets it, and what it used."""
+
+    body: bytes
+    usage: Usage
+
+
+class Lane(Protocol):
+    """How one attempt carries one call: its body on the way out, and the answer on the way back.
+
+    `name` is passthrough or translate; `spoken` the dialect that the upstream is called in; `body` what it gets;
+    `dropped` the names of the caller's fields that could not cross. `keep_alive` fills silence in a stream.
+    """
 
     @property
-    def keep_alive(self) -> bytes:
-        """What fills silence in a stream without meaning anything."""
-        ...
+    def name(self) -> str: ...  # noqa: D102 - see the class
+    @property
+    def spoken(self) -> Dialect: ...  # noqa: D102 - see the class
+    @property
+    def body(self) -> bytes: ...  # noqa: D102 - see the class
+    @property
+    def dropped(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+    @property
+    def keep_alive(self) -> bytes: ...  # noqa: D102 - see the class
 
-    def request(self, call: ModelCall, model: str) -> bytes:
-        """The call's body for upstream model `model`: byte-faithful but for the model's name and the wish for usage."""
-        ...
-
-    def usage(self, body: bytes) -> Usage | None:
-        """What a whole reply says it used; None when it does not say.
+    def whole(self, body: bytes) -> Whole:
+        """A whole reply of the upstream, for the caller.
 
         Raises UpstreamFailed `upstream_protocol` when the body is not a JSON object.
         """
         ...
 
-    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
-        """What a call used whose reply does not say, by its size."""
+    def error(self, status: int, body: bytes) -> bytes:
+        """An error reply of the upstream, for the caller."""
         ...
 
-    def reader(self, call: ModelCall) -> StreamReader:
-        """A reader for the call's stream."""
+    def reader(self) -> StreamReader:
+        """A reader for the answer's stream."""
         ...
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal) -> bytes:
         """The event that ends a stream which cannot go on."""
         ...

@@ -1,19 +1,12 @@
-"""Wire formats: bytes in, the few fields and counts that the hub needs out. Bodies and events pass untouched."""
-
-from collections.abc import Mapping
+"""Wire formats: a call and where it goes in, the lane that carries it there and back out."""
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Refusal
-from hub.dialect.anthropic_messages import AnthropicMessages
 from hub.dialect.errors import error_body, gemini_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.fields import Peek
-from hub.dialect.openai_chat import OpenAIChat
-
-WIRES: Mapping[Dialect, OpenAIChat | AnthropicMessages] = {
-    Dialect.OPENAI_CHAT: OpenAIChat(),
-    Dialect.ANTHROPIC_MESSAGES: AnthropicMessages(),
-}
+from hub.dialect.lanes import lane
+from hub.dialect.wires import WIRES
 
 
 def peek(dialect: Dialect, body: bytes) -> Peek:
@@ -39,5 +32,6 @@ __all__ = [
     "estimate_tokens",
     "gemini_error",
     "keep_alive",
+    "lane",
     "peek",
 ]

@@ -1,5 +1,7 @@
 """Anthropic's Messages: what the hub reads of a request, a reply and a stream."""
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -85,6 +87,16 @@ def _joined(first: _Usage, later: _Usage) -> _Usage:
     )
 
 
+def buckets_of(usage: Any, more: Any = None) -> Usage | None:
+    """Disjoint buckets of the `usage` of a message, joined with what came later; None when it is none."""
+    try:
+        first = msgspec.convert(usage or {}, _Usage)
+        later = msgspec.convert(more or {}, _Usage)
+    except msgspec.ValidationError:
+        return None
+    return _buckets(_joined(first, later)) if usage or more else None
+
+
 def _parse(event: bytes) -> _Event:
     try:
         return _EVENT.decode(data_of(event))
@@ -136,7 +148,7 @@ class AnthropicReader(Reader):
 
 
 class AnthropicMessages:
-    """The dialect, as `hub.core.wire.Wire`."""
+    """The dialect, as `hub.dialect.wires.Wire`."""
 
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -152,24 +164,24 @@ class AnthropicMessages:
         )
 
     def request(self, call: ModelCall, model: str) -> bytes:
-        """See `hub.core.wire.Wire`. Usage need not be asked for: it always comes."""
+        """See `hub.dialect.wires.Wire`. Usage need not be asked for: it always comes."""
         if model == call.model:
             return call.body
         return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
 
     def usage(self, body: bytes) -> Usage | None:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         reply = reply_object(body, _REPLY)
         return _buckets(reply.usage) if reply is not None and reply.usage is not None else None
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
 
     def reader(self, call: ModelCall) -> AnthropicReader:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         return AnthropicReader(estimate_tokens(call.body))
 
     def error_event(self, refusal: Refusal, request_id: str) -> bytes:
-        """See `hub.core.wire.Wire`. No `message_stop` follows: the message is not done."""
+        """See `hub.dialect.wires.Wire`. No `message_stop` follows: the message is not done."""
         return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, request_id)

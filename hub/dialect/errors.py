@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Refusal
+from hub.core.values import a_dict, a_list, a_text
 
 # What vendors call an error of this status. Where one is missing, the class of the status decides.
 _ANTHROPIC: Mapping[int, str] = {
@@ -97,3 +99,21 @@ _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
 def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
     """The refusal as the JSON body of an error reply in `dialect`."""
     return _BODIES[dialect](refusal, request_id)
+
+
+_MOST_MESSAGE = 2000
+
+
+def message_of(body: bytes) -> tuple[str, str]:
+    """What an error reply says, in any dialect, and its own code or type; the start of the body when it is no JSON."""
+    try:
+        told: Any = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        text = body[:_MOST_MESSAGE].decode(errors="replace").strip()
+        return (text if text[:1] != "<" else "") or "The provider answered with an error and did not say why.", ""
+    given = a_dict(next(iter(a_list(told)), None)) if isinstance(told, list) else a_dict(told)
+    error = given.get("error")
+    held = a_dict(error) or given
+    message = a_text(held.get("message")) or a_text(held.get("Message")) or a_text(error) or a_text(held.get("detail"))
+    code = a_text(held.get("code")) or a_text(held.get("type")) or a_text(held.get("status"))
+    return message[:_MOST_MESSAGE] or "The provider answered with an error and did not say why.", code[:80]

@@ -1,6 +1,7 @@
 """OpenAI's Chat Completions: what the hub reads of a request, a reply and a stream."""
 
 import re
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -77,6 +78,14 @@ def _buckets(told: _Usage) -> Usage:
     )
 
 
+def buckets_of(usage: Any) -> Usage | None:
+    """Disjoint buckets of the `usage` of a reply or chunk; None when it is none."""
+    try:
+        return _buckets(msgspec.convert(usage, _Usage)) if usage else None
+    except msgspec.ValidationError:
+        return None
+
+
 def _parse(event: bytes) -> _Chunk | None:
     try:
         return _CHUNK.decode(data_of(event))
@@ -136,7 +145,7 @@ def _only_usage(event: bytes) -> bool:
 
 
 class OpenAIChat:
-    """The dialect, as `hub.core.wire.Wire`."""
+    """The dialect, as `hub.dialect.wires.Wire`."""
 
     keep_alive = b": keep-alive\n\n"
 
@@ -154,7 +163,7 @@ class OpenAIChat:
         )
 
     def request(self, call: ModelCall, model: str) -> bytes:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         changes: list[tuple[int, int, bytes]] = []
         if model != call.model:
             changes.append((*call.places["model"], msgspec.json.encode(model)))
@@ -163,20 +172,20 @@ class OpenAIChat:
         return splice(call.body, changes) if changes else call.body
 
     def usage(self, body: bytes) -> Usage | None:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         chunk = reply_object(body, _CHUNK)
         return _buckets(chunk.usage) if chunk is not None and chunk.usage is not None else None
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
 
     def reader(self, call: ModelCall) -> OpenAIReader:
-        """See `hub.core.wire.Wire`."""
+        """See `hub.dialect.wires.Wire`."""
         return OpenAIReader(estimate_tokens(call.body), strip=not call.wants_usage)
 
     def error_event(self, refusal: Refusal, request_id: str) -> bytes:
-        """See `hub.core.wire.Wire`. No `[DONE]` follows: the answer is not done."""
+        """See `hub.dialect.wires.Wire`. No `[DONE]` follows: the answer is not done."""
         return b"data: %b\n\n" % openai_error(refusal, request_id)
 
 

@@ -71,3 +71,36 @@ def cut_off() -> UpstreamFailed:
     return UpstreamFailed(
         "upstream_protocol", "The provider ended the stream before the answer was complete: what came is not all of it."
     )
+
+
+_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
+
+
+class SseEvents:
+    """Takes a stream of server-sent events apart. Comments and events without data are left out."""
+
+    def __init__(self) -> None:
+        self._cutter = Cutter()
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
+        """The events that `chunk` completes, each with its name and data."""
+        block = self._cutter.feed(chunk)
+        if not block:
+            return
+        if not self._begun:
+            self._begun = True
+            if not _FIELD.match(block):
+                raise UpstreamFailed("upstream_protocol", "A stream of events was asked for and something else came.")
+        for event in events(block):
+            data = data_of(event)
+            if data:
+                yield "", data
+
+    def finish(self) -> Iterator[tuple[str, bytes]]:
+        """The last event, when only its blank line is missing."""
+        rest = bytes(self._cutter.pending)
+        if not is_silence(rest):
+            data = data_of(rest.rstrip(b"\r\n") + b"\n\n")
+            if data:
+                yield "", data

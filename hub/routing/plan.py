@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from hub.core.calls import Dialect, ModelCall
 from hub.core.plan import Dropped, Plan
 from hub.core.principal import Globs, Principal
-from hub.core.refusal import Forbidden, Malformed, NotFound, Unavailable
+from hub.core.refusal import Forbidden, NotFound, Unavailable
 from hub.resources.snapshot import KeyGrant, Snapshot, Target, VirtualModel
 from hub.routing.order import ordered
 
-# Where each dialect is spoken, for people who called the wrong path.
+# Where each dialect is spoken.
 ENDPOINTS = {Dialect.OPENAI_CHAT: "/v1/chat/completions", Dialect.ANTHROPIC_MESSAGES: "/v1/messages"}
 _SHOWN = 100
 
@@ -19,14 +19,13 @@ def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, pick: Callable[[]
     """The targets to try for `call`, in order. `pick` gives numbers in [0, 1).
 
     Raises NotFound `model_not_found` or `not_found` (the route), Forbidden `model_not_allowed` or `forbidden`
-    (the route), Malformed `unsupported_field` when no target speaks the caller's dialect, Unavailable
-    `model_not_ready` when there is nothing to try.
+    (the route), Unavailable `model_not_ready` when there is nothing to try.
     """
     virtual = allowed_model(snapshot, grant.principal, call.model)
     targets = _routed(snapshot, grant, call.route) if call.route else virtual.targets
     kept, dropped = sift(targets, call.dialect)
     if not kept:
-        raise _nothing(call, targets, dropped)
+        raise _nothing(call)
     attempts = kept if len(kept) == 1 else ordered(kept, call.origin.session, pick)
     return Plan(call.model, tuple(target.deployment for target in attempts), dropped)
 
@@ -52,12 +51,10 @@ def sift(targets: Iterable[Target], dialect: Dialect | None) -> tuple[list[Targe
     kept: list[Target] = []
     dropped: list[Dropped] = []
     for target in targets:
-        paths = target.deployment.paths
         if target.weight == 0:
             dropped.append(Dropped(target.deployment.target, "its weight is 0"))
-        elif dialect is not None and dialect not in paths:
-            spoken = " and ".join(ENDPOINTS[other] for other in paths)
-            dropped.append(Dropped(target.deployment.target, f"it does not speak {dialect}; it is called at {spoken}"))
+        elif dialect is not None and not target.deployment.paths:
+            dropped.append(Dropped(target.deployment.target, f"it cannot be called in {dialect}"))
         else:
             kept.append(target)
     return kept, tuple(dropped)
@@ -73,14 +70,8 @@ def _routed(snapshot: Snapshot, grant: KeyGrant, route: str) -> tuple[Target, ..
     return targets
 
 
-def _nothing(call: ModelCall, targets: Iterable[Target], dropped: tuple[Dropped, ...]) -> Malformed | Unavailable:
+def _nothing(call: ModelCall) -> Unavailable:
     shown = call.model[:_SHOWN]
-    elsewhere = sorted({ENDPOINTS[d] for t in targets if t.weight for d in t.deployment.paths})
-    if dropped and elsewhere:
-        return Malformed(
-            "unsupported_field",
-            f"The model '{shown}' is not served in this API's format. Call it at POST {' or '.join(elsewhere)}.",
-        )
     return Unavailable(
         "model_not_ready",
         f"The model '{shown}' has no target that can be tried: its providers are disabled. Enable one of them.",

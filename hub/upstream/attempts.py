@@ -5,18 +5,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
+from urllib.parse import quote
 
-from hub.core.calls import ModelCall
+from hub.core.calls import Dialect, ModelCall
 from hub.core.entry import AttemptRecord
 from hub.core.health import Failure, HealthLog, Observation
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed, Refusal, UpstreamFailed
-from hub.core.wire import Wire
+from hub.core.wire import Lane
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.headers import request_headers
 from hub.upstream.verdicts import Failed
 
+_CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
 _STREAMS = ("", "text/event-stream", "application/octet-stream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
@@ -110,7 +112,7 @@ class Senders:
         self._secrets = secrets
         self._locals = locals_
 
-    async def send(self, deployment: Deployment, call: ModelCall, wire: Wire, seconds: float) -> Response:
+    async def send(self, deployment: Deployment, call: ModelCall, lane: Lane, seconds: float) -> Response:
         """Send `call` to `deployment`, with at most `seconds` for all of it.
 
         Raises Refusal, or Failed when the deployment's credential cannot be had.
@@ -119,9 +121,9 @@ class Senders:
         endpoint = self._locals[deployment.local] if deployment.local else self._transport
         exchange = Exchange(
             "POST",
-            url_of(deployment, call),
-            request_headers(call, deployment, secret),
-            wire.request(call, deployment.model),
+            url_of(deployment, call, lane.spoken),
+            request_headers(call, deployment, lane.spoken, secret),
+            lane.body,
             replace(deployment.timeouts, total=min(deployment.timeouts.total, seconds)),
             deployment.private,
         )
@@ -134,12 +136,22 @@ class Senders:
             raise Failed(Failure.KEY_DEAD, refusal, reached=False) from None
 
 
-def url_of(deployment: Deployment, call: ModelCall) -> str:
-    """Where a call goes. A local provider is told the dialect in its place."""
+def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect) -> str:
+    """Where a call goes. A local provider is told the dialect in its place.
+
+    A path may hold `{model}`, and `{WHOLE|STREAM}` with what stands there for a whole reply and for a stream.
+    The caller's query string belongs to their own dialect.
+    """
     if deployment.local:
-        return f"local:{call.dialect}"
-    url = deployment.base_url + deployment.paths[call.dialect]
-    return f"{url}?{call.query}" if call.query else url
+        return f"local:{spoken}"
+    path = deployment.paths[spoken]
+    if "{" in path:
+        path = _CHOICE.sub(lambda found: found[2 if call.stream else 1], path)
+        path = path.replace("{model}", quote(deployment.model, safe=""))
+    url = deployment.base_url + path
+    if not call.query or spoken != call.dialect:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{call.query}"
 
 
 def check_query(call: ModelCall) -> None:

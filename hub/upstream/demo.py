@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.core.calls import Dialect
+from hub.core.values import a_dict
 from hub.upstream import demo_anthropic, demo_openai
 from hub.upstream.demo_rules import Asked, Said, answer
-from hub.upstream.demo_values import a_dict
 from hub.upstream.exchange import Exchange
 
 SUGGESTED_MODEL = "demo-1"

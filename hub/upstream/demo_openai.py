@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from hub.core.values import a_dict, a_list, a_number, a_text, texts_of
 from hub.upstream.demo_rules import Asked, Said, Tool, count_tokens, pieces
-from hub.upstream.demo_values import a_dict, a_list, a_number, a_text, texts_of
 
 _FINISH = {"stop": "stop", "sequence": "stop", "length": "length", "tool": "tool_calls"}
 

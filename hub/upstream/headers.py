@@ -28,7 +28,9 @@ LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a 
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
 
-def request_headers(call: ModelCall, deployment: Deployment, secret: str) -> tuple[tuple[str, str], ...]:
+def request_headers(
+    call: ModelCall, deployment: Deployment, spoken: Dialect, secret: str
+) -> tuple[tuple[str, str], ...]:
     """The headers of a provider request.
 
     The kind's defaults come first; what the caller says about versions and betas replaces them; what the
@@ -37,11 +39,11 @@ def request_headers(call: ModelCall, deployment: Deployment, secret: str) -> tup
     """
     row = KINDS[deployment.kind]
     headers = {"content-type": "application/json", **dict(row.headers)}
-    vendor = _TO_VENDOR[call.dialect]
+    vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
     headers.update(
         (name, value)
         for name, value in call.headers
-        if name in _TO_ANY or (name.startswith(vendor) and name not in _NEVER)
+        if name in _TO_ANY or (vendor and name.startswith(vendor) and name not in _NEVER)
     )
     headers.update(deployment.headers[len(row.headers) :])
     if secret:

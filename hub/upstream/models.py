@@ -1,15 +1,15 @@
 """Plan in, answer out: the targets of a model call are tried in order until one of them answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hub.core.calls import Dialect, ModelCall, Reply
+from hub.core.calls import ModelCall, Reply
 from hub.core.health import Failure, HealthLog
-from hub.core.plan import Plan
+from hub.core.plan import Deployment, Plan
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.usage import Usage
-from hub.core.wire import Wire
+from hub.core.wire import Lane
 from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream
 from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
@@ -52,7 +52,7 @@ class _Answered(Failed):
 
 
 class ModelUpstream:
-    """Carries out plans. `wires` are the dialects, `locals_` the providers inside the process by name.
+    """Carries out plans. `lanes` chooses how a call is carried, `locals_` are the providers inside the process.
 
     `health` is told how every try ended.
     """
@@ -61,12 +61,12 @@ class ModelUpstream:
         self,
         transport: Endpoint,
         secrets: ProviderSecrets,
-        wires: Mapping[Dialect, Wire],
+        lanes: Callable[[ModelCall, Deployment], Lane],
         locals_: Mapping[str, Endpoint],
         health: HealthLog,
     ) -> None:
         self._senders = Senders(transport, secrets, locals_)
-        self._wires = wires
+        self._lanes = lanes
         self._health = health
         self._budget = RetryBudget()
 
@@ -102,7 +102,6 @@ class ModelUpstream:
                 attempt.abandoned()
                 raise
             record.answered(attempt.deployment.target, attempt.deployment.provider)
-            record.lane = "passthrough"
             record.status = delivery.reply.status
             return delivery
 
@@ -111,29 +110,31 @@ class ModelUpstream:
         try:
             return await self._tried(attempt, call, record, seconds)
         except UpstreamFailed as failure:
-            raise Failed(Failure.DOWN, failure, reached=attempt.status > 0) from None
+            kind = class_of_report(failure) if attempt.status else Failure.DOWN
+            raise Failed(kind, failure, reached=attempt.status > 0) from None
 
     async def _tried(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
         if seconds <= 0:
             raise UpstreamFailed("upstream_timeout", "No time is left for another try.", status=504)
-        wire = self._wires[call.dialect]
-        response = await self._senders.send(attempt.deployment, call, wire, seconds)
+        lane = self._lanes(call, attempt.deployment)
+        record.lane = lane.name
+        response = await self._senders.send(attempt.deployment, call, lane, seconds)
         attempt.status = response.status
         try:
             check_status(response.status)
             if response.status >= 400:
-                raise await _error(response, attempt, call)
+                raise await _error(response, lane, attempt, call)
             if not call.stream:
-                return await _whole(response, call, wire, attempt, record)
+                return await _whole(response, lane, attempt, record)
             check_stream(response)
         except BaseException:
             response.close()
             raise
-        return await _streamed(response, call, wire, attempt, record)
+        return await _streamed(response, lane, attempt, record)
 
 
-async def _error(response: Response, attempt: Attempt, call: ModelCall) -> Failed:
-    """The provider's error, with what it means and the reply that passes it on as it is."""
+async def _error(response: Response, lane: Lane, attempt: Attempt, call: ModelCall) -> Failed:
+    """The provider's error, with what it means and the reply that passes it on."""
     body = await read_whole(response)
     response.close()
     status, own, target = response.status, call.credential is not None, attempt.deployment.target
@@ -144,7 +145,8 @@ async def _error(response: Response, attempt: Attempt, call: ModelCall) -> Faile
         message = "The provider refuses the hub's credential. An administrator has to renew it."
         return Failed(kind, UpstreamFailed("upstream_error", message), status=status)
     failure = UpstreamFailed("upstream_error", f"The provider answered with status {status}.")
-    return _Answered(kind, failure, Delivery(Reply(status, _headers(response, attempt), body), target), response)
+    reply = Reply(status, _headers(response, lane, attempt), lane.error(status, body))
+    return _Answered(kind, failure, Delivery(reply, target), response)
 
 
 def _reported(failed: _Answered, record: Record) -> Delivery:
@@ -157,20 +159,21 @@ def _reported(failed: _Answered, record: Record) -> Delivery:
     return failed.delivery
 
 
-async def _whole(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> Delivery:
+async def _whole(response: Response, lane: Lane, attempt: Attempt, record: Record) -> Delivery:
     attempt.answered()
     body = await read_whole(response)
     response.close()
-    usage = wire.usage(body) or wire.estimate(call, len(body))
-    record.response_bytes = len(body)
-    attempt.ok(usage.completion)
-    return Delivery(Reply(response.status, _headers(response, attempt), body), attempt.deployment.target, usage)
+    whole = lane.whole(body)
+    record.response_bytes = len(whole.body)
+    attempt.ok(whole.usage.completion)
+    reply = Reply(response.status, _headers(response, lane, attempt), whole.body)
+    return Delivery(reply, attempt.deployment.target, whole.usage)
 
 
-async def _streamed(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> Delivery:
-    stream = await opened(response, call, wire, attempt, record)
+async def _streamed(response: Response, lane: Lane, attempt: Attempt, record: Record) -> Delivery:
+    stream = await opened(response, lane, attempt, record)
     headers = {
-        **_headers(response, attempt),
+        **_headers(response, lane, attempt),
         "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-cache",
         "x-accel-buffering": "no",
@@ -182,6 +185,11 @@ async def _streamed(response: Response, call: ModelCall, wire: Wire, attempt: At
     return delivery
 
 
-def _headers(response: Response, attempt: Attempt) -> dict[str, str]:
-    hub = {"x-hub-model": attempt.deployment.target, "x-hub-attempts": str(attempt.number)}
-    return {**reply_headers(response), **hub}
+def _headers(response: Response, lane: Lane, attempt: Attempt) -> dict[str, str]:
+    headers = reply_headers(response)
+    headers |= {"x-hub-model": attempt.deployment.target, "x-hub-attempts": str(attempt.number)}
+    if lane.name != "passthrough":
+        headers["content-type"] = "application/json"
+    if lane.dropped:
+        headers["x-hub-dropped-fields"] = ", ".join(lane.dropped)
+    return headers

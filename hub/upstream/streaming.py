@@ -3,10 +3,9 @@
 import asyncio
 from typing import Self
 
-from hub.core.calls import ModelCall
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
-from hub.core.wire import StreamReader, Wire
+from hub.core.wire import Lane, StreamReader
 from hub.upstream.attempts import Attempt, Record, check_events
 from hub.upstream.exchange import Response
 from hub.upstream.verdicts import Failed, class_of_report
@@ -21,13 +20,12 @@ class ModelStream:
     A failure on the way becomes an error event in the caller's dialect, after which nothing follows.
     """
 
-    def __init__(self, response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> None:
+    def __init__(self, response: Response, lane: Lane, attempt: Attempt, record: Record) -> None:
         self._response = response
-        self._call = call
-        self._wire = wire
+        self._lane = lane
         self._attempt = attempt
         self._record = record
-        self._reader: StreamReader = wire.reader(call)
+        self._reader: StreamReader = lane.reader()
         self._waiting = b""
         self._begun = False
         self._size = 0
@@ -70,7 +68,7 @@ class ModelStream:
             if self._settled:
                 raise StopAsyncIteration from None
             self._failure = failure
-            out = self._wire.error_event(failure, self._call.origin.request_id)
+            out = self._lane.error_event(failure)
         self._size += len(out)
         return out
 
@@ -90,7 +88,7 @@ class ModelStream:
                 self._attempt.answered()
             return out
         if chunk is None and not self._settled:
-            return self._wire.keep_alive
+            return self._lane.keep_alive
         self._ended = True
         return self._reader.finish()
 
@@ -112,9 +110,9 @@ class ModelStream:
             self._attempt.abandoned()
 
 
-async def opened(response: Response, call: ModelCall, wire: Wire, attempt: Attempt, record: Record) -> ModelStream:
+async def opened(response: Response, lane: Lane, attempt: Attempt, record: Record) -> ModelStream:
     """The stream of `response`, begun. Closes the response when that fails. Raises UpstreamFailed."""
-    stream = ModelStream(response, call, wire, attempt, record)
+    stream = ModelStream(response, lane, attempt, record)
     try:
         await stream.begin()
     except (UpstreamFailed, asyncio.CancelledError):

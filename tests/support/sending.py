@@ -5,7 +5,7 @@ import json
 
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.plan import Deployment, Plan, Retry, Timeouts
-from hub.dialect import WIRES, peek
+from hub.dialect import lane, peek
 from hub.ledger.opening import NOTHING
 from hub.routing import Health
 from hub.upstream import ModelUpstream, ProviderSecrets, Transport
@@ -78,7 +78,7 @@ def plan(*deployments, **retry):
 async def sender(health=None):
     """A ModelUpstream over a real transport; `.health` is what it reports to."""
     async with Transport() as transport:
-        made = ModelUpstream(transport, ProviderSecrets(Secrets()), WIRES, {}, health or Health())
+        made = ModelUpstream(transport, ProviderSecrets(Secrets()), lane, {}, health or Health())
         made.health = made._health
         yield made
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.calls import Dialect
-from hub.core.refusal import Forbidden, Malformed, NotFound, Unavailable
+from hub.core.refusal import Forbidden, NotFound, Unavailable
 from hub.routing import plan
 from tests.unit.routing.hubs import ADMIN, call, grant, snapshot, target
 
@@ -98,21 +98,11 @@ def test_any_draw_orders(drawn):
     assert len(targets(plan(hub, grant(), call("fast"), lambda: drawn))) == 2
 
 
-def test_targets_of_another_dialect_are_left_out_with_the_reason():
+def test_targets_of_another_dialect_are_kept_for_translation():
     hub = snapshot(models={"fast": {"targets": [target("anthropic/claude-haiku"), target("openai/gpt-5-mini", 1)]}})
     planned = plan(hub, grant(), call("fast"))
-    assert targets(planned) == ["openai/gpt-5-mini"]
-    assert planned.dropped[0].target == "anthropic/claude-haiku"
-    assert "/v1/messages" in planned.dropped[0].reason
-
-
-def test_a_model_of_another_dialect_names_its_endpoint():
-    hub = snapshot(models={"fast": {"targets": [target("anthropic/claude-haiku")]}})
-    refusal = refused(Malformed, hub, grant(), call("fast"))
-    assert refusal.code == "unsupported_field"
-    assert "POST /v1/messages" in refusal.message
-    refusal = refused(Malformed, hub, grant(), call("openai/gpt-5-mini", Dialect.ANTHROPIC_MESSAGES))
-    assert "POST /v1/chat/completions" in refusal.message
+    assert targets(planned) == ["anthropic/claude-haiku", "openai/gpt-5-mini"]
+    assert targets(plan(hub, grant(), call("openai/gpt-5-mini", Dialect.ANTHROPIC_MESSAGES))) == ["openai/gpt-5-mini"]
 
 
 def test_a_model_without_a_working_provider_is_not_ready():

@@ -60,18 +60,15 @@ def test_a_real_model_shows_what_the_catalogue_knows():
 
 def test_explain_tells_order_shares_and_reasons():
     models = {
-        "fast": {"targets": [target("openai/gpt-5-mini", 0, 3), target("openai/b", 0, 1), target("anthropic/x", 1)]}
+        "fast": {"targets": [target("openai/gpt-5-mini", 0, 3), target("openai/b", 0, 1), target("openai/x", 1, 0)]}
     }
     hub = snapshot(models=models)
     told = explain(hub, principal(), "fast", dialect=Dialect.OPENAI_CHAT, session="s")
     assert {a["target"]: a["share"] for a in told["attempts"]} == {"openai/gpt-5-mini": 0.75, "openai/b": 0.25}
     prices = {a["target"]: a["price"] for a in told["attempts"]}
     assert prices == {"openai/gpt-5-mini": {"input": "0.25", "output": "2"}, "openai/b": None}
-    assert [drop["target"] for drop in told["dropped"]] == ["anthropic/x"]
+    assert [drop["target"] for drop in told["dropped"]] == ["openai/x"]
     assert told["sticky"]
-    everything = explain(hub, principal(), "fast")
-    assert len(everything["attempts"]) == 3
-    assert everything["dropped"] == []
 
 
 def test_explain_refuses_as_a_call_would():

@@ -1,0 +1,113 @@
+"""The lane of one attempt: bytes untouched where both sides speak one dialect, a translation otherwise."""
+
+import time
+
+import msgspec
+
+from hub.core.calls import Dialect, ModelCall
+from hub.core.plan import Deployment
+from hub.core.refusal import Refusal, UpstreamFailed
+from hub.core.usage import Usage
+from hub.core.wire import StreamReader, Whole
+from hub.dialect.ask import Ask, Names
+from hub.dialect.codecs import HEARD, SPOKEN
+from hub.dialect.errors import error_body, message_of
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.given import Notes, parse
+from hub.dialect.members import UNREADABLE
+from hub.dialect.translation import TranslatingReader
+from hub.dialect.wires import WIRES, Wire
+
+# What a caller of another dialect is translated to, the richest first.
+_PREFERRED = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_CHAT)
+
+
+def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Translate":
+    """The lane of `call` to `deployment`. Raises Malformed when the call cannot be read for translation."""
+    if call.dialect in deployment.paths:
+        return Passthrough(call, deployment, WIRES[call.dialect])
+    spoken = next(dialect for dialect in _PREFERRED if dialect in deployment.paths)
+    return Translate(call, deployment, spoken)
+
+
+class Passthrough:
+    """Both sides speak one dialect. See `hub.core.wire.Lane`."""
+
+    name = "passthrough"
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, call: ModelCall, deployment: Deployment, wire: Wire) -> None:
+        self._call = call
+        self._wire = wire
+        self.spoken = call.dialect
+        self.body = wire.request(call, deployment.model)
+        self.keep_alive = wire.keep_alive
+
+    def whole(self, body: bytes) -> Whole:
+        """See `hub.core.wire.Lane`."""
+        return Whole(body, self._wire.usage(body) or self._wire.estimate(self._call, len(body)))
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """See `hub.core.wire.Lane`."""
+        del status
+        return body
+
+    def reader(self) -> StreamReader:
+        """See `hub.core.wire.Lane`."""
+        return self._wire.reader(self._call)
+
+    def error_event(self, refusal: Refusal) -> bytes:
+        """See `hub.core.wire.Lane`."""
+        return self._wire.error_event(refusal, self._call.origin.request_id)
+
+
+class Translate:
+    """The two sides speak different dialects. See `hub.core.wire.Lane`."""
+
+    name = "translate"
+
+    def __init__(self, call: ModelCall, deployment: Deployment, spoken: Dialect) -> None:
+        self._call = call
+        self._wire = WIRES[call.dialect]
+        self._heard = HEARD[call.dialect]
+        self._spoken = SPOKEN[spoken]
+        self.spoken = spoken
+        self.keep_alive = self._wire.keep_alive
+        notes = Notes()
+        request = self._heard.read_request(parse(call.body), notes)
+        self.body = msgspec.json.encode(self._spoken.write_request(request, deployment, call.stream, notes))
+        self.dropped = notes.names
+        self._ask = Ask(call, request, int(time.time()))
+        self._names = Names(request.tools)
+
+    def whole(self, body: bytes) -> Whole:
+        """See `hub.core.wire.Lane`."""
+        try:
+            given = msgspec.json.decode(body, type=dict)
+        except UNREADABLE:
+            raise UpstreamFailed(
+                "upstream_protocol", "The provider answered with something that is not a JSON object."
+            ) from None
+        answer = self._spoken.read_answer(given)
+        if self._names:
+            answer = self._names.answer(answer)
+        usage = answer.usage or Usage(input=estimate_tokens(self._call.body), output=len(body) // 4, estimated=True)
+        return Whole(msgspec.json.encode(self._heard.write_answer(answer, self._ask)), usage)
+
+    def error(self, status: int, body: bytes) -> bytes:
+        """See `hub.core.wire.Lane`. The provider's own words are kept."""
+        message, code = message_of(body)
+        refusal = Refusal(code or "upstream_error", message, status=status)
+        return error_body(self._call.dialect, refusal, self._call.origin.request_id)
+
+    def reader(self) -> StreamReader:
+        """See `hub.core.wire.Lane`."""
+        spoken = self._spoken
+        return TranslatingReader(
+            spoken.splitter(), spoken.event_reader(), self._heard.event_writer(self._ask), self._names,
+            estimate_tokens(self._call.body),
+        )  # fmt: skip
+
+    def error_event(self, refusal: Refusal) -> bytes:
+        """See `hub.core.wire.Lane`."""
+        return self._wire.error_event(refusal, self._call.origin.request_id)

@@ -1,0 +1,85 @@
+"""A stream in one dialect read, and written in another, event by event."""
+
+from collections.abc import Iterable, Iterator
+
+from hub.core.refusal import UpstreamFailed
+from hub.core.usage import Usage
+from hub.dialect.ask import Names, Renaming
+from hub.dialect.codecs import EventReader, EventWriter, Splitter
+from hub.dialect.happenings import Begun, Ended, Grown, Happening, InOrder, Opened
+from hub.dialect.members import UNREADABLE
+from hub.dialect.neutral import ToolUse
+from hub.dialect.sse import cut_off
+
+
+class TranslatingReader:
+    """Takes the upstream's bytes and gives the caller's. See `hub.core.wire.StreamReader`."""
+
+    def __init__(self, splitter: Splitter, reader: EventReader, writer: EventWriter, names: Names, prompt: int) -> None:
+        self._splitter = splitter
+        self._reader = reader
+        self._writer = writer
+        self._order = InOrder()
+        self._renaming = Renaming(names) if names else None
+        self._prompt = prompt
+        self._size = 0
+        self._usage: Usage | None = None
+        self.model = ""
+        self.done = False
+        self.failure: UpstreamFailed | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """See `hub.core.wire.StreamReader`."""
+        if self._usage is not None and self.done:
+            return self._usage
+        known = self._usage or Usage(input=self._prompt)
+        return Usage(
+            input=known.input, cache_read=known.cache_read, cache_write_5m=known.cache_write_5m,
+            cache_write_1h=known.cache_write_1h, output=-(-self._size // 4), estimated=True,
+        )  # fmt: skip
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `hub.core.wire.StreamReader`."""
+        if self.done:
+            return b""
+        return b"".join(self._told(self._events(self._splitter.feed(chunk))))
+
+    def finish(self) -> bytes:
+        """See `hub.core.wire.StreamReader`."""
+        if self.done:
+            return b""
+        last = b"".join(self._told(self._events(self._splitter.finish())))
+        last += b"".join(self._told(self._reader.finish()))
+        if not self.done:
+            raise cut_off()
+        return last
+
+    def _events(self, events: Iterable[tuple[str, bytes]]) -> Iterator[Happening]:
+        for kind, data in events:
+            try:
+                yield from self._reader.read(data, kind)
+            except UNREADABLE:
+                raise UpstreamFailed("upstream_protocol", "The provider sent an event that is not JSON.") from None
+
+    def _told(self, happenings: Iterable[Happening]) -> Iterator[bytes]:
+        for given in happenings:
+            for what in self._order.put(given):
+                self._note(what)
+                if self._renaming is None:
+                    yield self._writer.write(what)
+                else:
+                    for renamed in self._renaming.put(what):
+                        yield self._writer.write(renamed)
+
+    def _note(self, what: Happening) -> None:
+        if isinstance(what, Grown):
+            self._size += len(what.text)
+        elif isinstance(what, Begun):
+            self.model = what.model
+            self._usage = what.usage
+        elif isinstance(what, Opened):
+            self._size += len(what.block.name) if isinstance(what.block, ToolUse) else len(what.block.text)
+        elif isinstance(what, Ended):
+            self.done = True
+            self._usage = what.usage

@@ -1,0 +1,56 @@
+"""The turns of a conversation, arranged for dialects that are strict about them."""
+
+from collections.abc import Iterable
+
+from hub.dialect.neutral import Block, Message, Text, ToolResult, ToolUse
+
+
+def system_first(messages: Iterable[Message]) -> tuple[tuple[Block, ...], list[Message]]:
+    """What the system says before the conversation, and the conversation.
+
+    What it says later becomes a part of the user's turn, marked as what it is: it stays in its place, so that the
+    prompt before it stays as it was in the provider's cache.
+    """
+    system: list[Block] = []
+    turns: list[Message] = []
+    for message in messages:
+        if message.role != "system":
+            turns.append(message)
+        elif not turns:
+            system += message.content
+        else:
+            turns.append(Message("user", tuple(_told(block) for block in message.content)))
+    return (tuple(system), turns) if turns else ((), [Message("user", tuple(system))])
+
+
+def _told(block: Block) -> Block:
+    return Text(f"<system>\n{block.text}\n</system>", block.cache) if isinstance(block, Text) else block
+
+
+def merged(messages: Iterable[Message]) -> list[Message]:
+    """The turns, with neighbours of one role joined; results of tools stand before what else the user says."""
+    turns: list[Message] = []
+    for message in messages:
+        if turns and turns[-1].role == message.role:
+            turns[-1] = Message(message.role, (*turns[-1].content, *message.content), turns[-1].name)
+        else:
+            turns.append(message)
+    return [_results_first(turn) for turn in turns if turn.content]
+
+
+def _results_first(turn: Message) -> Message:
+    results = tuple(block for block in turn.content if isinstance(block, ToolResult))
+    if not results or turn.content[: len(results)] == results:
+        return turn
+    rest = tuple(block for block in turn.content if not isinstance(block, ToolResult))
+    return Message(turn.role, (*results, *rest), turn.name)
+
+
+def tool_names(messages: Iterable[Message]) -> dict[str, str]:
+    """Which tool each call called, by the call's id."""
+    return {
+        block.id: f"{block.namespace}__{block.name}" if block.namespace else block.name
+        for message in messages
+        for block in message.content
+        if isinstance(block, ToolUse)
+    }
