@@ -21,7 +21,7 @@ Finding = tuple[str, str, str]  # state (ok, warn, fail), what, detail and remed
 def _machine() -> Iterator[Finding]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     yield ("ok" if sys.version_info >= (3, 11) else "fail", "python", f"{version} (3.11 or newer is needed)")
-    for module in ("uvloop", "httptools", "aiohttp._http_parser", "re2"):
+    for module in ("uvloop", "httptools", "re2"):
         try:
             __import__(module)
         except ImportError as error:

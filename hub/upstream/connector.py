@@ -1,103 +1,79 @@
-"""aiohttp's connector with what the hub adds: the guard at connect, and knowing what a connection has been through."""
+"""Opening connections: a name is resolved, its addresses are guarded, and what was checked is what is connected to."""
 
-import functools
+import asyncio
+import contextlib
 import socket
 import ssl
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import ClientTimeout, TCPConnector
-from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
-
+from hub.core.refusal import UpstreamFailed
 from hub.upstream import guard
+from hub.upstream.connection import Connection, Owner
+from hub.upstream.failures import failure_of, unresolved
+from hub.upstream.origin import Origin
 
-if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.tracing import Trace
-
-MOST_CONNECTIONS = 4096
-MOST_INFORMATIONAL = 16
-KEEP_ALIVE = 15.0
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _UNANSWERED_MS = 30_000
+_MOST_ADDRESSES = 8
 
 
-class Wire(ResponseHandler):
-    """One connection. `uses` counts its requests; `heard` tells whether the current one was answered by any byte."""
-
-    uses = 0
-    heard = False
-    informational = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the upstream."""
-        self.heard = True
-        super().data_received(data)
-
-    def feed_data(self, data: Any, size: int = 0) -> None:
-        """One message head. Interim answers are bounded: an upstream could send them for ever."""
-        if 100 <= data[0].code < 200:
-            self.informational += 1
-            if self.informational > MOST_INFORMATIONAL:
-                self.set_exception(HttpProcessingError(message="too many interim answers"))
-                return
-        super().feed_data(data, size)
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host, as the system knows them. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
 
 
-# The connection that carries the request of the running task: aiohttp shows it only where an answer came.
-CARRIER: ContextVar[Wire | None] = ContextVar("carrier", default=None)
+class Connector:
+    """Opens connections. `resolver` and `tls` stand in for the system's name resolution and trust."""
 
+    def __init__(self, *, resolver: Resolve | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._resolve = resolver or resolve
+        self._tls = tls or _trust()
 
-class Connector(TCPConnector):
-    """A pool of connections to addresses that may be connected to: public ones, or also private ones."""
+    async def open(self, origin: Origin, private: bool, owner: Owner) -> Connection:
+        """A new connection, kept by `owner`.
 
-    def __init__(
-        self, *, private: bool, reuse: bool, resolver: AbstractResolver | None, tls: ssl.SSLContext | None
-    ) -> None:
-        self._private = private
-        super().__init__(  # pyright: ignore[reportUnknownMemberType] - the address type is only partly known
-            limit=MOST_CONNECTIONS,
-            keepalive_timeout=KEEP_ALIVE if reuse else None,
-            force_close=not reuse,
-            resolver=resolver,
-            socket_factory=self._socket,
-            ssl=tls or True,
-        )
-        self._factory = functools.partial(Wire, loop=self._loop)
+        Raises UpstreamFailed; whoever calls bounds the time.
+        """
+        try:
+            addresses = await self._resolve(origin.host, origin.port)
+        except (OSError, UnicodeError):
+            raise unresolved() from None
+        failure: UpstreamFailed = unresolved()
+        for address in addresses[:_MOST_ADDRESSES]:
+            try:
+                guard.check(address, private)
+                return await self._connect(origin, address, owner)
+            except (OSError, ValueError) as error:
+                failure = failure_of(error)
+        raise failure
 
-    def _socket(self, address: Any) -> socket.socket:
-        """The socket for exactly this address: what is checked here is what is connected to. Raises NotAllowed."""
-        family, kind, protocol, _, where = address
-        guard.check(str(where[0]), self._private)
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a peer that takes nothing is given up, also after we left
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
-        return made
-
-    async def connect(
-        self,
-        req: "ClientRequest",
-        traces: list["Trace"],
-        timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
-    ) -> Connection:
-        """A connection from the pool, or a new one."""
-        connection = await super().connect(req, traces, timeout)
-        wire = connection.protocol
-        assert isinstance(wire, Wire)
-        wire.uses += 1
-        wire.heard = False
-        wire.informational = 0
-        CARRIER.set(wire)
+    async def _connect(self, origin: Origin, address: str, owner: Owner) -> Connection:
+        loop = asyncio.get_running_loop()
+        made = _socket(address)
+        try:
+            await loop.sock_connect(made, (address, origin.port))
+            tls = self._tls if origin.tls else None
+            _, connection = await loop.create_connection(
+                lambda: Connection(loop, owner), sock=made, ssl=tls, server_hostname=origin.host if origin.tls else None
+            )
+        except BaseException:
+            with contextlib.suppress(OSError):
+                made.close()
+            raise
         return connection
 
 
-def was_stale() -> bool:
-    """Whether the request of this task met a connection that its upstream had already given up.
+def _trust() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
-    It was reused, and not one byte came back. The upstream closed it as idle just as it was taken.
-    """
-    wire = CARRIER.get()
-    return wire is not None and wire.uses > 1 and not wire.heard
+
+def _socket(address: str) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    made.setblocking(False)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # a peer that takes nothing is given up, also after we left
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
+    return made

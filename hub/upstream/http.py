@@ -1,166 +1,191 @@
-"""The transport: aiohttp behind a seam of one method, with our own clocks, guard and errors."""
+"""The transport: requests out over pooled connections, with our own clocks, guard and errors."""
 
-import io
+import asyncio
 import math
 import ssl
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from aiohttp import http_parser
-from aiohttp.abc import AbstractResolver
-from yarl import URL
-
 from hub import __version__
-from hub.core.refusal import UpstreamFailed
 from hub.upstream.clock import Clock, Elapsed
-from hub.upstream.connector import CARRIER, Connector, was_stale
+from hub.upstream.connection import Connection, Incoming
+from hub.upstream.connector import Connector, Resolve
 from hub.upstream.exchange import Exchange
-from hub.upstream.failures import FAULTS, failure_of, late
+from hub.upstream.failures import closed, late, unsendable
+from hub.upstream.origin import Origin, Place, place_of
+from hub.upstream.pool import KEEP_ALIVE, Pool
 
-_LARGE = 1 << 20
-_DEFAULTS = {"User-Agent": f"agent-tool-hub/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
-_NO_CLOCKS = aiohttp.ClientTimeout(total=None)
+_AGENT = f"User-Agent: agent-tool-hub/{__version__}\r\n"
+_ANY = "Accept: */*\r\nAccept-Encoding: identity\r\n"
+# How a message is framed and where it goes is decided here.
+_OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "accept-encoding"))
 
 
 class HttpResponse:
     """An answer over HTTP. See `hub.upstream.exchange.Response`."""
 
-    __slots__ = ("_answer", "_clock", "_content", "_heard", "_idle", "headers", "status")
+    __slots__ = ("_clock", "_connection", "_heard", "_idle", "_incoming", "headers", "status")
 
-    def __init__(self, answer: aiohttp.ClientResponse, clock: Clock, idle: float) -> None:
-        self._answer = answer
-        self._content = answer.content
+    def __init__(self, connection: Connection, incoming: Incoming, clock: Clock, idle: float) -> None:
+        self._connection = connection
+        self._incoming = incoming
         self._clock = clock
         self._idle = idle
         self._heard = clock.now
-        self.status = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.status = incoming.status
+        self.headers: Mapping[str, str] = incoming.headers
 
     async def read(self, patience: float = math.inf) -> bytes | None:
         """See `hub.upstream.exchange.Response`."""
-        content = self._content
-        try:
-            data = content.read_nowait()
-            if not data and not content.at_eof():
-                left = self._heard + self._idle - self._clock.now
-                data = await self._clock.wait(content.readany(), min(patience, left))
-        except Elapsed:
-            if not self._clock.over and self._clock.now - self._heard < self._idle:
-                return None
-            raise late("did not end its answer" if self._clock.over else "went silent and did not continue") from None
-        except FAULTS as error:
-            raise failure_of(error) from error
+        incoming = self._incoming
+        while not (data := incoming.take()):
+            if incoming.failure is not None:
+                raise incoming.failure
+            if incoming.complete:
+                return b""
+            left = self._heard + self._idle - self._clock.now
+            try:
+                await self._clock.wait(incoming.changed(), min(patience, left))
+            except Elapsed:
+                if not self._clock.over and self._clock.now - self._heard < self._idle:
+                    return None
+                what = "did not end its answer" if self._clock.over else "went silent and did not continue"
+                raise late(what) from None
+        self._connection.resume()
         self._heard = self._clock.now
         return data
 
     def close(self) -> None:
         """See `hub.upstream.exchange.Response`."""
         self._clock.close()
-        self._answer.close()
+        if not self._incoming.complete:
+            self._connection.abort()
 
 
 class Transport:
-    """Two pools of connections, to public addresses and to any. An async context manager, opened once.
+    """Pools of connections, to public addresses and to any. An async context manager, opened once.
 
     `resolver` and `tls` replace the system's name resolution and trust. No proxies from the environment, no
-    cookies, no redirects, no decompression. Raises RuntimeError on opening when aiohttp lacks its C parser:
-    the one in Python is slow, and laxer about what it accepts.
+    cookies, no redirects, no decompression.
     """
 
-    def __init__(self, *, resolver: AbstractResolver | None = None, tls: ssl.SSLContext | None = None) -> None:
-        self._resolver = resolver
-        self._tls = tls
-        self._stack = AsyncExitStack()
-        self._pooled: dict[bool, aiohttp.ClientSession] = {}
-        self._single: dict[bool, aiohttp.ClientSession] = {}
+    def __init__(self, *, resolver: Resolve | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._connector = Connector(resolver=resolver, tls=tls)
+        self._loop = asyncio.get_running_loop()
+        self._pools: dict[tuple[Origin, bool], Pool] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        """Open the pools."""
-        if http_parser.HttpResponseParser is http_parser.HttpResponseParserPy:
-            raise RuntimeError("aiohttp was installed without its C extension; install a wheel for this platform")
-        async with AsyncExitStack() as stack:
-            for private in (False, True):
-                self._pooled[private] = await stack.enter_async_context(self._session(private, reuse=True))
-                self._single[private] = await stack.enter_async_context(self._session(private, reuse=False))
-            self._stack = stack.pop_all()
+        """Nothing is opened before it is needed."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
-        await self._stack.__aexit__(kind, error, trace)
-
-    def _session(self, private: bool, *, reuse: bool) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=Connector(private=private, reuse=reuse, resolver=self._resolver, tls=self._tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_DEFAULTS,
-            timeout=_NO_CLOCKS,
-            auto_decompress=False,
-            trust_env=False,
-        )
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for pool in self._pools.values():
+            pool.close()
 
     async def request(self, exchange: Exchange) -> HttpResponse:
         """Send, and wait for the status and headers.
 
         Raises UpstreamFailed: `upstream_error` when the upstream cannot be reached, `upstream_protocol` when it
-        does not speak HTTP, `upstream_timeout` when a clock runs out.
+        does not speak HTTP, `upstream_timeout` when a clock runs out; Unavailable `overloaded` when too many
+        connections are open.
 
         A request that met a connection which the upstream had just closed as idle is sent once more, on a new
         one. It may be: the connection had been used before and not one byte was answered on it, which is what
         a close in that moment looks like. Nothing else is ever sent twice, nor is what says so itself (`resend`).
         """
+        place = place_of(exchange.url)
+        head = head_of(place, exchange)
         clock = Clock(exchange.timeouts.total)
+        pool = self._pool(place.origin, exchange.private)
         try:
-            answer = await self._send(self._pooled[exchange.private], exchange, clock)
-            if answer is None and exchange.resend:
-                answer = await self._send(self._single[exchange.private], exchange, clock)
-            if answer is None:
-                raise UpstreamFailed("upstream_error", "The connection was closed before any answer.")
+            connection = pool.take()
+            if connection is not None:
+                response = await self._send(connection, head, exchange, clock)
+                if response is not None:
+                    return response
+                if not exchange.resend:
+                    raise closed()
+            connection = await self._opened(pool, clock, exchange.timeouts.connect)
+            response = await self._send(connection, head, exchange, clock)
+            if response is None:
+                raise closed()
         except BaseException:
             clock.close()
             raise
-        return HttpResponse(answer, clock, exchange.timeouts.idle)
+        return response
 
-    async def _send(
-        self, session: aiohttp.ClientSession, exchange: Exchange, clock: Clock
-    ) -> aiohttp.ClientResponse | None:
-        """One try. None when it met a stale connection and may be made again."""
-        CARRIER.set(None)
-        body = exchange.body
+    async def _send(self, connection: Connection, head: bytes, exchange: Exchange, clock: Clock) -> HttpResponse | None:
+        """One try. None when it met a connection that its upstream had already given up. Raises UpstreamFailed."""
+        incoming = connection.send(head, exchange.body)
         try:
-            sending = session.request(
-                exchange.method,
-                _url(exchange.url),
-                headers=exchange.headers,
-                data=(io.BytesIO(body) if len(body) > _LARGE else body) if body else None,
-                timeout=_connecting(exchange.timeouts.connect),
-                allow_redirects=False,
-            )
-            return await clock.wait(sending, exchange.timeouts.first_byte)
+            if not incoming.begun and incoming.failure is None:
+                await self._begun(incoming, clock, exchange.timeouts.first_byte)
         except Elapsed:
+            connection.abort()
             raise late("did not begin to answer") from None
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if was_stale():
+        except BaseException:
+            connection.abort()
+            raise
+        if incoming.failure is not None and not incoming.begun:
+            if connection.uses > 1 and not connection.heard:
                 return None
-            raise failure_of(error) from error
-        except FAULTS as error:
-            raise failure_of(error) from error
+            raise incoming.failure
+        return HttpResponse(connection, incoming, clock, exchange.timeouts.idle)
+
+    async def _begun(self, incoming: Incoming, clock: Clock, seconds: float) -> None:
+        ends = clock.now + seconds
+        while not incoming.begun and incoming.failure is None:
+            await clock.wait(incoming.changed(), ends - clock.now)
+
+    async def _opened(self, pool: Pool, clock: Clock, seconds: float) -> Connection:
+        pool.check_room()
+        try:
+            return await clock.wait(self._connector.open(pool.origin, pool.private, pool), seconds)
+        except Elapsed:
+            raise late("could not be connected to") from None
+
+    def _pool(self, origin: Origin, private: bool) -> Pool:
+        pool = self._pools.get((origin, private))
+        if pool is None:
+            pool = self._pools[origin, private] = Pool(origin, private, self._loop)
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(KEEP_ALIVE / 2, self._sweep)
+        return pool
+
+    def _sweep(self) -> None:
+        """Close what has been idle for long, so that no upstream has to."""
+        self._sweeping = None
+        self._pools = {key: pool for key, pool in self._pools.items() if pool.tidied()}
+        if self._pools:
+            self._sweeping = self._loop.call_later(KEEP_ALIVE / 2, self._sweep)
 
 
-@lru_cache(maxsize=1024)
-def _url(url: str) -> URL:
-    made = URL(url, encoded=True)
-    if made.scheme not in ("http", "https") or not made.host:
-        raise aiohttp.InvalidURL(url)
-    return made
-
-
-@lru_cache(maxsize=256)
-def _connecting(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=seconds)
+def head_of(place: Place, exchange: Exchange) -> bytes:
+    """The head of a request as it goes on the wire. Raises UpstreamFailed when a header cannot be written."""
+    lines = [f"{exchange.method} {place.target} HTTP/1.1\r\nHost: {place.host_line}\r\n"]
+    agent, accept = _AGENT, _ANY
+    for name, value in exchange.headers:
+        lower = name.lower()
+        if lower in _OURS:
+            continue
+        if lower == "user-agent":
+            agent = ""
+        elif lower == "accept":
+            accept = "Accept-Encoding: identity\r\n"
+        lines.append(f"{name}: {value}\r\n")
+    wanted = len(lines) + 1
+    text = "".join(lines)
+    if text.count("\r") != wanted or text.count("\n") != wanted or "\0" in text:
+        raise unsendable()
+    length = f"Content-Length: {len(exchange.body)}\r\n" if exchange.body or exchange.method == "POST" else ""
+    try:
+        return f"{text}{agent}{accept}{length}\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        raise unsendable() from None

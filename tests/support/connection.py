@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
-        transport.set_write_buffer_limits(0)
+        transport.set_write_buffer_limits(1, 0)  # over TLS, asyncio would pause at 0 and never resume
         self.number = self._owner.opened(self)
         loop = asyncio.get_running_loop()
         self._owner.keep(loop.create_task(self._serve(), name=f"upstream connection {self.number}"))

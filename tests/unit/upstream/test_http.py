@@ -1,12 +1,10 @@
 """The transport: what goes out, what comes back, and what each fault becomes."""
 
 import asyncio
-import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiohttp.abc import AbstractResolver
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -156,21 +154,14 @@ async def test_metadata_is_refused_even_when_private_addresses_are_allowed(trans
     assert "not on the public internet" in refused.message
 
 
-class Rebinding(AbstractResolver):
+class Rebinding:
     """Says another address each time it is asked."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
 
-    async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
-        hosts = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [
-            {"hostname": host, "host": ip, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
-            for ip in hosts
-        ]
-
-    async def close(self):
-        pass
+    async def __call__(self, host, port):
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 async def test_the_address_that_is_checked_is_the_one_connected_to(upstream):
@@ -218,11 +209,10 @@ async def test_black_hole(transport):
 
 
 async def test_unknown_host(upstream):
-    class Nowhere(Rebinding):
-        async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
-            raise OSError(None, "no such name")
+    async def nowhere(host, port):
+        raise OSError(None, "no such name")
 
-    async with Transport(resolver=Nowhere([])) as transport:
+    async with Transport(resolver=nowhere) as transport:
         refused = await failure(transport, post("http://nowhere.example"))
     assert (refused.code, refused.status) == ("upstream_error", 502)
     assert "nowhere.example" not in refused.message
