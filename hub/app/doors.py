@@ -14,9 +14,10 @@ from hub.core.principal import Principal
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
 from hub.edge.guards import App
-from hub.edge.ledger_api import LedgerApi, own_calls
+from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
+from hub.edge.own_api import OwnApi
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.visitors import Visitors
 from hub.identity import Identity
@@ -97,38 +98,28 @@ def _pages(doors: Doors) -> Starlette:
     def address(request: Request) -> str:
         return (doors.settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
-    ui = Pages(
-        Sources(
-            visitor=visitor,
-            snapshot=doors.resources.snapshot,
-            address=address,
-            profiles=observed.profiles,
-            models=observed.models,
-            calls=lambda principal: observed.calls(own_calls, principal),
-            spend=lambda principal: observed.spend(own_calls, principal),
-            instance=observed.instance,
-            changes=observed.changes,
-        )
-    )
     management = Management(
         resources=doors.resources,
         vault=doors.vault,
         visitors=visitors,
         resources_api=ResourcesApi(doors.resources, observed.status),
         ledger_api=LedgerApi(doors.queries, doors.resources),
+        own_api=OwnApi(observed.profiles, observed.budget),
         server_status=observed.server,
         instance=observed.instance,
         sign_in_link=_Links(doors).make,
         address=address,
         secrets_changed=doors.forget_secrets,
     )
+    api = ManageApi(management)
+    ui = Pages(Sources(visitor=visitor, api=api.ask, address=address))
     ops = OpsApi(
         doors.metrics, lambda: doors.ready, doors.identity, doors.resources.snapshot, doors.settings.metrics_open
     )
     return Starlette(
         routes=[
             *ops.routes(),
-            *ManageApi(management).routes(),
+            *api.routes(),
             *AuthApi(doors.sign_ins, doors.resources, ui.login).routes(),
             *ui.routes(),
         ],

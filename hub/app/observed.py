@@ -1,6 +1,5 @@
 """What is observed of resources, beside what they say: used money, states of servers, when keys were used."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +9,9 @@ from hub import __version__
 from hub.catalogue import Catalogue
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
-from hub.ledger import Filters, Queries
+from hub.ledger import Queries
 from hub.policy import Policy
-from hub.profile import ProfileView
-from hub.resources import Snapshot
-from hub.routing import price_view, visible_models
+from hub.profile import ProfileView, Tool
 from hub.store import Resource, Resources, Secrets
 from hub.store.journal import MadeSecret
 from hub.upstream import ServerDefinitions, Servers
@@ -80,6 +77,10 @@ class Observed:
             for secret in self._resources.secrets_of(name)
         ]
         return {"secrets": secrets, "last_used": _iso(used.get(name))}
+
+    async def budget(self, name: str) -> dict[str, Any]:
+        """What is used of a budget, and when it begins anew."""
+        return self._budget(name)
 
     def _budget(self, name: str) -> dict[str, Any]:
         found = self._policy.budget_status(name)
@@ -180,8 +181,6 @@ class Observed:
             "error": status.last_error,
         }
 
-    # -- for the pages ---------------------------------------------------------------------------------------------
-
     def profiles(self, principal: Principal) -> list[dict[str, Any]]:
         """The profiles that a principal may use, with their tools."""
         snapshot = self._resources.snapshot()
@@ -196,55 +195,13 @@ class Observed:
                     "name": name,
                     "title": spec.title or name,
                     "description": spec.description,
-                    "tools": [{"name": tool.name, "description": _description(tool.definition)} for tool in tools],
+                    "url": f"/mcp/{name}",
+                    "tools": [_tool(tool) for tool in tools],
                     "tokens": sum(tool.tokens for tool in tools),
                     "gaps": _gaps(view),
                 }
             )
         return found
-
-    def models(self, principal: Principal) -> list[dict[str, Any]]:
-        """The models that a principal may call, with price and context."""
-        return [
-            {"id": model.id, "context_window": model.context_window, **_price(model.price)}
-            for model in visible_models(self._resources.snapshot(), principal)
-        ]
-
-    async def calls(self, own: Callable[[Principal], dict[str, Any]], principal: Principal) -> list[dict[str, Any]]:
-        """The latest calls that a principal may see."""
-        page = await self._queries.logs(Filters(**own(principal)), limit=12)
-        return [
-            {
-                **{name: getattr(entry, name) for name in ("call", "model", "profile", "tool", "target", "principal")},
-                **{name: getattr(entry, name) for name in ("outcome", "code", "cost_micro_usd", "duration_ms")},
-                "at": datetime.fromtimestamp(entry.at / 1e6, UTC).isoformat(),
-                "tokens": entry.usage.prompt + entry.usage.completion,
-            }
-            for entry in page.items
-        ]
-
-    async def spend(self, own: Callable[[Principal], dict[str, Any]], principal: Principal) -> dict[str, Any]:
-        """Calls and cost of this month (UTC) that a principal may see."""
-        start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        rows = await self._queries.usage(Filters(since=start.timestamp(), **own(principal)))
-        total = rows[0] if rows else None
-        return {
-            "calls": total.calls if total else 0,
-            "cost_micro_usd": total.cost_micro_usd if total else 0,
-            "unpriced": total.unpriced if total else 0,
-        }
-
-    async def changes(self) -> list[dict[str, Any]]:
-        """The latest rows of the audit trail."""
-        rows, _ = await self._resources.audit(limit=12)
-        return [
-            {"at": row.at.isoformat(), "actor": row.actor, "action": row.action, "kind": row.kind, "name": row.name}
-            for row in rows
-        ]
-
-    def snapshot(self) -> Snapshot:
-        """The snapshot in force."""
-        return self._resources.snapshot()
 
 
 def _gaps(view: ProfileView) -> list[dict[str, Any]]:
@@ -254,11 +211,17 @@ def _gaps(view: ProfileView) -> list[dict[str, Any]]:
     ]
 
 
-def _description(definition: bytes) -> str:
-    text = _definition.decode(definition).get("description")
-    return text.strip().split("\n")[0][:200] if isinstance(text, str) else ""
-
-
-def _price(price: Any) -> dict[str, str | None]:
-    rates = price_view(price) or {}
-    return {"input": rates.get("input"), "output": rates.get("output")}
+def _tool(tool: Tool) -> dict[str, Any]:
+    """A tool as whoever may call it sees it, with where it comes from and what it costs in a prompt."""
+    definition = _definition.decode(tool.definition)
+    text = definition.get("description")
+    return {
+        "name": tool.name,
+        "server": tool.server,
+        "own": tool.own,
+        "title": str(definition.get("title") or ""),
+        "description": text.strip() if isinstance(text, str) else "",
+        "input_schema": definition.get("inputSchema") or {},
+        "annotations": definition.get("annotations") or {},
+        "tokens": tool.tokens,
+    }

@@ -1,19 +1,22 @@
 """The management API: route rows in, one Starlette application out."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.routing import compile_path
 
 from hub.core.principal import Principal
-from hub.core.refusal import Fault, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
+from hub.edge.own_api import OwnApi
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.edge.visitors import Visitors
@@ -48,6 +51,7 @@ class Management:
     visitors: Visitors
     resources_api: ResourcesApi
     ledger_api: LedgerApi
+    own_api: OwnApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
     instance: Callable[[], Awaitable[dict[str, Any]]]
     sign_in_link: Callable[[str, Actor, str], Awaitable[dict[str, Any]]]
@@ -74,10 +78,12 @@ class ManageApi:
     def __init__(self, management: Management) -> None:
         self._m = management
         self.rows: tuple[Route, ...] = tuple(self._rows())
+        self._patterns = [(row, compile_path(row.path)[0]) for row in self.rows]
         self._document = orjson.dumps(document(self.rows))
 
     def _rows(self) -> Iterator[Route]:
         yield from self._m.ledger_api.routes()
+        yield from self._m.own_api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
         yield Route(
             "GET",
@@ -162,22 +168,53 @@ class ManageApi:
 
     def _guarded(self, row: Route) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
-            snapshot = self._m.resources.snapshot()
-            principal = await self._m.visitors.principal(request, snapshot)
-            actor = Actor(principal.id, source="api", address=request.client.host if request.client else "")
-            try:
-                self._check(row, principal)
-                body = await read_json(request) if row.method in ("POST", "PUT") else None
-                answer = await row.endpoint(Ask(request, principal, actor, snapshot, body))
-            except Refusal as refusal:
-                if refusal.status == 403 and principal.kind != "anonymous" and row.method != "GET":
-                    await self._m.resources.note(actor, "denied", detail=f"{row.method} {request.url.path}"[:500])
-                raise
+            answer = await self._answer(row, request, "api", read_json)
             data = answer.data if isinstance(answer.data, bytes) else orjson.dumps(answer.data)
             headers = {"cache-control": "no-store", **dict(answer.headers)}
             return Response(data, answer.status, headers, media_type="application/json")
 
         return handle
+
+    async def _answer(
+        self, row: Route, request: Request, source: str, read: Callable[[Request], Awaitable[Any]]
+    ) -> Answer:
+        """Run a route for whoever asks: permission first, then the body, then its endpoint."""
+        snapshot = self._m.resources.snapshot()
+        principal = await self._m.visitors.principal(request, snapshot)
+        actor = Actor(principal.id, source=source, address=request.client.host if request.client else "")
+        try:
+            self._check(row, principal)
+            body = await read(request) if row.method in ("POST", "PUT") else None
+            return await row.endpoint(Ask(request, principal, actor, snapshot, body))
+        except Refusal as refusal:
+            if refusal.status == 403 and principal.kind != "anonymous" and row.method != "GET":
+                await self._m.resources.note(actor, "denied", detail=f"{row.method} {request.url.path}"[:500])
+            raise
+
+    async def ask(
+        self, request: Request, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Any:
+        """What a route answers to the visitor of a page: the same checks, audit rows and data as over HTTP.
+
+        `request` is the page's; `path` is not escaped. Raises Refusal.
+        """
+        row, params = self._find(method, path)
+        scope = {**request.scope, "method": method, "path": path, "query_string": urlencode(query or {}).encode()}
+
+        async def given(_: Request) -> Any:
+            return body
+
+        # The page's own method has passed the check against forged requests; a page that only shows may not change.
+        if method != "GET" and request.method in ("GET", "HEAD"):
+            raise Forbidden("forbidden", "A page that is only looked at changes nothing.")
+        return (await self._answer(row, Request({**scope, "path_params": params}), "ui", given)).data
+
+    def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        for row, pattern in self._patterns:
+            found = pattern.fullmatch(path) if row.method == method else None
+            if found is not None:
+                return row, found.groupdict()
+        raise NotFound("not_found", f"There is no {method} {path[:200]}.")
 
     def _check(self, row: Route, principal: Principal) -> None:
         if row.also is not None and teams_with(principal, row.also) != frozenset():
@@ -194,6 +231,7 @@ def route_rows() -> tuple[Route, ...]:
         visitors=nowhere,
         resources_api=ResourcesApi(nowhere, nowhere),
         ledger_api=LedgerApi(nowhere, nowhere),
+        own_api=OwnApi(nowhere, nowhere),
         server_status=nowhere,
         instance=nowhere,
         sign_in_link=nowhere,

@@ -6,10 +6,11 @@ from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, Malformed
 from hub.edge.routes import Answer, Ask, Endpoint, Route
-from hub.edge.visibility import READ, WRITE, Visibility
-from hub.identity import Permission
+from hub.edge.visibility import Visibility
+from hub.identity import READ, WRITE, Permission
 from hub.resources import KINDS
 from hub.store import Change, Resource, Resources, Version
+from hub.store.diffs import difference
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
 _PAGE = (("limit", "how many, 1 to 1000 (100)"), ("cursor", "where the last page ended"))
@@ -171,7 +172,12 @@ class ResourcesApi:
             versions = await self._resources.history(kind, name)
             shown = next((v.spec for v in versions if v.spec is not None), None)
             Visibility(ask.snapshot, ask.principal).check_read(kind, name, shown)
-            return Answer({"items": [version_view(version) for version in versions], "next": None})
+            before = [*(version.spec or {} for version in versions[1:]), {}]
+            items = [
+                {**version_view(version), "diff": difference(old, version.spec or {})}
+                for version, old in zip(versions, before, strict=True)
+            ]
+            return Answer({"items": items, "next": None})
 
         return endpoint
 

@@ -4,36 +4,9 @@ from typing import Any
 
 from hub.core.principal import Principal, excess
 from hub.core.refusal import Forbidden, NotFound
-from hub.identity import Permission, require, teams_with
+from hub.identity import READ, WRITE, Permission, require, teams_with
 from hub.resources import Snapshot, chain_of, parse
 from hub.resources.access import AccessSpec, KeySpec
-
-# For each kind, the permission that reading and writing it takes.
-READ: dict[str, Permission] = {
-    "providers": Permission.PLATFORM_READ,
-    "models": Permission.CATALOGUE_READ,
-    "routes": Permission.PLATFORM_READ,
-    "servers": Permission.PLATFORM_READ,
-    "profiles": Permission.CATALOGUE_READ,
-    "teams": Permission.PEOPLE_READ,
-    "users": Permission.PEOPLE_READ,
-    "keys": Permission.KEYS_READ,
-    "budgets": Permission.SPENDING_READ,
-    "limits": Permission.SPENDING_READ,
-    "guardrails": Permission.PLATFORM_READ,
-    "announcements": Permission.CATALOGUE_READ,
-    "exports": Permission.PLATFORM_READ,
-}
-WRITE: dict[str, Permission] = {
-    kind: {
-        Permission.PLATFORM_READ: Permission.PLATFORM_WRITE,
-        Permission.CATALOGUE_READ: Permission.CATALOGUE_WRITE,
-        Permission.PEOPLE_READ: Permission.PEOPLE_WRITE,
-        Permission.KEYS_READ: Permission.KEYS_WRITE,
-        Permission.SPENDING_READ: Permission.SPENDING_WRITE,
-    }[permission]
-    for kind, permission in READ.items()
-}
 
 # What a team owner or developer may say about a key; the rest could give it more than they have.
 _OWN_KEY_FIELDS = frozenset({"title", "team", "user", "enabled", *AccessSpec.model_fields})

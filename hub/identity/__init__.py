@@ -1,12 +1,15 @@
 """Credentials in, principal out: keys, and the table of what each role may do."""
 
 from hub.identity.keys import digest, is_mistyped, make_key
+from hub.identity.kind_permissions import READ, WRITE
 from hub.identity.permissions import PLATFORM_ROLES, TABLE, Permission, require, teams_with
 from hub.identity.resolver import Identity
 
 __all__ = [
     "PLATFORM_ROLES",
+    "READ",
     "TABLE",
+    "WRITE",
     "Identity",
     "Permission",
     "digest",

@@ -1,5 +1,6 @@
-"""The Console and the Admin Dashboard, rendered on the server from what the API offers."""
+"""The Console and the Admin Dashboard, rendered on the server from what the management API answers."""
 
-from hub.ui.pages import Pages, Sources
+from hub.ui.pages import Pages
+from hub.ui.sources import Sources
 
 __all__ = ["Pages", "Sources"]

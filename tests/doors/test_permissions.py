@@ -5,8 +5,7 @@ import re
 import pytest
 
 from hub.core.principal import Role
-from hub.edge.visibility import READ
-from hub.identity import TABLE, Permission
+from hub.identity import READ, TABLE, Permission
 from tests.support.hubs import running_hub, wait_for
 
 HELLO = [{"role": "user", "content": "Hello"}]

@@ -1,0 +1,57 @@
+"""What the caller may use: models with price and window, profiles with their tools, the budgets over them."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hub.core.principal import Principal
+from hub.edge.model_lists import openai_model
+from hub.edge.routes import Answer, Ask, Route
+from hub.identity import Permission
+from hub.resources import Snapshot
+from hub.routing import visible_models
+
+
+@dataclass(frozen=True, slots=True)
+class OwnApi:
+    """The routes below `/api/v1/me`. `profiles` lists what a principal sees, `budget` what is observed of one."""
+
+    profiles: Callable[[Principal], list[dict[str, Any]]]
+    budget: Callable[[str], Awaitable[dict[str, Any]]]
+
+    async def _models(self, ask: Ask) -> Answer:
+        found = visible_models(ask.snapshot, ask.principal)
+        return Answer({"items": [openai_model(model) for model in found], "next": None})
+
+    async def _profiles(self, ask: Ask) -> Answer:
+        return Answer({"items": self.profiles(ask.principal), "next": None})
+
+    async def _budgets(self, ask: Ask) -> Answer:
+        names = budgets_over(ask.snapshot, ask.principal)
+        items = [
+            {
+                "name": name,
+                "title": ask.snapshot.budgets[name].title,
+                "usd": ask.snapshot.budgets[name].usd,
+                "period": ask.snapshot.budgets[name].period,
+                "mode": ask.snapshot.budgets[name].mode,
+                "status": await self.budget(name),
+            }
+            for name in names
+        ]
+        return Answer({"items": items, "next": None})
+
+    def routes(self) -> Iterator[Route]:
+        """The rows."""
+        for name, summary, endpoint in (
+            ("models", "The models that you may call", self._models),
+            ("profiles", "The profiles that you may use, with their tools", self._profiles),
+            ("budgets", "The budgets that your calls count against", self._budgets),
+        ):
+            yield Route("GET", f"/api/v1/me/{name}", Permission.SELF, summary, endpoint, "people", reply="Page")
+
+
+def budgets_over(snapshot: Snapshot, principal: Principal) -> list[str]:
+    """The budgets whose scope is this very caller: their key, user and team. That of the hub is not theirs to see."""
+    own = {("team", principal.team), ("user", principal.user), ("key", principal.key)}
+    return [name for name, spec in snapshot.budgets.items() if spec.scope.parts in own and spec.scope.parts[1]]

@@ -1,0 +1,93 @@
+"""The Admin Dashboard's own pages: overview, roles, audit, secrets, instance."""
+
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.identity import TABLE
+from hub.identity.permissions import DESCRIPTIONS
+from hub.ui.console import this_month
+from hub.ui.ledger import RANGES, since_of
+from hub.ui.resources import form_of
+from hub.ui.site import Site
+from hub.ui.sources import Visit
+
+_AUDIT = ("actor", "action", "kind", "name")
+
+
+class AdminPages:
+    """Pages for administrators and auditors."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        page = self._site.page
+        return [
+            Route("/admin", page(self._overview), methods=["GET"]),
+            Route("/admin/roles", page(self._roles), methods=["GET"]),
+            Route("/admin/audit", page(self._audit), methods=["GET"]),
+            Route("/admin/secrets", page(self._secrets), methods=["GET", "POST"]),
+            Route("/admin/instance", page(self._instance), methods=["GET"]),
+        ]
+
+    async def _overview(self, visit: Visit) -> Response:
+        _, since = since_of(visit, "7d")
+        return self._site.show(
+            visit,
+            "overview.html",
+            instance=await visit.get("/instance"),
+            spend=await this_month(visit),
+            series=(await visit.get("/usage", group_by="day", since=since))["items"],
+            by_model=(await visit.get("/usage", group_by="model", since=since, call="model"))["items"][:6],
+            by_user=(await visit.get("/usage", group_by="user", since=since))["items"],
+            calls=(await visit.calls(limit=8))["items"],
+            changes=(await visit.get("/audit", limit=8))["items"],
+            failures=(await visit.calls(limit=5, outcome="error"))["items"],
+        )
+
+    async def _roles(self, visit: Visit) -> Response:
+        people: dict[str, list[str]] = {}
+        for user in await visit.items("/users"):
+            roles: dict[str, Any] = {**user["spec"].get("teams", {})}
+            if user["spec"].get("role"):
+                roles[""] = user["spec"]["role"]
+            for team, role in roles.items():
+                people.setdefault(role, []).append(f"{user['name']} ({team})" if team else user["name"])
+        return self._site.show(visit, "roles.html", table=TABLE, descriptions=DESCRIPTIONS, people=people)
+
+    async def _audit(self, visit: Visit) -> Response:
+        chosen = {name: visit.query(name) for name in _AUDIT if visit.query(name)}
+        span, since = since_of(visit, "all")
+        page = await visit.get("/audit", limit=50, cursor=visit.query("cursor"), since=since, **chosen)
+        return self._site.show(
+            visit,
+            "audit.html",
+            rows=page["items"],
+            next=page["next"],
+            chosen=chosen,
+            names=_AUDIT,
+            span=span,
+            ranges=(*RANGES, "all"),
+            report=await visit.get("/audit/verify"),
+        )
+
+    async def _secrets(self, visit: Visit) -> Response:
+        if visit.request.method == "POST":
+            form = await form_of(visit.request)
+            await visit.send("PUT", f"/secrets/{form.get('name', '')}", {"value": form.get("value", "")})
+            return self._site.go(visit, "/admin/secrets", "stored")
+        return self._site.show(
+            visit, "secrets.html", names=[item["name"] for item in (await visit.get("/secrets"))["items"]]
+        )
+
+    async def _instance(self, visit: Visit) -> Response:
+        return self._site.show(
+            visit,
+            "instance.html",
+            instance=await visit.get("/instance"),
+            me=await visit.get("/me"),
+            address=visit.address,
+        )

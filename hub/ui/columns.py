@@ -1,0 +1,195 @@
+"""The lists of resources, as rows: what each kind is called, what its list shows, and what its absence teaches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: `source` is a dotted path into the resource; `how` says how the value is shown."""
+
+    label: str
+    source: str
+    how: str = "text"  # text, code, list, count, usd, when, state, on, scope, targets, used
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One kind's list."""
+
+    title: str
+    one: str
+    lead: str
+    columns: tuple[Column, ...]
+    empty: str
+
+
+_TITLE = Column("Title", "spec.title")
+_ON = Column("", "spec.enabled", "on")
+
+PAGES: Mapping[str, Page] = {
+    "providers": Page(
+        "Providers",
+        "provider",
+        "Companies and endpoints that serve models, each with one credential.",
+        (
+            Column("Kind", "spec.kind"),
+            Column("Address", "spec.base_url"),
+            Column("Credential", "status.credential", "state"),
+            _ON,
+        ),
+        "Add one to reach its models: choose its kind and say where its key is, for example env:OPENAI_API_KEY.",
+    ),
+    "models": Page(
+        "Models",
+        "model",
+        "Public names that callers use, over one or more targets.",
+        (_TITLE, Column("Targets", "spec.targets", "targets"), Column("Route", "spec.route", "code"), _ON),
+        "A model is a name of your own over targets like openai/gpt-5-mini, with fallback by priority and splits by weight.",
+    ),
+    "routes": Page(
+        "Routes",
+        "route",
+        "Reusable lists of targets with rules, attached to models, teams and keys.",
+        (_TITLE, Column("Targets", "spec.targets", "targets")),
+        "A route holds targets and rules once, so that several models or keys share them.",
+    ),
+    "servers": Page(
+        "MCP servers",
+        "server",
+        "What serves tools. Nothing reaches developers unless it stands here and in a profile.",
+        (
+            _TITLE,
+            Column("State", "status.state", "state"),
+            Column("Transport", "status.transport"),
+            Column("Protocol", "status.protocol_version"),
+            Column("Tools", "status.tools", "count"),
+            Column("Last error", "status.last_error"),
+            _ON,
+        ),
+        "Add a command (stdio) or the URL of an MCP server; its tools can then be chosen in profiles.",
+    ),
+    "profiles": Page(
+        "Profiles",
+        "profile",
+        "Named sets of tools at one URL each.",
+        (
+            _TITLE,
+            Column("Security", "spec.security"),
+            Column("Servers", "spec.servers", "list"),
+            Column("Tools", "status.tools", "count"),
+            Column("Tokens", "status.tokens", "count"),
+            _ON,
+        ),
+        "A profile joins servers and chooses their tools; clients add its one URL.",
+    ),
+    "teams": Page(
+        "Teams",
+        "team",
+        "Groups of people and keys that share access and money.",
+        (_TITLE, Column("Models", "spec.models", "list"), Column("Profiles", "spec.profiles", "list")),
+        "A team grants models and profiles to its people and keys.",
+    ),
+    "users": Page(
+        "Users",
+        "user",
+        "People, their role for the whole hub and in each team.",
+        (
+            _TITLE,
+            Column("E-mail", "spec.email"),
+            Column("Role", "spec.role"),
+            Column("Teams", "spec.teams", "list"),
+            _ON,
+        ),
+        "Add people here; make each a one-time sign-in link, or let single sign-on create them.",
+    ),
+    "keys": Page(
+        "Keys",
+        "key",
+        "Every key of this hub. One key per purpose keeps budgets and usage precise.",
+        (
+            _TITLE,
+            Column("Team", "spec.team"),
+            Column("Acts as", "spec.user"),
+            Column("Secret", "status.secrets", "secrets"),
+            Column("Last used", "status.last_used", "when"),
+            Column("Expires", "spec.expires_at", "when"),
+            _ON,
+        ),
+        "A key lets a program call models and profiles. Its secret is shown once.",
+    ),
+    "budgets": Page(
+        "Budgets",
+        "budget",
+        "Money per period, held before each call.",
+        (
+            Column("Scope", "spec.scope", "scope"),
+            Column("Amount", "spec.usd", "usd"),
+            Column("Period", "spec.period"),
+            Column("Mode", "spec.mode"),
+            Column("Used", "status", "used"),
+            Column("Resets", "status.resets_at", "when"),
+            _ON,
+        ),
+        "A budget caps what a team, user, key or model may spend; block refuses before the provider is called.",
+    ),
+    "limits": Page(
+        "Limits",
+        "limit",
+        "Requests, tokens and tool calls per minute, and calls at the same time. The tightest wins.",
+        (
+            Column("Scope", "spec.scope", "scope"),
+            Column("Requests/min", "spec.rpm", "count"),
+            Column("now", "status.requests_last_minute", "count"),
+            Column("Tokens/min", "spec.tpm", "count"),
+            Column("now", "status.tokens_last_minute", "count"),
+            Column("Parallel", "spec.parallel", "count"),
+            Column("now", "status.parallel", "count"),
+            _ON,
+        ),
+        "A limit keeps one caller from crowding out the others.",
+    ),
+    "guardrails": Page(
+        "Guardrails",
+        "guardrail",
+        "What to look for in prompts, answers and tool calls, and what then.",
+        (
+            _TITLE,
+            Column("Scope", "spec.scope", "scope"),
+            Column("Looks at", "spec.on", "list"),
+            Column("Action", "spec.action"),
+            _ON,
+        ),
+        "Start with action flag: it records what would match without stopping anybody.",
+    ),
+    "announcements": Page(
+        "Announcements",
+        "announcement",
+        "Notices shown to everyone in the Console while they are current.",
+        (
+            _TITLE,
+            Column("Severity", "spec.severity"),
+            Column("From", "spec.starts_at", "when"),
+            Column("Until", "spec.ends_at", "when"),
+        ),
+        "Tell developers about changes and maintenance; a notice can be scheduled.",
+    ),
+    "exports": Page(
+        "Exports",
+        "export",
+        "Where a copy of each ledger entry goes.",
+        (_TITLE, Column("Format", "spec.format"), _ON),
+        "An export sends what the ledger knows to a file or a collector of yours.",
+    ),
+}
+
+
+def pick(resource: Mapping[str, Any], source: str) -> Any:
+    """The value at a dotted path, or None."""
+    value: Any = resource
+    for part in source.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value

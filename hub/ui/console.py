@@ -1,0 +1,113 @@
+"""The Console's own pages: home, the catalogue of models, profiles as their users see them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.core.refusal import NotFound
+from hub.ui.site import Site
+from hub.ui.sources import Visit
+
+
+async def current_announcements(visit: Visit) -> list[dict[str, Any]]:
+    """The notices that are to be shown now, the gravest first."""
+    now = datetime.now(UTC)
+
+    def is_now(spec: dict[str, Any]) -> bool:
+        starts, ends = spec.get("starts_at"), spec.get("ends_at")
+        return (not starts or datetime.fromisoformat(starts) <= now) and (
+            not ends or now < datetime.fromisoformat(ends)
+        )
+
+    gravity = {"critical": 0, "warning": 1}
+    found = [
+        item
+        for item in await visit.items("/announcements")
+        if is_now(item["spec"]) and not item["spec"].get("archived")
+    ]
+    return sorted(found, key=lambda item: gravity.get(item["spec"].get("severity", "info"), 2))
+
+
+async def this_month(visit: Visit) -> dict[str, Any]:
+    """Calls, errors and cost since the first of the month (UTC), of what the visitor may see."""
+    start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    rows = (await visit.get("/usage", group_by="call", since=start.isoformat()))["items"]
+    return {
+        name: sum(int(row[name]) for row in rows)
+        for name in ("calls", "errors", "refused", "cost_micro_usd", "unpriced")
+    }
+
+
+class ConsolePages:
+    """Pages for developers."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        page = self._site.page
+        return [
+            Route("/console", page(self._home), methods=["GET"]),
+            Route("/console/models", page(self._models), methods=["GET"]),
+            Route("/console/profiles", page(self._profiles), methods=["GET"]),
+            Route("/console/profiles/{name}", page(self._profile), methods=["GET"]),
+            Route("/console/routing", page(self._routing), methods=["GET"]),
+        ]
+
+    async def _home(self, visit: Visit) -> Response:
+        return self._site.show(
+            visit,
+            "home.html",
+            address=visit.address,
+            announcements=await current_announcements(visit),
+            spend=await this_month(visit),
+            budgets=(await visit.get("/me/budgets"))["items"],
+            profiles=(await visit.get("/me/profiles"))["items"],
+            models=(await visit.get("/me/models"))["items"],
+            calls=(await visit.calls(limit=8))["items"],
+        )
+
+    async def _models(self, visit: Visit) -> Response:
+        words = visit.query("q").lower().split()
+        needs = [need for need in visit.request.query_params.getlist("can")[:10] if need]
+        found = (await visit.get("/me/models"))["items"]
+        capabilities = sorted({capability for model in found for capability in model["capabilities"]})
+        chosen = [
+            model
+            for model in found
+            if all(word in f"{model['id']} {model['display_name']} {model['description']}".lower() for word in words)
+            and set(needs) <= set(model["capabilities"])
+        ]
+        return self._site.show(
+            visit,
+            "models.html",
+            models=chosen[:200],
+            found=len(chosen),
+            all=len(found),
+            words=visit.query("q"),
+            needs=needs,
+            capabilities=capabilities,
+            address=visit.address,
+        )
+
+    async def _profiles(self, visit: Visit) -> Response:
+        return self._site.show(
+            visit, "profiles.html", profiles=(await visit.get("/me/profiles"))["items"], address=visit.address
+        )
+
+    async def _profile(self, visit: Visit) -> Response:
+        name = visit.request.path_params["name"]
+        profiles = (await visit.get("/me/profiles"))["items"]
+        profile = next((one for one in profiles if one["name"] == name), None)
+        if profile is None:
+            raise NotFound("profile_not_found", f"There is no profile '{name[:64]}' that you may use.")
+        return self._site.show(visit, "profile.html", profile=profile, address=visit.address)
+
+    async def _routing(self, visit: Visit) -> Response:
+        model = visit.query("model").strip()
+        models = (await visit.get("/me/models"))["items"]
+        plan = await visit.get("/explain", model=model) if model else None
+        return self._site.show(visit, "routing.html", model=model, models=models, plan=plan)

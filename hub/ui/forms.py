@@ -1,0 +1,255 @@
+"""A form's text in, a spec out, and back: nothing typed is lost, every fault stands at its field."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.core.refusal import Fault
+from hub.ui.shapes import Shape
+
+Form = Mapping[str, Sequence[str]]
+ABSENT: Any = object()
+MOST_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field, ready to be shown. `name` is that of its input; `rows` are (key, fields) of rows and entries."""
+
+    shape: Shape
+    name: str
+    value: Any
+    wrong: tuple[str, ...] = ()
+    parts: tuple["Field", ...] = ()
+    rows: tuple[tuple[str, tuple["Field", ...]], ...] = ()
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(shapes: Iterable[Shape], form: Form, old: Any, prefix: str = "spec") -> dict[str, Any]:
+    """The mapping that a form says. A field at its default is left out, unless `old` says it outright.
+
+    What cannot be read (a number that is none) stays as it was typed, for the API to say what is wrong with it.
+    """
+    spec: dict[str, Any] = {}
+    before = old if isinstance(old, dict) else {}
+    for shape in shapes:
+        value = _READERS[shape.widget](shape, f"{prefix}.{shape.name}", form, before.get(shape.name, ABSENT))
+        if value is ABSENT or (shape.name not in before and value == shape.default and shape.optional):
+            continue
+        spec[shape.name] = value
+    return spec
+
+
+def _one(form: Form, name: str) -> str:
+    values = form.get(name)
+    return values[0] if values else ""
+
+
+def _text(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    text = _one(form, name).replace("\r\n", "\n")
+    if shape.widget != "area":
+        text = text.strip()
+    return text if text or not shape.optional else ABSENT
+
+
+def _moment(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    text = _one(form, name).strip()
+    if not text:
+        return ABSENT
+    return text if text.endswith("Z") or "+" in text[10:] else f"{text}Z"
+
+
+def _number(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    text = _one(form, name).strip()
+    if not text:
+        return ABSENT
+    return number(text, whole=shape.whole)
+
+
+def number(text: str, *, whole: bool = False) -> Any:
+    """The number that a text says, or the text itself when it says none."""
+    try:
+        return int(text)
+    except ValueError:
+        if whole:
+            return text
+    try:
+        found = float(text)
+    except ValueError:
+        return text
+    return found if found - found == 0 else text
+
+
+def _switch(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    on = bool(_one(form, name))
+    return on if on or shape.default is True or old is not ABSENT else ABSENT
+
+
+def _choice(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    return _one(form, name) or ABSENT
+
+
+def is_plain_lines(value: Any) -> bool:
+    """Whether a list survives being written as lines: no item has a line break or blanks around it."""
+    return isinstance(value, list) and all(str(item).strip() == str(item) and "\n" not in str(item) for item in value)
+
+
+def _lines(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    if f"{name}.@json" in form:
+        return _json(shape, f"{name}.@json", form, old)
+    lines = [line.strip() for line in _one(form, name).splitlines()]
+    if shape.numbers:
+        lines = [word.strip() for line in lines for word in line.split(",")]
+    found: list[Any] = [number(line) if shape.numbers else line for line in lines if line]
+    # An empty list and nothing said differ where access is granted: the form keeps which of them it was.
+    return found if found or (not shape.optional) or old == [] else ABSENT
+
+
+def _flags(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    found = [value for value in form.get(name, ()) if value in shape.choices]
+    return found if found or not shape.optional else ABSENT
+
+
+def _pairs(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    keys, values = form.get(f"{name}.@key", ()), form.get(f"{name}.@value", ())
+    found = {key.strip(): value for key, value in zip(keys, values, strict=False) if key.strip()}
+    return found if found or old == {} else ABSENT
+
+
+def _group(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    found = read(shape.parts, form, old if isinstance(old, dict) else {}, name)
+    return found if found or old == {} or not shape.optional else ABSENT
+
+
+def _scope(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    kind, which = _one(form, f"{name}.@kind"), _one(form, f"{name}.@name").strip()
+    if kind not in shape.choices:
+        return {}
+    return {kind: True if kind == "org" else which}
+
+
+def _indices(form: Form, name: str) -> list[str]:
+    return list(dict.fromkeys(form.get(f"{name}.@row", ())))[:MOST_ROWS]
+
+
+def _rows(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    before = old if isinstance(old, list) else []
+    found: list[Any] = []
+    for place, index in enumerate(_indices(form, name)):
+        row = read(shape.parts, form, before[place] if place < len(before) else {}, f"{name}.{index}")
+        if row:
+            found.append(row)
+    return found if found or not shape.optional or old == [] else ABSENT
+
+
+def _entries(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    before = old if isinstance(old, dict) else {}
+    found: dict[str, Any] = {}
+    for index in _indices(form, name):
+        key = _one(form, f"{name}.{index}.@key").strip()
+        if key:
+            found[key] = read(shape.parts, form, before.get(key, {}), f"{name}.{index}")
+    return found if found or old == {} else ABSENT
+
+
+def _json(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    text = _one(form, name).strip()
+    if not text:
+        return ABSENT
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
+
+
+_READERS = {
+    "text": _text, "area": _text, "secret": _text, "moment": _moment, "number": _number, "switch": _switch,
+    "choice": _choice, "lines": _lines, "flags": _flags, "pairs": _pairs, "group": _group, "scope": _scope,
+    "rows": _rows, "entries": _entries, "json": _json,
+}  # fmt: skip
+
+
+# -- showing ---------------------------------------------------------------------------------------------------------
+
+
+def fields(
+    shapes: Iterable[Shape], spec: Any, faults: Sequence[Fault] = (), *, prefix: str = "spec", at: str = ""
+) -> tuple[Field, ...]:
+    """The fields of a form that shows `spec`. `at` is where the mapping stands in the spec, as faults name it."""
+    known = spec if isinstance(spec, dict) else {}
+    return tuple(
+        _field(shape, known.get(shape.name), faults, f"{prefix}.{shape.name}", f"{at}{shape.name}") for shape in shapes
+    )
+
+
+def _field(shape: Shape, value: Any, faults: Sequence[Fault], name: str, at: str) -> Field:
+    mine = [fault for fault in faults if fault.path == at or fault.path.startswith(f"{at}.")]
+    if shape.widget == "group":
+        parts = fields(shape.parts, value, mine, prefix=name, at=f"{at}.")
+        return Field(shape, name, value, _left(mine, parts), parts)
+    if shape.widget == "rows":
+        given = value if isinstance(value, list) else []
+        rows = tuple(
+            (str(i), fields(shape.parts, row, mine, prefix=f"{name}.{i}", at=f"{at}.{i}."))
+            for i, row in enumerate(given)
+        )
+        return Field(shape, name, given, _left(mine, [part for _, parts in rows for part in parts]), rows=rows)
+    if shape.widget == "entries":
+        entries = value if isinstance(value, dict) else {}
+        rows = tuple(
+            (key, fields(shape.parts, row, mine, prefix=f"{name}.{i}", at=f"{at}.{key}."))
+            for i, (key, row) in enumerate(entries.items())
+        )
+        return Field(shape, name, entries, _left(mine, [part for _, parts in rows for part in parts]), rows=rows)
+    return Field(shape, name, value, tuple(fault.message for fault in mine))
+
+
+def _left(faults: Sequence[Fault], parts: Iterable[Field]) -> tuple[str, ...]:
+    """The faults that no part of a group has taken."""
+    taken = {message for part in parts for message in _all(part)}
+    return tuple(fault.message for fault in faults if fault.message not in taken)
+
+
+def _all(field: Field) -> Iterable[str]:
+    yield from field.wrong
+    for part in field.parts:
+        yield from _all(part)
+    for _, parts in field.rows:
+        for part in parts:
+            yield from _all(part)
+
+
+def with_row(spec: dict[str, Any], path: str, key: str = "") -> dict[str, Any]:
+    """The spec with an empty row added to the rows or entries at a form path such as `spec.targets`."""
+    parts = path.split(".")[1:]
+    return _with_row(spec, parts, key)
+
+
+def _with_row(value: Any, parts: Sequence[str], key: str) -> Any:
+    if not parts:
+        if key:
+            return {**(value if isinstance(value, dict) else {}), key: {}}
+        return [*(value if isinstance(value, list) else []), {}]
+    if isinstance(value, list):
+        place = int(parts[0]) if parts[0].isdecimal() else -1
+        return [_with_row(item, parts[1:], key) if i == place else item for i, item in enumerate(value)]
+    given = value if isinstance(value, dict) else {}
+    return {**given, parts[0]: _with_row(given.get(parts[0]), parts[1:], key)}
+
+
+def faults_within(kind: str, name: str, faults: Iterable[Fault]) -> tuple[list[Fault], list[str]]:
+    """The faults of one resource with paths from its spec on, and the texts of those about something else."""
+    start = f"{kind}.{name}"
+    own: list[Fault] = []
+    others: list[str] = []
+    for fault in faults:
+        if fault.path.startswith(f"{start}."):
+            own.append(Fault(fault.path[len(start) + 1 :], fault.message))
+        elif fault.path == start:
+            others.append(fault.message)
+        else:
+            others.append(f"{fault.path}: {fault.message}")
+    return own, others

@@ -1,0 +1,135 @@
+"""What happened: logs with their filters in the URL, one call, the turns of a session, usage with charts."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.core.refusal import NotFound
+from hub.ui.site import Site
+from hub.ui.sources import Visit, whole
+
+FILTERS = (
+    ("call", "Kind", ("", "model", "tool")),
+    ("outcome", "Outcome", ("", "ok", "refused", "error", "cancelled", "interrupted")),
+    ("model", "Model", ()),
+    ("profile", "Profile", ()),
+    ("tool", "Tool", ()),
+    ("key", "Key", ()),
+    ("user", "User", ()),
+    ("team", "Team", ()),
+    ("session", "Session", ()),
+    ("request_id", "Request id", ()),
+    ("status", "Status", ()),
+    ("min_duration_ms", "Took at least, ms", ()),
+)
+RANGES = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
+GROUPS = ("model", "provider", "key", "user", "team", "profile", "server", "tool", "call")
+_COLUMNS = ("calls", "errors", "refused", "input", "cache_read", "output", "cost_micro_usd", "unpriced")
+
+
+def since_of(visit: Visit, default: str) -> tuple[str, str]:
+    """The chosen range and the instant at which it begins (ISO 8601); `all` begins nowhere."""
+    chosen = visit.query("range", default)
+    if chosen not in RANGES:
+        return "all", ""
+    return chosen, (datetime.now(UTC) - RANGES[chosen]).isoformat(timespec="seconds")
+
+
+class LedgerPages:
+    """The pages below one app's path. What they show is what the visitor may see."""
+
+    def __init__(self, site: Site, base: str) -> None:
+        self._site = site
+        self._base = base
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        page = self._site.page
+        return [
+            Route(f"{self._base}/logs", page(self._logs), methods=["GET"]),
+            Route(f"{self._base}/logs/{{id}}", page(self._entry), methods=["GET"]),
+            Route(f"{self._base}/sessions/{{id}}", page(self._session), methods=["GET"]),
+            Route(f"{self._base}/usage", page(self._usage), methods=["GET"]),
+        ]
+
+    async def _logs(self, visit: Visit) -> Response:
+        chosen = {name: visit.query(name) for name, _, _ in FILTERS if visit.query(name)}
+        span, since = since_of(visit, "all")
+        page = await visit.calls(limit=50, cursor=visit.query("cursor"), since=since, **chosen)
+        return self._site.show(
+            visit,
+            "logs.html",
+            base=f"{self._base}/logs",
+            filters=FILTERS,
+            chosen=chosen,
+            ranges=(*RANGES, "all"),
+            span=span,
+            entries=page["items"],
+            next=page["next"],
+            live=visit.query("live") == "1",
+        )
+
+    async def _entry(self, visit: Visit) -> Response:
+        entry = whole(await visit.get(f"/logs/{visit.request.path_params['id']}"))
+        return self._site.show(visit, "entry.html", base=self._base, entry=entry)
+
+    async def _session(self, visit: Visit) -> Response:
+        session = visit.request.path_params["id"]
+        page = await visit.calls(limit=500, session=session)
+        if not page["items"]:
+            raise NotFound("not_found", "There is no call of that session that you may see.")
+        calls = list(reversed(page["items"]))
+        return self._site.show(
+            visit, "session.html", base=self._base, session=session, calls=timeline(calls), more=page["next"]
+        )
+
+    async def _usage(self, visit: Visit) -> Response:
+        by = visit.query("by", "model") if visit.query("by", "model") in GROUPS else "model"
+        span, since = since_of(visit, "30d")
+        step = "hour" if span in ("1h", "24h") else "day"
+        rows = (await visit.get("/usage", group_by=by, since=since))["items"]
+        over_time = (await visit.get("/usage", group_by=step, since=since))["items"]
+        return self._site.show(
+            visit,
+            "usage.html",
+            base=f"{self._base}/usage",
+            by=by,
+            groups=GROUPS,
+            ranges=(*RANGES, "all"),
+            span=span,
+            rows=rows,
+            series=over_time,
+            step=step,
+            total=total_of(rows),
+            query={"by": by, "range": span},
+        )
+
+
+def total_of(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """The sums of the counted columns."""
+    return {name: sum(int(row[name]) for row in rows) for name in _COLUMNS}
+
+
+def timeline(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls of a session with where each lies in it: start and width in percent of the whole, twentieths at least."""
+    starts = [datetime.fromisoformat(call["at"]).timestamp() * 1000 for call in calls]
+    begin = starts[0]
+    whole = max(max(s + call["duration_ms"] for s, call in zip(starts, calls, strict=True)) - begin, 1.0)
+    placed: list[dict[str, Any]] = []
+    for start, call in zip(starts, calls, strict=True):
+        placed.append({**call, "offset_ms": start - begin, **_place(start - begin, call["duration_ms"], whole)})
+    return placed
+
+
+def _place(offset: float, width: float, whole: float) -> Mapping[str, float]:
+    left = round(100 * offset / whole, 2)
+    return {"left": left, "width": round(min(max(100 * width / whole, 0.4), 100 - left), 2)}

@@ -1,0 +1,313 @@
+"""Resources of every kind: their lists, and one editor whose form is made from the spec's schema."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.core.refusal import Conflict, InvalidSpec, Refusal
+from hub.identity import WRITE
+from hub.resources import KINDS
+from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
+from hub.store.diffs import difference
+from hub.ui.columns import PAGES, pick
+from hub.ui.forms import ABSENT, Field, faults_within, fields, read, with_row
+from hub.ui.shapes import about, shapes_of
+from hub.ui.site import Site
+from hub.ui.sources import Visit
+
+MOST_FIELDS = 20_000
+_SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
+_ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Asia/Tokyo",
+    "Asia/Kolkata",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the editor shows: a resource as somebody is about to write it.
+
+    `version` is what they have seen (0: it does not exist yet). `text` is the YAML as typed, when that is edited.
+    """
+
+    kind: str
+    name: str
+    spec: dict[str, Any]
+    version: int
+    text: str | None = None
+    notes: tuple[str, ...] = ()
+    faults: tuple[Any, ...] = ()
+    conflict: dict[str, Any] | None = None
+
+
+class ResourcePages:
+    """The pages of all kinds below one app's path."""
+
+    def __init__(self, site: Site, base: str) -> None:
+        self._site = site
+        self._base = base
+
+    def routes(self, kinds: tuple[str, ...] = tuple(KINDS)) -> list[BaseRoute]:
+        """For each kind: its list, a new one, one."""
+        page = self._site.page
+        found: list[BaseRoute] = []
+        for kind in kinds:
+            found += [
+                Route(f"{self._base}/{kind}", page(self._list(kind)), methods=["GET"]),
+                Route(f"{self._base}/new/{kind}", page(self._new(kind)), methods=["GET", "POST"]),
+                Route(f"{self._base}/{kind}/{{name:path}}", page(self._one(kind)), methods=["GET", "POST"]),
+            ]
+        return found
+
+    # -- lists ---------------------------------------------------------------------------------------------------------
+
+    def _list(self, kind: str) -> Any:
+        async def endpoint(visit: Visit) -> Response:
+            words = visit.query("q").lower().split()
+            data = await visit.get(f"/{kind}", limit=200, cursor=visit.query("cursor"))
+            items = [item for item in data["items"] if all(word in str(item).lower() for word in words)]
+            return self._site.show(
+                visit,
+                "resources.html",
+                kind=kind,
+                about=PAGES[kind],
+                items=items,
+                words=visit.query("q"),
+                next=data["next"],
+                base=f"{self._base}/{kind}",
+                new=f"{self._base}/new/{kind}" if visit.can(WRITE[kind]) else "",
+                pick=pick,
+            )
+
+        return endpoint
+
+    # -- a new one -----------------------------------------------------------------------------------------------------
+
+    def _new(self, kind: str) -> Any:
+        async def endpoint(visit: Visit) -> Response:
+            draft = Draft(kind, "", _starting(visit, kind), 0)
+            if visit.request.method == "POST":
+                return await self._write(visit, draft, None)
+            if visit.query("view") == "yaml":
+                draft = replace(draft, text="")
+            return await self._editor(visit, draft, None)
+
+        return endpoint
+
+    # -- one -----------------------------------------------------------------------------------------------------------
+
+    def _one(self, kind: str) -> Any:
+        async def endpoint(visit: Visit) -> Response:
+            name = visit.request.path_params["name"]
+            view = visit.query("view")
+            if visit.request.method == "POST":
+                return await self._change(visit, kind, name)
+            if view == "history":
+                return await self._history(visit, kind, name)
+            resource = await visit.get(f"/{kind}/{name}")
+            text = _yaml(resource["spec"]) if view == "yaml" else None
+            draft = Draft(kind, name, resource["spec"], resource["version"], text)
+            return await self._editor(visit, draft, resource)
+
+        return endpoint
+
+    async def _history(self, visit: Visit, kind: str, name: str) -> Response:
+        versions = (await visit.get(f"/{kind}/{name}/history"))["items"]
+        return self._site.show(
+            visit,
+            "history.html",
+            kind=kind,
+            name=name,
+            about=PAGES[kind],
+            versions=versions,
+            base=f"{self._base}/{kind}",
+            here_path=self._path(kind, name),
+            writable=visit.can(WRITE[kind]) and not versions[0]["managed_by"].startswith("file:"),
+        )
+
+    def _path(self, kind: str, name: str) -> str:
+        return f"{self._base}/{kind}/{quote(name, safe='/')}"
+
+    async def _change(self, visit: Visit, kind: str, name: str) -> Response:
+        form = await form_of(visit.request)
+        match str(form.get("do", "")):
+            case "delete":
+                await visit.send("DELETE", f"/{kind}/{name}")
+                return self._site.go(visit, f"{self._base}/{kind}?gone={quote(name)}", "deleted")
+            case "restore":
+                version = str(form.get("version", ""))
+                await visit.send(
+                    "POST", f"/{kind}/{name}/restore", {"version": int(version) if version.isdecimal() else version}
+                )
+                return self._site.go(visit, self._path(kind, name), "restored")
+            case "rotate":
+                overlap = str(form.get("overlap", "0"))
+                made = await visit.send(
+                    "POST", f"/keys/{name}/rotate", {"overlap_seconds": int(overlap) if overlap.isdecimal() else 0}
+                )
+                return self._reveal(visit, name, made["secret"])
+            case "revoke":
+                await visit.send("POST", f"/keys/{name}/revoke")
+                return self._site.go(visit, self._path(kind, name), "revoked")
+            case "link":
+                link = await visit.send("POST", f"/users/{name}/sign-in-link")
+                return self._site.show(visit, "link.html", secret=link["url"], name=name, ends=link["expires_at"])
+            case _:
+                resource = await visit.get(f"/{kind}/{name}")
+                return await self._write(visit, Draft(kind, name, resource["spec"], resource["version"]), resource)
+
+    def _reveal(self, visit: Visit, name: str, secret: str) -> Response:
+        back = self._path("keys", name)
+        if visit.request.headers.get("hx-request") == "true":
+            # The whole page changes: the secret is shown in place of the form, once.
+            response = self._site.show(visit, "secret.html", block="main", secret=secret, name=name, back=back)
+            response.headers["hx-retarget"] = "#main"
+            response.headers["hx-reswap"] = "innerHTML"
+            return response
+        return self._site.show(visit, "secret.html", secret=secret, name=name, back=back)
+
+    async def _write(self, visit: Visit, old: Draft, resource: dict[str, Any] | None) -> Response:
+        form = await form_of(visit.request)
+        draft = _drafted(form, old)
+        do = str(form.get("do", "save"))
+        if do.startswith("add:"):
+            path = do.removeprefix("add:")
+            key = str(form.get(f"{path}.@new", "")).strip()
+            spec = draft.spec if f"{path}.@new" in form and not key else with_row(draft.spec, path, key)
+            return await self._editor(visit, replace(draft, spec=spec), resource)
+        if do != "save":
+            return await self._editor(visit, draft, resource)
+        if draft.notes:
+            return await self._editor(visit, draft, resource, status=422)
+        try:
+            written = await visit.send(
+                "PUT", f"/{draft.kind}/{draft.name}", {"spec": draft.spec, "version": draft.version}
+            )
+        except InvalidSpec as invalid:
+            own, others = faults_within(draft.kind, draft.name, invalid.faults)
+            return await self._editor(
+                visit, replace(draft, faults=tuple(own), notes=tuple(others)), resource, status=422
+            )
+        except Conflict as conflict:
+            return await self._conflict(visit, draft, resource, conflict)
+        except Refusal as refusal:
+            return await self._editor(visit, replace(draft, notes=(refusal.message,)), resource, status=refusal.status)
+        if "secret" in written:
+            return self._reveal(visit, draft.name, written["secret"])
+        return self._site.go(visit, self._path(draft.kind, draft.name), "saved" if old.version else "created")
+
+    async def _conflict(
+        self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, conflict: Conflict
+    ) -> Response:
+        notes: tuple[str, ...] = (conflict.message,)
+        if conflict.code == "version_conflict":
+            theirs = await visit.get(f"/{draft.kind}/{draft.name}")
+            found = {"theirs": theirs, "diff": difference(theirs["spec"], draft.spec)}
+            draft, notes = replace(draft, version=theirs["version"], conflict=found), ()
+        return await self._editor(visit, replace(draft, notes=(*draft.notes, *notes)), resource, status=409)
+
+    async def _editor(
+        self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, *, status: int = 200
+    ) -> Response:
+        shown: tuple[Field, ...] = fields(shapes_of(draft.kind), draft.spec, draft.faults)
+        return self._site.show(
+            visit,
+            "resource.html",
+            status=status,
+            draft=draft,
+            fields=shown,
+            resource=resource,
+            about=PAGES[draft.kind],
+            doc=about(draft.kind).partition("\n\n")[0],
+            base=f"{self._base}/{draft.kind}",
+            here_path=self._path(draft.kind, draft.name) if resource else f"{self._base}/new/{draft.kind}",
+            choices=await _choices(visit),
+            writable=visit.can(WRITE[draft.kind]),
+        )
+
+
+async def form_of(request: Request) -> FormData:
+    """The fields of a posted form. Files are not taken."""
+    return await request.form(max_files=0, max_fields=MOST_FIELDS)
+
+
+def values_of(form: FormData) -> dict[str, list[str]]:
+    """A form as names to values."""
+    found: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _drafted(form: FormData, old: Draft) -> Draft:
+    values = values_of(form)
+    name = old.name or (values.get("name") or [""])[0].strip()
+    typed = (values.get("version") or [""])[0]
+    version = int(typed) if typed.isdecimal() and len(typed) < 10 else old.version
+    if "yaml" in values:
+        text = values["yaml"][0]
+        spec, fault = _parsed(text)
+        return Draft(old.kind, name, spec if spec is not ABSENT else {}, version, text, (fault,) if fault else ())
+    do = (values.get("do") or [""])[0]
+    if do.startswith("drop:"):
+        path, _, index = do.removeprefix("drop:").rpartition(".")
+        values[f"{path}.@row"] = [row for row in values.get(f"{path}.@row", []) if row != index]
+    return Draft(old.kind, name, read(shapes_of(old.kind), values, old.spec), version)
+
+
+def _parsed(text: str) -> tuple[Any, str]:
+    """The mapping that a YAML text says, and what is wrong with it. Aliases are refused: they can grow without bound."""
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            return ABSENT, "Write every value out: anchors and aliases are not read here."
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        return ABSENT, f"This is not YAML{where}: {getattr(error, 'problem', None) or 'it cannot be read'}."
+    if found is None:
+        return {}, ""
+    return (
+        (found, "")
+        if isinstance(found, dict)
+        else (ABSENT, "A mapping of fields is needed, one 'name: value' per line.")
+    )
+
+
+def _yaml(spec: dict[str, Any]) -> str:
+    return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100) if spec else ""
+
+
+def _starting(visit: Visit, kind: str) -> dict[str, Any]:
+    """The spec that a new form starts with: what the query names, for links that know a part of it."""
+    known = {shape.name: shape for shape in shapes_of(kind)}
+    given = {name: value for name, value in visit.request.query_params.items() if name in known}
+    spec: dict[str, Any] = {name: value for name, value in given.items() if known[name].widget in ("text", "choice")}
+    scope = visit.query("scope").partition(":")
+    if "scope" in known and scope[0]:
+        spec["scope"] = {scope[0]: scope[2] or True}
+    return spec
+
+
+async def _choices(visit: Visit) -> dict[str, list[str]]:
+    """Names to suggest while typing, as far as the visitor may see them."""
+    found = {kind: [item["name"] for item in await visit.items(f"/{kind}")] for kind in _SUGGESTED}
+    secrets = await visit.items("/secrets") if visit.can("secrets.write") else []
+    found["secrets"] = [f"vault:{item['name']}" for item in secrets]
+    found["kinds"] = sorted(PROVIDER_KINDS)
+    found["targets"] = [f"{name}/" for name in found["providers"]]
+    found["timezones"] = list(_ZONES)
+    found["all"] = sorted({name for names in found.values() for name in names if not name.startswith("vault:")})
+    return found

@@ -1,0 +1,158 @@
+"""Rendering: one template per page, its blocks alone for htmx, refusals as pages, compressed and never stored."""
+
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import unquote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hub import __version__
+from hub.core.refusal import Forbidden, Refusal
+from hub.ui.assets import Assets, accepts_gzip
+from hub.ui.forms import is_plain_lines
+from hub.ui.navigation import current, menu
+from hub.ui.sources import Sources, Visit
+from hub.ui.words import FILTERS
+
+Endpoint = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[Response]]
+_WORTH_ZIPPING = 1400  # less fits one packet anyway
+
+
+class Site:
+    """What every page is rendered with."""
+
+    def __init__(self, sources: Sources, assets: Assets) -> None:
+        self._sources = sources
+        self._templates = Environment(
+            loader=PackageLoader("hub.ui"),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.do"],
+        )
+        self._templates.filters.update(FILTERS)
+        self._templates.tests["plain_lines"] = is_plain_lines
+        known = cast("dict[str, Any]", self._templates.globals)
+        known.update(static=assets.url, version=__version__, with_query=with_query)
+        # The kits are globals, so that a block of a page that is rendered alone has them too.
+        known["kit"] = self._templates.get_template("kit.html").module
+        known["widgets"] = self._templates.get_template("fields.html").module
+        known["cells"] = self._templates.get_template("cell.html").module
+
+    def page(self, endpoint: Endpoint) -> Handler:
+        """A page for whoever is signed in; others are sent to the sign-in page. Refusals become pages."""
+
+        async def handle(request: Request) -> Response:
+            principal = await self._sources.visitor(request)
+            if principal.kind == "anonymous":
+                return self._away(request, "/login")
+            visit = Visit(request, principal, self._sources)
+            try:
+                if app_of(request) == "admin" and not visit.operator:
+                    raise Forbidden(
+                        "forbidden", "The Admin Dashboard is for administrators and auditors. Yours is the Console."
+                    )
+                return await endpoint(visit)
+            except Refusal as refusal:
+                return self._refused(visit, refusal)
+
+        return handle
+
+    def _away(self, request: Request, path: str) -> Response:
+        if is_partial(request):
+            return Response(status_code=204, headers={"hx-redirect": path, "cache-control": "no-store"})
+        return RedirectResponse(path, status_code=303, headers={"cache-control": "no-store"})
+
+    def _refused(self, visit: Visit, refusal: Refusal) -> Response:
+        if is_partial(visit.request):
+            response = self._answer(
+                visit.request,
+                self._templates.get_template("error.html"),
+                "notice",
+                {"refusal": refusal},
+                refusal.status,
+            )
+            response.headers["hx-retarget"] = "#flash"
+            response.headers["hx-reswap"] = "innerHTML"
+            response.headers["hx-push-url"] = "false"
+            return response
+        try:
+            title = HTTPStatus(refusal.status).phrase
+        except ValueError:
+            title = "Error"
+        request_id = visit.request.scope.get("state", {}).get("request_id", "")
+        return self.show(
+            visit, "error.html", status=refusal.status, refusal=refusal, title=title, request_id=request_id
+        )
+
+    def show(self, visit: Visit, template: str, *, status: int = 200, block: str = "", **context: Any) -> Response:
+        """A page; for htmx only the block that it asks for: the one named like its target, or `block`."""
+        request = visit.request
+        app = app_of(request)
+        groups = menu(visit, app)
+        path = request.scope["path"]
+        known = {
+            "visit": visit,
+            "app": app,
+            "menu": groups,
+            "here": current(groups, path),
+            "path": path,
+            "flash": visit.flash,
+            **context,
+        }
+        found = self._templates.get_template(template)
+        wanted = block or (target_of(request) if is_partial(request) else "")
+        return self._answer(request, found, wanted if wanted in found.blocks else "", known, status)
+
+    def bare(self, request: Request, template: str, **context: Any) -> Response:
+        """A page for nobody in particular, such as sign-in."""
+        known = {"visit": None, "app": "", "menu": [], "here": "", "path": request.scope["path"], "flash": {}}
+        return self._answer(request, self._templates.get_template(template), "", {**known, **context}, 200)
+
+    def _answer(
+        self, request: Request, template: Template, block: str, context: Mapping[str, Any], status: int
+    ) -> Response:
+        blocks = template.blocks
+        text = "".join(blocks[block](template.new_context(dict(context)))) if block else template.render(context)
+        body = text.encode()
+        headers = {"cache-control": "no-store", "vary": "accept-encoding, hx-request"}
+        if len(body) >= _WORTH_ZIPPING and accepts_gzip(request) and "secret" not in context:
+            body = gzip.compress(body, 5, mtime=0)
+            headers["content-encoding"] = "gzip"
+        return Response(body, status, headers, media_type="text/html")
+
+    def go(self, visit: Visit, path: str, said: str = "") -> Response:
+        """Send the browser on, with a word of what was done."""
+        target = with_query(path, {"done": said}) if said else path
+        return self._away(visit.request, target)
+
+
+def app_of(request: Request) -> str:
+    """`admin` or `console`."""
+    return "admin" if request.scope["path"].startswith("/admin") else "console"
+
+
+def is_partial(request: Request) -> bool:
+    """Whether htmx asks, for a part of the page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def target_of(request: Request) -> str:
+    """The id of the element that htmx will fill: it sends `tag#id`."""
+    return unquote(request.headers.get("hx-target", "").partition("#")[2])[:64].replace("-", "_")
+
+
+def with_query(path: str, changes: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> str:
+    """A link: `given` parameters with `changes`; None and "" take one away."""
+    merged = {**(given or {}), **changes}
+    left = {name: value for name, value in merged.items() if value not in (None, "")}
+    base = path.partition("?")[0] if given is not None else path
+    if not left:
+        return base
+    return f"{base}{'&' if '?' in base else '?'}{urlencode(left)}"

@@ -1,0 +1,95 @@
+"""What the pages are given: who asks, and the management API, in process."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+
+from hub.core.entry import Entry
+from hub.core.principal import Principal
+from hub.core.refusal import Refusal
+from hub.identity import Permission, teams_with
+
+
+_PLAIN_ENTRY: dict[str, Any] = {
+    **msgspec.to_builtins(Entry("", 0, "", "", "", 0)),
+    **{one.name: one.default for one in msgspec.structs.fields(Entry) if isinstance(one.default, str | int | float)},
+    **{"ttft_ms": None, "cost_micro_usd": None, "tags": {}, "attempts": [], "dropped": [], "findings": []},
+}
+
+
+def whole(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with every field, so that a page can name any of them."""
+    return {**_PLAIN_ENTRY, **entry}
+
+
+class Api(Protocol):
+    """The management API, without the network between: the same routes, checks, audit rows and answers."""
+
+    async def __call__(
+        self, request: Request, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Any:
+        """The data that a route answers to this caller. Raises the Refusal that it would answer with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the pages get what they show. `address` is the hub's own as the browser sees it."""
+
+    visitor: Callable[[Request], Awaitable[Principal]]
+    api: Api
+    address: Callable[[Request], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request for a page, with its caller known."""
+
+    request: Request
+    principal: Principal
+    sources: Sources
+    flash: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """What `GET /api/v1` + path answers."""
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return await self.sources.api(self.request, "GET", f"/api/v1{path}", query=given)
+
+    async def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Change something through the API."""
+        return await self.sources.api(self.request, method, f"/api/v1{path}", body={} if body is None else body)
+
+    async def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """The items of a list; empty where the caller may not see it."""
+        try:
+            return (await self.get(path, limit=1000, **query))["items"]
+        except Refusal as refusal:
+            if refusal.status in (403, 404):
+                return []
+            raise
+
+    async def calls(self, **query: Any) -> dict[str, Any]:
+        """A page of ledger entries, with the fields that the API leaves out at their defaults."""
+        page = await self.get("/logs", **query)
+        return {**page, "items": [whole(entry) for entry in page["items"]]}
+
+    def can(self, permission: str) -> bool:
+        """Whether the caller holds a permission anywhere."""
+        return teams_with(self.principal, Permission(permission)) != frozenset()
+
+    @property
+    def operator(self) -> bool:
+        """Whether the Admin Dashboard is theirs: an administrator's or an auditor's."""
+        return teams_with(self.principal, Permission.PLATFORM_READ) is None
+
+    @property
+    def address(self) -> str:
+        """The hub's own address."""
+        return self.sources.address(self.request)
+
+    def query(self, name: str, default: str = "") -> str:
+        """A query parameter, bounded."""
+        return self.request.query_params.get(name, default)[:500]

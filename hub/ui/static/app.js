@@ -1,0 +1,101 @@
+// What every page does beyond links and forms: theme, copying, dialogs, shortcuts, and safe errors of htmx.
+const $ = (selector, within = document) => within.querySelector(selector);
+const root = document.documentElement;
+
+function themeNow() {
+  return root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+}
+
+function nextTheme() {
+  const next = themeNow() === "dark" ? "light" : "dark";
+  root.dataset.theme = next;
+  localStorage.setItem("hub-theme", next);
+  document.dispatchEvent(new CustomEvent("hub:theme"));
+}
+
+async function copy(button) {
+  const before = button.textContent;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = before; }, 1500);
+}
+
+function openSheet(id) {
+  const sheet = document.getElementById(id);
+  if (sheet && !sheet.open) sheet.showModal();
+}
+
+// What needs a script is hidden until there is one.
+function reveal(within) {
+  for (const one of within.querySelectorAll("[data-copy][hidden], [data-theme-toggle][hidden], [data-shortcuts][hidden], [data-needs-script][hidden]")) {
+    one.hidden = false;
+  }
+  for (const one of within.querySelectorAll("[data-without-script]")) one.hidden = true;
+}
+
+document.addEventListener("click", (event) => {
+  const at = event.target.closest("[data-copy], [data-theme-toggle], [data-shortcuts], [data-open], [data-close]");
+  if (!at) return;
+  if ("copy" in at.dataset) copy(at);
+  else if ("themeToggle" in at.dataset) nextTheme();
+  else if ("shortcuts" in at.dataset) openSheet("shortcuts");
+  else if ("open" in at.dataset) openSheet(at.dataset.open);
+  else at.closest("dialog")?.close();
+});
+
+// A form that asks first, in words of its own.
+document.addEventListener("submit", (event) => {
+  const words = event.submitter?.dataset.confirm || event.target.dataset.confirm;
+  if (words && !window.confirm(words)) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, true);
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault();
+    openSheet("shortcuts");
+    $("#shortcuts input")?.focus();
+  } else if (event.key === "/" && !typing) {
+    const search = $("main input[type=search]");
+    if (search) { event.preventDefault(); search.focus(); search.select(); }
+  } else if (event.key === "Enter" && event.target.matches("[data-go]")) {
+    $("#shortcuts .go li:not([hidden]) a")?.click();
+  }
+});
+
+document.addEventListener("input", (event) => {
+  const words = event.target.value?.toLowerCase() ?? "";
+  if (event.target.matches("[data-go]")) {
+    for (const item of document.querySelectorAll("#shortcuts .go li")) item.hidden = !item.textContent.toLowerCase().includes(words);
+  }
+  const list = event.target.dataset.filter;
+  if (list) {
+    for (const item of document.querySelectorAll(`${list} [data-text]`)) item.hidden = !item.dataset.text.toLowerCase().includes(words);
+  }
+});
+
+// htmx swaps errors too: one that the hub did not write for this place is told, and what stands there stays.
+document.addEventListener("htmx:before:swap", (event) => {
+  const response = event.detail?.ctx?.response;
+  if (response && response.status >= 500 && !response.headers.get("hx-retarget")) {
+    event.preventDefault();
+    say(`The hub could not do this (${response.status}). Try again; if it stays, tell its administrator.`);
+  }
+});
+document.addEventListener("htmx:error", () => say("The hub cannot be reached. What you typed is still here."));
+
+export function say(text) {
+  const box = document.createElement("div");
+  box.className = "alert";
+  box.dataset.variant = "destructive";
+  box.setAttribute("role", "alert");
+  box.append(document.createElement("section"));
+  box.firstChild.textContent = text;
+  $("#flash").replaceChildren(box);
+}
+
+document.addEventListener("htmx:after:swap", () => reveal(document));
+reveal(document);

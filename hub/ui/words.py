@@ -1,0 +1,98 @@
+"""How values read on a page: money, counts, times, durations, sizes."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+NOTHING = "\u2013"
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def _instant(text: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def ago(text: Any) -> str:
+    """How far from now an ISO 8601 time lies, in words: `3 min ago`, `in 2 d`."""
+    at = _instant(text) if text else None
+    if at is None:
+        return NOTHING
+    seconds = int((datetime.now(UTC) - at).total_seconds())
+    if abs(seconds) < 5:
+        return "just now"
+    size, unit = next((size, unit) for size, unit in _STEPS if abs(seconds) >= size)
+    return f"{seconds // size} {unit} ago" if seconds > 0 else f"in {-seconds // size} {unit}"
+
+
+def exact(text: Any) -> str:
+    """An ISO 8601 time to the second, in UTC."""
+    at = _instant(text) if text else None
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else NOTHING
+
+
+def money(micro_usd: int | None) -> str:
+    """Micro-dollars as USD, with as many places as say something; unknown is said to be so."""
+    if micro_usd is None:
+        return "unknown"
+    if micro_usd == 0:
+        return "$0"
+    return f"${micro_usd / 1e6:,.2f}" if abs(micro_usd) >= 100_000 else f"${micro_usd / 1e6:.6f}"
+
+
+def usd(text: Any) -> str:
+    """A decimal text of dollars, as the API writes it."""
+    try:
+        return money(round(float(text) * 1e6))
+    except (TypeError, ValueError):
+        return NOTHING
+
+
+def count(number: Any) -> str:
+    """A whole number with thousands apart."""
+    return f"{number:,}" if isinstance(number, int | float) and not isinstance(number, bool) else NOTHING
+
+
+def short(number: Any) -> str:
+    """A count that fits a tile: `950`, `12.3k`, `4.1M`."""
+    if not isinstance(number, int | float):
+        return NOTHING
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.1f}{unit}"
+    return f"{number:,.0f}"
+
+
+def milliseconds(number: Any) -> str:
+    """A duration in ms, in the unit that reads best."""
+    if not isinstance(number, int | float):
+        return NOTHING
+    return f"{number / 1000:,.2f} s" if number >= 1000 else f"{number:,.0f} ms"
+
+
+def pretty(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without aliases: each value is written where it stands."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def as_yaml(value: Any) -> str:
+    """A spec as YAML, in the order of its fields."""
+    return yaml.dump(value, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100) if value else "{}\n"
+
+
+FILTERS = {
+    "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
+    "pretty": pretty, "yaml": as_yaml,
+}  # fmt: skip
