@@ -143,22 +143,25 @@ def _widget(name: str, schema: Schema, definitions: _Book) -> tuple[str, dict[st
         return "choice", {"choices": tuple(str(value) for value in values)}
     if definitions.levels == 0:
         return "json", {}
+    return _typed_widget(name, schema, definitions)
+
+
+def _typed_widget(name: str, schema: Schema, definitions: _Book) -> tuple[str, dict[str, Any]]:
     match schema.get("type"):
         case "boolean":
-            found = "switch", {}
+            return "switch", {}
         case "integer":
-            found = "number", {"whole": True}
+            return "number", {"whole": True}
         case "number":
-            found = "number", {}
+            return "number", {}
         case "string":
-            found = _text_widget(name, schema), {}
+            return _text_widget(name, schema), {}
         case "array":
-            found = _array_widget(schema, definitions)
+            return _array_widget(schema, definitions)
         case "object":
-            found = _object_widget(schema, definitions)
+            return _object_widget(schema, definitions)
         case _:
-            found = "json", {}
-    return found
+            return "json", {}
 
 
 def _text_widget(name: str, schema: Schema) -> str:

@@ -12,11 +12,15 @@ from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.identity import Permission, teams_with
 
-
 _PLAIN_ENTRY: dict[str, Any] = {
     **msgspec.to_builtins(Entry("", 0, "", "", "", 0)),
     **{one.name: one.default for one in msgspec.structs.fields(Entry) if isinstance(one.default, str | int | float)},
-    **{"ttft_ms": None, "cost_micro_usd": None, "tags": {}, "attempts": [], "dropped": [], "findings": []},
+    "ttft_ms": None,
+    "cost_micro_usd": None,
+    "tags": {},
+    "attempts": [],
+    "dropped": [],
+    "findings": [],
 }
 
 
