@@ -38,15 +38,24 @@ class ServerAuthSpec(Spec):
 
 
 class ServerTimeoutsSpec(Spec):
-    """Clocks of a server, in seconds: connecting (for stdio: starting), one list, one call."""
+    """Clocks of a server, in seconds: connecting (for stdio: starting), one list, one call in all.
+
+    A call also ends when the server gives no first sign of life for `first_byte`, or none after it for `idle`:
+    progress, a line of the log or any byte of the answer counts. No clock runs while the caller is asked something.
+    """
 
     connect: Seconds = 15.0
     list: Seconds = 15.0
-    call: Seconds = 60.0
+    first_byte: Seconds = 60.0
+    idle: Seconds = 60.0
+    call: Seconds = 300.0
 
 
 class ServerSpec(Spec):
-    """An upstream MCP server: a command (stdio), a url (streamable HTTP), or one that the hub itself brings."""
+    """An upstream MCP server: a command (stdio), a url (streamable HTTP or HTTP+SSE), or one that the hub brings.
+
+    `parallel` calls of it run at a time; further ones wait.
+    """
 
     LATER: ClassVar[dict[str, str]] = {
         "openapi": "comes with OpenAPI servers",
@@ -64,6 +73,7 @@ class ServerSpec(Spec):
     auth: ServerAuthSpec | None = None
     allow_private: bool = False
     timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
+    parallel: Annotated[int, Field(ge=1, le=1000)] = 64
     title: Title = ""
     description: Text = ""
     icon: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None

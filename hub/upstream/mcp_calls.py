@@ -1,62 +1,50 @@
 """The requests that wait for an answer on one connection, and what becomes of everything that comes in on it."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 
 from msgspec import Raw
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
-from hub.upstream.mcp_values import CallerContext, Era, RpcReply
+from hub.upstream.mcp_pending import Pending
+from hub.upstream.mcp_values import CallerContext, Era
 from hub.upstream.mcp_wire import Message, NotRpc
 
 PROGRESS = "notifications/progress"
+CANCELLED = "notifications/cancelled"
 MOST_RESULT = 16 << 20  # bytes of one message
+_LOG = "notifications/message"
+_MOST_HELD = 16
+_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+_OF_THE_SERVER = ("/list_changed", "resources/updated")
 
 
-class Pending:
-    """One request and the future of its answer. `token` is the caller's own progress token, if they gave one."""
-
-    __slots__ = ("answer", "caller", "era", "method", "number", "token")
-
-    def __init__(self, number: int, method: str, caller: CallerContext) -> None:
-        self.number = number
-        self.method = method
-        self.caller = caller
-        self.era = Era.LEGACY
-        self.token: Raw | None = None
-        self.answer: asyncio.Future[RpcReply] = asyncio.get_running_loop().create_future()
-
-    def settle(self, message: Message) -> None:
-        """Hand the answer over, unless nobody waits any more."""
-        if self.answer.done():
-            return
-        result, error = bytes(message.result), bytes(message.error)
-        if error and error != b"null":
-            self.answer.set_result(RpcReply(error=error, era=self.era))
-        elif result[:1] == b"{":
-            self.answer.set_result(RpcReply(result=result, era=self.era))
-        else:
-            self.fail(
-                UpstreamFailed("upstream_protocol", "its answer has neither a result that is an object nor an error")
-            )
-
-    def fail(self, refusal: UpstreamFailed) -> None:
-        """There will be no answer."""
-        if not self.answer.done():
-            self.answer.set_exception(refusal)
+def severity(level: str) -> int:
+    """How severe a level of the log is; the least for one that nobody knows."""
+    return _LEVELS.index(level) if level in _LEVELS else 0
 
 
 class Calls:
     """Correlates answers with requests by numbers that no other connection of the process uses.
 
-    `heard(method, params)` gets each notification that belongs to no call.
+    `heard(method, params)` gets each notification that belongs to no call, `ask(pending, message)` each question
+    with the call that caused it. A connection that serves one kind of caller (`hold` is set) keeps what is asked
+    outside of any call for the next one. `astray` says that a question could have belonged to several calls.
     """
 
-    def __init__(self, numbers: Iterator[int], heard: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self,
+        numbers: Iterator[int],
+        heard: Callable[[str, bytes], None],
+        ask: Callable[[Pending, Message], None],
+    ) -> None:
         self._numbers = numbers
         self._heard = heard
+        self._ask = ask
         self._waiting: dict[int, Pending] = {}
+        self._held: list[Message] = []
+        self.hold = False
+        self.astray = False
         self.late = 0
         self.noise = 0
 
@@ -68,6 +56,10 @@ class Calls:
         """A new request."""
         pending = Pending(next(self._numbers), method, caller)
         self._waiting[pending.number] = pending
+        if self._held and caller.ask is not None:
+            held, self._held = self._held, []
+            for message in held:
+                self._ask(pending, message)
         return pending
 
     def close(self, pending: Pending) -> None:
@@ -104,11 +96,13 @@ class Calls:
         if not message.method:
             self._settle(message, own)
         elif message.id and bytes(message.id) != b"null":
-            return self._asked(message)
+            return self._asked(message, own)
         elif message.method == PROGRESS:
             self._progress(message.params)
-        else:
+        elif message.method.endswith(_OF_THE_SERVER) or message.method == CANCELLED:
             self._heard(message.method, bytes(message.params))
+        else:
+            self._told(message, own)
         return b""
 
     def _settle(self, message: Message, own: Pending | None) -> None:
@@ -124,15 +118,36 @@ class Calls:
         else:
             pending.settle(message)
 
-    def _asked(self, message: Message) -> bytes:
-        """The answer to a server's own request. Here a question will find its way to the caller it belongs to."""
+    def _asked(self, message: Message, own: Pending | None) -> bytes:
+        """The answer to a server's own request, where it can be given at once."""
         if message.method == "ping":
             return mcp_wire.result(message.id, b"{}")
-        return mcp_wire.error(
-            message.id,
-            mcp_wire.METHOD_NOT_FOUND,
-            f"{message.method} is not supported yet: the hub declared no such capability",
-        )
+        pending = own if own is not None and not own.answer.done() else self._whose()
+        if pending is not None and pending.caller.ask is not None:
+            self._ask(pending, message)
+        elif pending is None and self.hold and len(self._held) < _MOST_HELD:
+            self._held.append(message)
+        else:
+            text = f"nobody can be asked {message.method}: the client declared no such capability"
+            return mcp_wire.error(message.id, mcp_wire.METHOD_NOT_FOUND, text)
+        return b""
+
+    def _whose(self) -> Pending | None:
+        """The call that a question belongs to which came on no call's own stream: the last one that it can be."""
+        able = [pending for pending in self._waiting.values() if pending.caller.ask is not None]
+        self.astray = self.astray or len(able) > 1
+        return able[-1] if able else None
+
+    def _told(self, message: Message, own: Pending | None) -> None:
+        """A notification for a caller: by the stream it came on, else when only one call can be meant."""
+        pending = own
+        if pending is None and len(self._waiting) == 1:
+            pending = next(iter(self._waiting.values()))
+        if pending is None or pending.caller.notify is None:
+            return
+        pending.stir()
+        if message.method != _LOG or _is_wanted(message.params, pending.caller):
+            pending.caller.notify(message.method, bytes(message.params))
 
     def _progress(self, params: Raw) -> None:
         """Tell the caller, under the token that they chose."""
@@ -143,7 +158,21 @@ class Calls:
             return
         number = mcp_wire.number_of(members.get("progressToken", b""))
         pending = self._waiting.get(number) if number is not None else None
-        if pending is None or pending.token is None or pending.caller.notify is None:
+        if pending is None:
+            return
+        pending.stir()
+        if pending.token is None or pending.caller.notify is None:
             return
         members["progressToken"] = pending.token
         pending.caller.notify(PROGRESS, mcp_wire.encode_object(members))
+
+
+def _is_wanted(params: Raw, caller: CallerContext) -> bool:
+    """Whether a line of the log is severe enough. A modern caller who named no level wants none, an old one all."""
+    if not caller.log_level:
+        return caller.era is Era.LEGACY
+    try:
+        level = mcp_wire.parse_text(bytes(mcp_wire.parse_object(bytes(params)).get("level", b"")))
+    except NotRpc:
+        return False
+    return severity(level) >= severity(caller.log_level)

@@ -1,24 +1,25 @@
-"""One server: a task that keeps it connected, what is known of it, and the way its calls take."""
+"""One server: a task that keeps it connected, and what is known of it."""
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from hub.core.logs import get_logger
-from hub.core.refusal import Malformed, Refusal, Unavailable, UpstreamFailed
+from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
+from hub.upstream.mcp_callers import CallerSessions
 from hub.upstream.mcp_greeting import greet
 from hub.upstream.mcp_http import HttpLink
 from hub.upstream.mcp_keeping import restored, saved
 from hub.upstream.mcp_knowledge import Knowledge
-from hub.upstream.mcp_link import HUB, Ears, Link, Undelivered
+from hub.upstream.mcp_link import HUB, Ears, Link
 from hub.upstream.mcp_listing import ListRefused, list_all
 from hub.upstream.mcp_opening import Mask, Means, open_link
 from hub.upstream.mcp_pacing import Pacing
-from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions, ServerStatus
-from hub.upstream.mcp_wire import HEADER_MISMATCH, NotRpc, parse_error
+from hub.upstream.mcp_pending import Limits
+from hub.upstream.mcp_relay import Relay
+from hub.upstream.mcp_values import CallerContext, RpcReply, ServerDefinitions, ServerStatus
 
 log = get_logger(__name__)
 
@@ -38,7 +39,9 @@ class ServerConnection:
         self._pace = means.pace
         self._pacing = Pacing(means.pace, limited=spec.command is not None)
         self._knowledge = Knowledge(lambda: changed(name))
-        self._slots = asyncio.Semaphore(means.pace.parallel)
+        most = means.pace.sessions if spec.command is None else means.pace.copies
+        self._callers = CallerSessions(name, self._open_for, means.pace, most=most, seconds=spec.timeouts.connect)
+        self._relay = Relay(self, self._callers, means.parking, means.pace)
         self._link: Link | None = None  # that takes requests
         self._waiting: set[asyncio.Future[Link]] = set()
         self._looked: set[asyncio.Future[None]] = set()
@@ -48,7 +51,6 @@ class ServerConnection:
         self._retired = False
         self._hurried = False
         self._shy = False
-        self._in_flight = 0
         self._mask = Mask(means.ports.redact)
         self._stderr: tuple[str, ...] = ()
         self._closing: set[asyncio.Task[None]] = set()
@@ -81,7 +83,7 @@ class ServerConnection:
             last_error=known.error,
             stderr=tuple(map(self._mask, link.tail())) if link and link.pid else self._stderr,
             restarts=self._pacing.restarts,
-            in_flight=self._in_flight,
+            in_flight=self._relay.in_flight,
             tools=len(known.tools),
             prompts=len(known.prompts),
             resources=len(known.resources) + len(known.templates),
@@ -94,61 +96,17 @@ class ServerConnection:
 
     async def request(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
         """Relay a request. Raises UpstreamFailed or Unavailable, each naming the server, and Malformed."""
-        end = time.monotonic() + self.spec.timeouts.call
-        if caller.deadline is not None:
-            end = min(end, caller.deadline)
-        async with self._slot(end):
-            try:
-                reply = await self._relay(method, params, caller, end)
-                if reply.era is Era.MODERN and self._is_mismatch(method, reply):
-                    await self._look_again()  # the tool's schema has changed, and with it what headers repeat
-                    reply = await self._relay(method, params, caller, end)
-            except UpstreamFailed as failure:
-                if failure.code == "upstream_timeout":
-                    self._doubt_link()
-                raise self._named(failure) from None
-            except NotRpc:
-                raise Malformed("malformed", "The params of the request are no JSON object.") from None
-            return reply
+        return await self._relay.request(method, params, caller)
 
-    @asynccontextmanager
-    async def _slot(self, end: float) -> AsyncIterator[None]:
-        """One of the server's places, of which there are so many."""
-        if self._slots.locked():
-            try:
-                async with asyncio.timeout(max(0.0, end - time.monotonic())):
-                    await self._slots.acquire()
-            except TimeoutError:
-                full = f"Server '{self.name}' has {self._pace.parallel} calls running, and none ended in time."
-                raise Unavailable("overloaded", full, retry_after=1) from None
-        else:
-            await self._slots.acquire()
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            self._slots.release()
+    def tell(self, principal: str, session: str, message: bytes) -> None:
+        """Send a client's notification to the sessions that are its own."""
+        self._callers.tell(principal, session, message)
 
-    async def _relay(self, method: str, params: bytes, caller: CallerContext, end: float) -> RpcReply:
-        """The answer, over a new connection when the server certainly did not begin with it on the first one."""
-        link = await self._linked(end)
-        try:
-            return await link.request(method, params, caller, max(0.001, end - time.monotonic()))
-        except Undelivered:
-            link = await self._linked(end)
-            return await link.request(method, params, caller, max(0.001, end - time.monotonic()))
+    def mask(self, text: str) -> str:
+        """Text without the server's secrets."""
+        return self._mask(text)
 
-    def _is_mismatch(self, method: str, reply: RpcReply) -> bool:
-        if reply.error is None or method != "tools/call" or not isinstance(self._link, HttpLink):
-            return False
-        return parse_error(reply.error).code == HEADER_MISMATCH
-
-    def _named(self, failure: UpstreamFailed) -> UpstreamFailed:
-        text = f"Server '{self.name}': {self._mask(failure.message).rstrip('.')}."
-        return UpstreamFailed(failure.code, text, status=failure.status, retry_after=failure.retry_after)
-
-    async def _linked(self, end: float) -> Link:
+    async def linked(self, end: float) -> Link:
         """The link. A server that starts is waited for; one that failed last time only for a moment."""
         link = self._link
         if link is not None and link.failure is None:
@@ -178,15 +136,15 @@ class ServerConnection:
             retry_after=self._pacing.retry_after(),
         )
 
-    async def _look_again(self) -> None:
+    async def look_again(self) -> None:
         """Have the owner look at the lists, and wait until it has, or could not in time."""
         looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._looked.add(looked)
-        self._doubt_link()
+        self.doubt_link()
         await asyncio.wait((looked,), timeout=self.spec.timeouts.list)
         self._looked.discard(looked)
 
-    def _doubt_link(self) -> None:
+    def doubt_link(self) -> None:
         """Something may have changed, or the server may be gone: the owner looks at its lists."""
         self._look = True
         self._stir.set()
@@ -212,6 +170,7 @@ class ServerConnection:
             await self._closed()
         finally:
             self._hurried = True
+            await self._callers.close()
             await self._closed()
 
     async def _rest(self) -> None:
@@ -240,9 +199,7 @@ class ServerConnection:
         useful = math.nan
         link: Link | None = None
         try:
-            link, self._mask = await open_link(
-                self.name, self.spec, self._means, Ears(self._doubt_link, self._stir.set)
-            )
+            link, self._mask = await open_link(self.name, self.spec, self._means, Ears(self.doubt_link, self._stir.set))
             await self._greet(link)
             useful = time.monotonic()
             await self._serve(link)
@@ -259,6 +216,11 @@ class ServerConnection:
         if link is not None and link.pid:
             await self._closed()  # two processes of one server might hinder each other
         return failure.message, None if math.isnan(useful) else time.monotonic() - useful
+
+    async def _open_for(self, ears: Ears) -> Link:
+        """A link for a session of one kind of caller."""
+        link, _ = await open_link(self.name, self.spec, self._means, Ears(self.doubt_link, ears.lost))
+        return link
 
     def _close(self, link: Link) -> None:
         """Close a link beside everything else, after the calls that still run on it."""
@@ -285,7 +247,7 @@ class ServerConnection:
         try:
             async with asyncio.timeout(seconds):
                 greeting = await greet(
-                    lambda method, params, speech: link.request(method, params, HUB, seconds, speech),
+                    lambda method, params, speech: link.request(method, params, HUB, Limits(seconds), speech),
                     self._pace.hush,
                     shy=self._shy,
                 )
@@ -336,7 +298,7 @@ class ServerConnection:
         try:
             async with asyncio.timeout(seconds):
                 listing = await list_all(
-                    lambda method, params: link.request(method, params, HUB, seconds), link.greeting.declares
+                    lambda method, params: link.request(method, params, HUB, Limits(seconds)), link.greeting.declares
                 )
         except (TimeoutError, UpstreamFailed) as error:
             failure = error if isinstance(error, UpstreamFailed) else _late(seconds)

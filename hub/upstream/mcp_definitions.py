@@ -29,6 +29,7 @@ class _Tool(Struct, frozen=True, rename="camel"):
     input_schema: dict[str, object]
     description: str | None = None
     output_schema: Raw = _NOTHING
+    annotations: object = None
 
 
 class _Prompt(Struct, frozen=True):
@@ -162,7 +163,11 @@ def _tool(raw: bytes) -> tuple[str, ToolDefinition]:
         raise ValueError(f"its schema is nested more than {MOST_DEPTH} deep")
     if tool.input_schema.get("type", "object") != "object":
         raise ValueError("its inputSchema is not of type object")
-    return tool.name, ToolDefinition(tool.name, raw, mirrored_of(tool.input_schema))
+    return tool.name, ToolDefinition(tool.name, raw, mirrored_of(tool.input_schema), _is_idempotent(tool.annotations))
+
+
+def _is_idempotent(annotations: object) -> bool:
+    return isinstance(annotations, dict) and annotations.get("idempotentHint") is True  # pyright: ignore[reportUnknownMemberType]
 
 
 def _name_of(raw: bytes) -> str:

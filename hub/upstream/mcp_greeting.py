@@ -17,13 +17,14 @@ from hub.upstream.mcp_wire import (
     LATEST_MODERN,
     META,
     MODERN_VERSIONS,
+    NO_CAPABILITIES,
     UNSUPPORTED_VERSION,
     Speech,
     parse_error,
 )
 
 MOST_INSTRUCTIONS = 16 << 10  # characters
-_INITIALIZE = b'{"protocolVersion":"%b","capabilities":{},"clientInfo":%b}' % (LATEST_HANDSHAKE.encode(), CLIENT_INFO)
+_INITIALIZE = b'{"protocolVersion":"%b","capabilities":%b,"clientInfo":%b}'
 
 Ask = Callable[[str, bytes, Speech], Awaitable[RpcReply]]
 
@@ -66,14 +67,14 @@ async def greet(ask: Ask, hush: float, *, shy: bool = False) -> Greeting:
     understands. Raises UpstreamFailed when no revision is shared or nobody is there.
     """
     if shy:
-        return await _handshake(ask)
+        return await handshake_as(ask)
     probe = asyncio.create_task(_probe(ask, LATEST_MODERN))  # noqa: TID251 - ended below, whatever happens
     handshake: asyncio.Task[Greeting] | None = None
     try:
         await asyncio.wait((probe,), timeout=hush)
         if probe.done():
-            return probe.result() or await _handshake(ask)
-        handshake = asyncio.create_task(_handshake(ask))  # noqa: TID251 - ended below, whatever happens
+            return probe.result() or await handshake_as(ask)
+        handshake = asyncio.create_task(handshake_as(ask))  # noqa: TID251 - ended below, whatever happens
         await asyncio.wait((probe, handshake), return_when=asyncio.FIRST_COMPLETED)
         found = _answer_of(probe) or _answer_of(handshake)
         if found is not None:
@@ -135,8 +136,10 @@ def _shared(error: bytes) -> _Verdict:
     return _OLD
 
 
-async def _handshake(ask: Ask) -> Greeting:
-    reply = await ask("initialize", _INITIALIZE, HANDSHAKE)
+async def handshake_as(ask: Ask, capabilities: bytes = NO_CAPABILITIES) -> Greeting:
+    """Agree with a server of the old era, as a client with these capabilities. Raises UpstreamFailed."""
+    params = _INITIALIZE % (LATEST_HANDSHAKE.encode(), capabilities, CLIENT_INFO)
+    reply = await ask("initialize", params, HANDSHAKE)
     if reply.result is None:
         fault = parse_error(reply.error or b"")
         # A slow server may have locked itself to the modern era by the probe that it was thought to ignore.

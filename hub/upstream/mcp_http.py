@@ -1,19 +1,19 @@
 """A connection to a server over streamable HTTP: one exchange per request, in either era."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from hub.core.logs import get_logger
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
-from hub.upstream.mcp_calls import MOST_RESULT, Pending
+from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting, Link
+from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_refusals import refused
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
@@ -23,6 +23,8 @@ log = get_logger(__name__)
 _ACCEPT = "application/json, text/event-stream"
 _TAIL = 1.0  # seconds for the end of a stream after its answer, so that the connection can be used again
 _A_DAY = 86_400.0
+_LONGEST_RETRY = 30.0
+_TELLING = Timeouts(connect=10, first_byte=30, idle=30, total=60)
 _RELISTEN = (1.0, 60.0)  # seconds before a lost stream of changes is opened again: at first, at most
 
 
@@ -44,10 +46,9 @@ class HttpLink(Link):
 
     def __init__(self, numbers: Iterator[int], ears: Ears, endpoint: Endpoint, address: Address) -> None:
         super().__init__(numbers, ears)
-        self._numbers = numbers
         self._endpoint = endpoint
         self._address = address
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Task[None] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
         self.session = ""
         self.mirrored: dict[str, Mirrored] = {}
@@ -56,19 +57,6 @@ class HttpLink(Link):
         task = self._start(self._exchange(pending, params, speech))
         self._running[pending.number] = task
         task.add_done_callback(lambda _: self._over(pending))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something in a task that ends with the link."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("mcp_exchange_failed", exc_info=error)
 
     def _over(self, pending: Pending) -> None:
         self._running.pop(pending.number, None)
@@ -83,6 +71,7 @@ class HttpLink(Link):
             pending.fail(failure)
             self._ears.changed()  # is it still there?
             return
+        pending.stir()
         try:
             await self._answered(response, pending)
         except UpstreamFailed as failure:
@@ -99,23 +88,43 @@ class HttpLink(Link):
         if pending.answer.done():
             return
         if kind.startswith("text/event-stream"):
-            await self._events(response, pending)
+            await self._whole_stream(response, pending)
         elif kind.startswith("application/json"):
             self._take(await read_whole(response, MOST_RESULT), pending)
         else:
             what = f"'{kind[:64]}'" if kind else f"nothing (HTTP status {response.status})"
             raise UpstreamFailed("upstream_protocol", f"it answers with {what} where JSON is due; is its url right?")
 
-    async def _events(self, response: Response, pending: Pending) -> None:
-        """The events of an answer; after it, only the end of the stream is waited for, and not for long."""
-        events = Events(MOST_RESULT)
+    async def _whole_stream(self, response: Response, pending: Pending) -> None:
+        """The events of an answer. An old server may end the stream before, to go on with it in another one."""
+        events = await self._events(response, pending, Events(MOST_RESULT))
+        while not pending.answer.done() and events.last_id and self.session:
+            await asyncio.sleep(min(events.retry, _LONGEST_RETRY))
+            headers = (*self._reading(), ("Last-Event-ID", events.last_id.decode("latin-1")))
+            address = self._address
+            again = await self._endpoint.request(
+                Exchange("GET", address.url, headers, b"", address.timeouts, address.private)
+            )
+            try:
+                kind = again.headers.get("content-type", "").lower()
+                if again.status != 200 or not kind.startswith("text/event-stream"):
+                    return
+                events = await self._events(again, pending, events)
+            finally:
+                again.close()
+
+    async def _events(self, response: Response, pending: Pending, events: Events) -> Events:
+        """The events of a stream; after the answer, only its end is waited for, and not for long."""
         while chunk := await response.read(_TAIL if pending.answer.done() else _A_DAY):
+            pending.stir()
             for data in events.feed(chunk):
                 self._take(data, pending)
+        return events
 
     def _take(self, data: bytes, own: Pending | None) -> None:
-        for answer in self.calls.take(data, own):
-            self._start(self._tell(answer))
+        if data:
+            for answer in self.calls.take(data, own):
+                self._reply(answer)
 
     def _headers(self, method: str, params: bytes, speech: Speech) -> tuple[tuple[str, str], ...]:
         headers = [("Content-Type", "application/json"), ("Accept", _ACCEPT), *self._address.headers]
@@ -145,11 +154,14 @@ class HttpLink(Link):
     async def _tell(self, message: bytes) -> None:
         """Send a notification, or an answer to a question. Whether it arrives is not for certain."""
         try:
-            response = await self._post(message, self._headers("", b"{}", self.greeting.speech))
+            response = await self._post(message, self._headers("", b"{}", self.greeting.speech), _TELLING)
         except UpstreamFailed as failure:
             log.info("mcp_notification_not_sent", reason=failure.code)
         else:
             response.close()
+
+    def _reply(self, message: bytes) -> None:
+        self._start(self._tell(message))
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         """Close the response, which is all that the modern wire wants; the old one wants to be told."""
@@ -164,8 +176,14 @@ class HttpLink(Link):
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             await self._tell(mcp_wire.notification("notifications/initialized"))
-        if greeting.announced and (self.session or greeting.speech.era is Era.MODERN):
-            self._start(self._listen())
+        if self.session or (greeting.speech.era is Era.MODERN and self.listens):
+            self.listen_anew()
+
+    def listen_anew(self) -> None:
+        """Open the stream of changes, in place of the one that is open."""
+        if self._listener is not None:
+            self._listener.cancel()
+        self._listener = self._start(self._listen())
 
     async def _listen(self) -> None:
         """Keep a stream of changes open, for as long as the server offers one."""
@@ -204,12 +222,16 @@ class HttpLink(Link):
         address, speech = self._address, self.greeting.speech
         clocks = replace(address.timeouts, idle=_A_DAY, total=_A_DAY)
         if speech.era is Era.LEGACY:
-            headers = tuple(pair for pair in self._headers("", b"{}", speech) if pair[0] != "Content-Type")
-            return Exchange("GET", address.url, headers, b"", clocks, address.private)
+            return Exchange("GET", address.url, self._reading(), b"", clocks, address.private)
         method = "subscriptions/listen"
         params = self.listening()
         body = mcp_wire.request(next(self._numbers), method, params)
         return Exchange("POST", address.url, self._headers(method, params, speech), body, clocks, address.private)
+
+    def _reading(self) -> tuple[tuple[str, str], ...]:
+        """The headers of a GET."""
+        headers = self._headers("", b"{}", self.greeting.speech)
+        return tuple(pair for pair in headers if pair[0] != "Content-Type")
 
     async def close(self) -> None:
         """End what still runs, and the session if there is one."""
@@ -217,10 +239,7 @@ class HttpLink(Link):
         lost = self.failure is not None
         self.lose(failure)
         self.calls.fail(failure)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_tasks()
         if self.session and not lost:
             await self._delete()
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from hub.core.refusal import UpstreamFailed
 
+_MOST_ID = 1024  # bytes
+
 
 class Lines:
     """Cuts bytes into lines. One that is longer than `most` is dropped; `oversized` gets how it began."""
@@ -38,13 +40,20 @@ class Lines:
 
 
 class Events:
-    """The data of server-sent events, as soon as each is whole."""
+    """The data of server-sent events, as soon as each is whole.
+
+    `last_id` is the id of the last one, `retry` the pause in seconds that the server wants before the stream is
+    opened again, `kind` the type of the last event.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lines = Lines(most, self._oversized)
         self._data: list[bytes] = []
         self._size = 0
+        self.last_id = b""
+        self.retry = 1.0
+        self.kind = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes. Raises UpstreamFailed when one is too large."""
@@ -61,7 +70,19 @@ class Events:
                 if self._size > self._most:
                     self._oversized(line)
                 self._data.append(line[5:].removeprefix(b" "))
+            else:
+                self._field(line)
         return whole
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"id" and len(value) <= _MOST_ID and b"\0" not in value:
+            self.last_id = value
+        elif name == b"event":
+            self.kind = value
+        elif name == b"retry" and value.isdigit() and len(value) < 8:
+            self.retry = int(value) / 1000
 
     def _oversized(self, head: bytes) -> None:
         raise UpstreamFailed("upstream_protocol", f"its answer has more than {self._most >> 20} MiB")

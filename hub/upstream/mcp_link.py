@@ -2,17 +2,25 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import json
 
+from hub.core.logs import get_logger
 from hub.core.refusal import UpstreamFailed
-from hub.upstream.mcp_calls import Calls, Pending
-from hub.upstream.mcp_values import CallerContext, RpcReply
+from hub.upstream.mcp_calls import CANCELLED, Calls, severity
+from hub.upstream.mcp_pending import Limits, Pending
+from hub.upstream.mcp_questions import Questions
+from hub.upstream.mcp_values import CallerContext, Era, RpcReply
 from hub.upstream.mcp_wire import HANDSHAKE, NotRpc, Speech, dressed, parse_object
 
+log = get_logger(__name__)
+
 _UNCANCELLABLE = ("initialize", "server/discover", "subscriptions/listen")
+_UNTOLD = 99  # beyond every level of the log: the server was told none yet
+MOST_URIS = 1000  # that one connection watches
 HUB = CallerContext()  # the hub asks for itself
 
 
@@ -47,29 +55,45 @@ class Greeting:
         return tuple(kind for kind in ("tools", "prompts", "resources") if self.declares(kind, "listChanged"))
 
 
+def _nobody(params: bytes) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Whom a link tells things: the server's lists may have changed; the link takes no more requests."""
+    """Whom a link tells things: the server's lists may have changed; the link takes no more requests.
+
+    `updated` gets the params of each notice that a resource has changed.
+    """
 
     changed: Callable[[], None]
     lost: Callable[[], None]
+    updated: Callable[[bytes], None] = _nobody
 
 
 class Link(ABC):
-    """Opened, used and closed by the one task that owns it. `greeting` is set once the server was greeted."""
+    """Opened, used and closed by the one task that owns it. `greeting` is set once the server was greeted.
+
+    `watched` are the URIs of the resources whose updates the server is to announce.
+    """
 
     def __init__(self, numbers: Iterator[int], ears: Ears) -> None:
-        self.calls = Calls(numbers, self._heard)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._questions = Questions(self._start, self._reply)
+        self.calls = Calls(numbers, self._heard, self._questions.ask)
         self.greeting = Greeting(HANDSHAKE)
         self.failure: UpstreamFailed | None = None
+        self.watched: frozenset[str] = frozenset()
+        self._numbers = numbers
         self._ears = ears
+        self._level = _UNTOLD
 
     async def request(
-        self, method: str, params: bytes, caller: CallerContext, seconds: float, speech: Speech | None = None
+        self, method: str, params: bytes, caller: CallerContext, limits: Limits, speech: Speech | None = None
     ) -> RpcReply:
         """The server's answer.
 
-        Raises UpstreamFailed (`upstream_timeout` after `seconds`; Undelivered when it may be sent again) and
+        Raises UpstreamFailed (`upstream_timeout` by `limits`; Undelivered when it may be sent again) and
         NotRpc when `params` is no object. A caller who leaves, or is late, is no longer worked for: the
         server is told.
         """
@@ -80,23 +104,32 @@ class Link(ABC):
         pending.era = speech.era
         worked_on = False
         try:
-            body, pending.token = dressed(params, speech, pending.number if caller.notify else None)
+            number = pending.number if caller.notify else None
+            body, pending.token = dressed(params, speech, number, caller.capabilities, caller.log_level)
             worked_on = True
-            async with asyncio.timeout(seconds):
+            async with pending.timed(limits):
                 await self._send(pending, body, speech)
                 reply = await pending.answer
             worked_on = False
             return reply
         except TimeoutError:
-            late = f"it did not answer {method} within {seconds:.3g} s"
-            raise UpstreamFailed("upstream_timeout", late, status=504) from None
+            raise _late(method, limits) from None
         except UpstreamFailed:
             worked_on = False  # or nobody is there any more to be told
             raise
         finally:
             self.calls.close(pending)
+            self._questions.close(pending)
             if worked_on:
                 self._abandon(pending, tell=method not in _UNCANCELLABLE)
+
+    async def logged(self, caller: CallerContext, limits: Limits) -> None:
+        """See that an old server writes as much of its log as this caller wants to read; who wants less gets less."""
+        wanted = severity(caller.log_level)
+        if self.greeting.speech.era is Era.MODERN or wanted >= self._level or not self.greeting.declares("logging"):
+            return
+        self._level = wanted
+        await self.request("logging/setLevel", json.encode({"level": caller.log_level}), HUB, limits)
 
     @property
     def pid(self) -> int | None:
@@ -116,6 +149,10 @@ class Link(ABC):
         """Nobody waits for this request: stop it, and tell the server if that is allowed."""
 
     @abstractmethod
+    def _reply(self, message: bytes) -> None:
+        """Send an answer to a question, or a notification, some time soon."""
+
+    @abstractmethod
     async def greeted(self, greeting: Greeting) -> None:
         """The server was greeted: say so where the protocol wants it, and listen for changes."""
 
@@ -123,17 +160,74 @@ class Link(ABC):
     async def close(self) -> None:
         """End the connection; what still waits fails."""
 
+    @abstractmethod
+    def listen_anew(self) -> None:
+        """A modern server: `watched` has changed, so that the stream of changes is opened again."""
+
+    def tell(self, message: bytes) -> None:
+        """Send a notification."""
+        self._reply(message)
+
+    async def watch(self, uris: Iterable[str], limits: Limits) -> None:
+        """Have the server announce the updates of exactly these resources. Its refusals are passed over."""
+        wanted = frozenset(uris)
+        added, dropped = wanted - self.watched, self.watched - wanted
+        if not added and not dropped:
+            return
+        self.watched = wanted
+        if self.greeting.speech.era is Era.MODERN:
+            self.listen_anew()
+            return
+        for method, some in (("resources/subscribe", added), ("resources/unsubscribe", dropped)):
+            for uri in sorted(some):
+                await self.request(method, json.encode({"uri": uri}), HUB, limits)
+
     def lose(self, failure: UpstreamFailed) -> None:
         """The connection takes no more requests. The first reason counts; what is on its way may still arrive."""
         if self.failure is None:
             self.failure = failure
             self._ears.lost()
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is anything to listen to."""
+        return bool(self.greeting.announced or self.watched)
+
     def listening(self) -> bytes:
-        """The params of `subscriptions/listen`: every list whose changes the server announces."""
-        wanted = {f"{kind}ListChanged": True for kind in self.greeting.announced}
+        """The params of `subscriptions/listen`: the lists whose changes the server announces, and what is watched."""
+        wanted: dict[str, object] = {f"{kind}ListChanged": True for kind in self.greeting.announced}
+        if self.watched:
+            wanted["resourceSubscriptions"] = sorted(self.watched)
         return dressed(json.encode({"notifications": wanted}), self.greeting.speech, None)[0]
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something in a task that ends with the link."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended_task)
+        return task
+
+    def _ended_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("mcp_exchange_failed", exc_info=error)
+
+    async def _end_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _heard(self, method: str, params: bytes) -> None:
         if method.endswith("/list_changed"):
             self._ears.changed()
+        elif method == "notifications/resources/updated":
+            self._ears.updated(params)
+        elif method == CANCELLED:
+            self._questions.withdraw(params)
+
+
+def _late(method: str, limits: Limits) -> UpstreamFailed:
+    shortest = min(limits.total, limits.first, limits.idle)
+    return UpstreamFailed("upstream_timeout", f"it did not answer {method} within {shortest:.3g} s", status=504)

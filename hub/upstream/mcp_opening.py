@@ -8,22 +8,24 @@ from hub.core.refusal import UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_http import Address, HttpLink
 from hub.upstream.mcp_link import Ears, Link
+from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_pids import MARK, Pids
 from hub.upstream.mcp_process import Command, environment_of
 from hub.upstream.mcp_stdio import StdioLink
 from hub.upstream.mcp_values import Pace, Ports
 
 _SHORTEST = 4  # characters: what is shorter would mask half of every text
-_GRACE = 5.0  # seconds by which the transport's own clocks run longer, so that the hub's speak first
+_A_DAY = 86_400.0  # the transport's own clocks: those of each call end it before
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all connections share: the ports, the list of processes, the clocks, and the numbers of requests."""
+    """What all connections share: ports, the list of processes, the clocks, parked calls, numbers of requests."""
 
     ports: Ports
     pids: Pids
     pace: Pace
+    parking: Parking
     numbers: Iterator[int]
 
 
@@ -69,8 +71,7 @@ async def _http(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[
             headers["Authorization"] = f"Bearer {secret}"
         else:
             headers[spec.auth.header or ""] = secret
-    longest = max(spec.timeouts.call, spec.timeouts.list, spec.timeouts.connect) + _GRACE
-    clocks = Timeouts(connect=spec.timeouts.connect, first_byte=longest, idle=longest, total=longest)
+    clocks = Timeouts(connect=spec.timeouts.connect, first_byte=_A_DAY, idle=_A_DAY, total=_A_DAY)
     address = Address(spec.url or "", tuple(headers.items()), clocks, spec.allow_private)
     return HttpLink(means.numbers, ears, means.ports.transport, address), Mask(means.ports.redact, secrets)
 

@@ -15,6 +15,7 @@ from hub.upstream.mcp_builtin import BuiltinServer
 from hub.upstream.mcp_connection import ServerConnection
 from hub.upstream.mcp_keeping import identity
 from hub.upstream.mcp_opening import Means
+from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_pids import Pids
 from hub.upstream.mcp_values import (
     Builtin,
@@ -26,6 +27,7 @@ from hub.upstream.mcp_values import (
     ServerState,
     ServerStatus,
 )
+from hub.upstream.mcp_wire import progress_token
 
 log = get_logger(__name__)
 
@@ -40,7 +42,8 @@ class Servers:
     def __init__(self, ports: Ports, pace: Pace = Pace()) -> None:  # noqa: B008 - frozen
         self._ports = ports
         self._pace = pace
-        self._means = Means(ports, Pids(ports.folder), pace, count(1))
+        self._parking = Parking(pace)
+        self._means = Means(ports, Pids(ports.folder), pace, self._parking, count(1))
         self._connections: dict[str, ServerConnection] = {}
         self._builtins: dict[str, BuiltinServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,6 +60,7 @@ class Servers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End them all; calls that still run fail."""
+        await self._parking.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -111,7 +115,14 @@ class Servers:
         target = self._builtins.get(server) or self._connections.get(server)
         if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
+        if caller.resume is not None:
+            return await self._parking.resume(caller, caller.resume, progress_token(params))
         return await target.request(method, params, caller)
+
+    def tell(self, principal: str, session: str, message: bytes) -> None:
+        """Send a client's notification to the sessions with servers that are its own."""
+        for connection in self._connections.values():
+            connection.tell(principal, session, message)
 
     def definitions(self, server: str) -> ServerDefinitions:
         """What a server offers, from memory."""

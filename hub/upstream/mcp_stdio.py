@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
-from hub.upstream.mcp_calls import MOST_RESULT, Pending
+from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_link import Ears, Greeting, Link
+from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_process import Command, Process
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
@@ -16,10 +17,10 @@ class StdioLink(Link):
 
     def __init__(self, numbers: Iterator[int], ears: Ears, *, step: float) -> None:
         super().__init__(numbers, ears)
-        self._numbers = numbers
         self._step = step
         self._process: Process | None = None
         self._gone: Callable[[int], None] = lambda pid: None
+        self._listening = 0  # the number of the request that asks for changes
 
     async def start(self, command: Command, gone: Callable[[int], None]) -> int:
         """Start the process; its id, which `gone` is told once it has ended. Raises UpstreamFailed."""
@@ -67,19 +68,30 @@ class StdioLink(Link):
         if tell and self.failure is None:
             self._write(mcp_wire.cancelled(pending.number))
 
+    def _reply(self, message: bytes) -> None:
+        self._write(message)
+
     async def greeted(self, greeting: Greeting) -> None:
         """Say that the handshake is complete, or ask to be told of changes."""
         self.greeting = greeting
         if greeting.speech.era is Era.LEGACY:
             self._write(mcp_wire.notification("notifications/initialized"))
-        elif greeting.announced:
-            self._write(mcp_wire.request(next(self._numbers), "subscriptions/listen", self.listening()))
+        elif self.listens:
+            self.listen_anew()
+
+    def listen_anew(self) -> None:
+        """Ask to be told of changes, in place of what was asked for before."""
+        before, self._listening = self._listening, next(self._numbers)
+        self._write(mcp_wire.request(self._listening, "subscriptions/listen", self.listening()))
+        if before:
+            self._write(mcp_wire.cancelled(before))
 
     async def close(self) -> None:
         """End the process."""
         failure = UpstreamFailed("upstream_error", "the hub closed the connection")
         self.lose(failure)
         self.calls.fail(failure)
+        await self._end_tasks()
         if self._process is not None and await self._process.stop(self._step):
             self._gone(self._process.pid)
 

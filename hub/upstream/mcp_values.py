@@ -27,21 +27,6 @@ class ServerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CallerContext:
-    """Who asks and how they can be told things while they wait.
-
-    `capabilities` is the raw JSON of what their client declared. `notify(method, params)` is called in the
-    event loop with each notification that belongs to the call and must not block. `deadline` is a reading
-    of `time.monotonic()`; None leaves only the server's own clock.
-    """
-
-    principal: Principal = ANONYMOUS
-    capabilities: bytes = b"{}"
-    notify: Callable[[str, bytes], None] | None = None
-    deadline: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RpcReply:
     """A server's answer as it came: the raw JSON of `result` or of `error`; the other one is None."""
 
@@ -50,17 +35,52 @@ class RpcReply:
     era: Era = Era.LEGACY
 
 
+Ask = Callable[[str, bytes], Awaitable[RpcReply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A round of a request that began before: the parked call that it goes on with, and the answers, raw JSON."""
+
+    parked: str
+    responses: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerContext:
+    """Who asks and how they can be told things, and asked, while they wait.
+
+    `capabilities` is the raw JSON of what their client declared, `era` the one that it speaks. `session` names the
+    client's own session, where it has one. `notify(method, params)` is called in the event loop with each
+    notification that belongs to the call and must not block. `ask(method, params)` gives the client's answer to a
+    question of the server's; None when they cannot be asked while they wait. `log_level` is what they want to read
+    of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
+    the server's own clock. `resume` is set for a later round of a parked call.
+    """
+
+    principal: Principal = ANONYMOUS
+    capabilities: bytes = b"{}"
+    notify: Callable[[str, bytes], None] | None = None
+    deadline: float | None = None
+    ask: Ask | None = None
+    era: Era = Era.LEGACY
+    session: str = ""
+    log_level: str = ""
+    resume: Resume | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
     """One tool. `raw` is its definition byte for byte.
 
     `mirrored` pairs the path of each argument that the modern HTTP wire repeats in a header with the rest of that
-    header's name.
+    header's name. `idempotent` says that its server declares that it may be called twice.
     """
 
     name: str
     raw: bytes
     mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +214,11 @@ class Pace:
     relook: float = 0.5  # at least, between two looks at a list, whatever the server says
     hush: float = 5.0  # a probe without an answer for so long is joined by the old handshake
     stop: float = 1.5  # each step of stopping a process: end of input, SIGTERM, SIGKILL
-    parallel: int = 64  # calls of one server at a time
+    resting: float = 300.0  # a caller's own session without calls is closed after so long
+    sessions: int = 256  # of one server over HTTP, each for another kind of caller
+    copies: int = 8  # the same for processes
+    park: float = 600.0  # a call that waits for its caller's answer is kept so long
+    parked: int = 64  # calls of one principal that wait so; together at most sixteen times as many
+    gather: float = 0.03  # questions that come within so long of each other are asked together
+    trips: int = 5  # failed calls in a row, after which a server is left alone for `trip`
+    trip: float = 1.0

@@ -113,6 +113,14 @@ def parse_text(data: bytes) -> str:
         return ""
 
 
+def progress_token(params: bytes) -> Raw | None:
+    """The token under which the sender of these params wants to hear of progress."""
+    try:
+        return parse_object(bytes(parse_object(params).get("_meta", b""))).get("progressToken")
+    except NotRpc:
+        return None
+
+
 def number_of(message_id: bytes) -> int | None:
     """The id of one of the hub's requests, also when a server gives it back as a string."""
     digits = bytes(message_id).strip(b'"')
@@ -145,11 +153,19 @@ def error(message_id: bytes, code: int, text: str) -> bytes:
     return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (message_id, json.encode({"code": code, "message": text}))
 
 
-def dressed(params: bytes, speech: Speech, number: int | None) -> tuple[bytes, Raw | None]:
+def error_raw(message_id: bytes, value: bytes) -> bytes:
+    """The refusal of a server's request, as the caller put it."""
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (message_id, value)
+
+
+def dressed(
+    params: bytes, speech: Speech, number: int | None, capabilities: bytes = NO_CAPABILITIES, log_level: str = ""
+) -> tuple[bytes, Raw | None]:
     """The params of a request, put as `speech` asks for, and the caller's own progress token.
 
-    What the hub says of itself goes in, what the caller said to the hub stays behind, everything else is as
-    it was. Whoever asked for progress gets it under `number`; None when they could not be told. Raises NotRpc.
+    What the hub says of itself goes in, with what the caller can do; what the caller said to the hub stays behind,
+    everything else is as it was. Whoever asked for progress gets it under `number`; None when they could not be
+    told. Raises NotRpc.
     """
     members = parse_object(params)
     meta = parse_object(bytes(members.pop("_meta", b"")))
@@ -161,7 +177,9 @@ def dressed(params: bytes, speech: Speech, number: int | None) -> tuple[bytes, R
     if speech.era is Era.MODERN:
         meta[_HOP[0]] = Raw(b'"%b"' % speech.version.encode())
         meta[_HOP[1]] = Raw(CLIENT_INFO)
-        meta[_HOP[2]] = Raw(NO_CAPABILITIES)
+        meta[_HOP[2]] = Raw(capabilities)
+        if log_level:
+            meta[_HOP[3]] = Raw(json.encode(log_level))
     if meta:
         members["_meta"] = Raw(encode_object(meta))
     return encode_object(members), token

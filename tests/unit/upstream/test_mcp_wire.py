@@ -269,7 +269,7 @@ def test_events_are_cut_wherever_the_bytes_are_split():
 
 async def test_answers_find_their_request_and_nobody_elses():
     heard = []
-    calls = Calls(iter(range(1, 100)), lambda method, params: heard.append(method))
+    calls = Calls(iter(range(1, 100)), lambda method, params: heard.append(method), lambda pending, message: None)
     notes = []
     first = calls.open("tools/call", CallerContext(notify=lambda method, params: notes.append(json.loads(params))))
     first.token = Raw(b'"mine"')

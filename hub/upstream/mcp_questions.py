@@ -1,0 +1,98 @@
+"""What servers ask in the middle of a call: each question goes to the caller whose call it is, its answer back."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from msgspec import Raw
+
+from hub.core.logs import get_logger
+from hub.core.refusal import Refusal
+from hub.upstream import mcp_wire
+from hub.upstream.mcp_pending import Pending
+from hub.upstream.mcp_wire import Message, NotRpc
+
+log = get_logger(__name__)
+
+MOST = 16  # open at once, of one call
+_GONE = b'{"action":"cancel"}'
+_INTERNAL = -32603
+
+Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Questions:
+    """All open questions of one connection. `start` runs a coroutine beside it, `reply` sends the server a message."""
+
+    def __init__(self, start: Start, reply: Callable[[bytes], None]) -> None:
+        self._start = start
+        self._reply = reply
+        self._open: dict[bytes, tuple[asyncio.Task[None], Pending]] = {}
+
+    def ask(self, pending: Pending, message: Message) -> None:
+        """Put a question to the caller of `pending`."""
+        identifier = bytes(message.id)
+        if identifier in self._open or sum(one is pending for _, one in self._open.values()) >= MOST:
+            self._reply(mcp_wire.error(identifier, mcp_wire.INVALID_REQUEST, "too many questions, or this id is open"))
+            return
+        task = self._start(self._answered(pending, message))
+        self._open[identifier] = (task, pending)
+        task.add_done_callback(lambda _: self._open.pop(identifier, None))
+
+    def withdraw(self, params: bytes) -> bool:
+        """The server says that it needs no answer any more; whether it speaks of an open question."""
+        try:
+            identifier = bytes(mcp_wire.parse_object(params).get("requestId", b""))
+        except NotRpc:
+            return False
+        task, _ = self._open.pop(identifier, (None, None))
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    def close(self, pending: Pending) -> None:
+        """The call is over: whatever is still asked in its name is moot."""
+        for task, own in list(self._open.values()):
+            if own is pending:
+                task.cancel()
+
+    async def _answered(self, pending: Pending, message: Message) -> None:
+        ask = pending.caller.ask
+        assert ask is not None
+        try:
+            with pending.asking():
+                reply = await ask(message.method, _stripped(bytes(message.params)))
+        except asyncio.CancelledError:
+            self._reply(_moot(message))
+            raise
+        except Refusal as refusal:
+            self._reply(mcp_wire.error(message.id, _INTERNAL, refusal.message))
+            return
+        except Exception:
+            log.exception("question_failed", method=message.method)
+            self._reply(mcp_wire.error(message.id, _INTERNAL, "the hub could not ask its caller"))
+            return
+        if reply.error is not None:
+            self._reply(mcp_wire.error_raw(message.id, reply.error))
+        else:
+            self._reply(mcp_wire.result(message.id, reply.result or b"{}"))
+
+
+def _moot(message: Message) -> bytes:
+    if message.method == "elicitation/create":
+        return mcp_wire.result(message.id, _GONE)
+    return mcp_wire.error(message.id, _INTERNAL, "the call that this belongs to is over")
+
+
+def _stripped(params: bytes) -> bytes:
+    """The params without the server's progress token, which would mean nothing to the caller."""
+    if b"progressToken" not in params:
+        return params or b"{}"
+    try:
+        members = mcp_wire.parse_object(params)
+        meta = mcp_wire.parse_object(bytes(members.get("_meta", b"")))
+    except NotRpc:
+        return params
+    meta.pop("progressToken", None)
+    members["_meta"] = Raw(mcp_wire.encode_object(meta))
+    return mcp_wire.encode_object(members)
