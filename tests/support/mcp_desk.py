@@ -280,11 +280,11 @@ class Talk:
     async def leave(self):
         """Hang up, and wait for the hub to be done with it."""
         self._incoming.put_nowait({"type": "http.disconnect"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._task
 
     async def _next(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             getting = asyncio.get_running_loop().create_task(self._outgoing.get())
             await asyncio.wait({getting, self._task}, return_when=asyncio.FIRST_COMPLETED)
             if not getting.done() and self._outgoing.empty():
