@@ -1,6 +1,6 @@
 """A tool call, straight through: who, recorded, admitted, which tool, relayed, settled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -176,10 +176,7 @@ def _params(call: ToolCall, tool: Tool) -> bytes:
 
     They are one line: to a server over stdio, a line break within them would begin a message of the caller's own.
     """
-    arguments = call.arguments
-    if tool.pinned:
-        members: Mapping[str, Raw] = _object.decode(arguments)
-        arguments = msgspec.json.encode({**members, **{name: Raw(value) for name, value in tool.pinned.items()}})
+    arguments = tool.filled(call.arguments)
     name = msgspec.json.encode(tool.own)
     params = b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + call.meta + b"}"
     if b"\n" in params or b"\r" in params:

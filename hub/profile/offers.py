@@ -1,7 +1,7 @@
 """What a server offers, as far as a profile has to know: raw definitions, and how much they can be trusted."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
@@ -11,15 +11,29 @@ _object = msgspec.json.Decoder(Object)
 _text = msgspec.json.Decoder(str)
 
 
-class Offered(Protocol):
-    """One tool of a server: its own name, its definition byte for byte, and the arguments that headers repeat."""
+class Named(Protocol):
+    """One prompt of a server: its own name, and its definition byte for byte."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - said above
     @property
     def raw(self) -> bytes: ...  # noqa: D102 - said above
+
+
+class Offered(Named, Protocol):
+    """One tool of a server: as a prompt, and with the arguments that headers repeat."""
+
     @property
     def mirrored(self) -> tuple[tuple[tuple[str, ...], str], ...]: ...  # noqa: D102 - said above
+
+
+class Located(Protocol):
+    """One resource, or one template, of a server: its own URI (or template), and its definition byte for byte."""
+
+    @property
+    def uri(self) -> str: ...  # noqa: D102 - said above
+    @property
+    def raw(self) -> bytes: ...  # noqa: D102 - said above
 
 
 class Offer(Protocol):
@@ -28,6 +42,12 @@ class Offer(Protocol):
     @property
     def tools(self) -> Iterable[Offered]: ...  # noqa: D102 - said above
     @property
+    def prompts(self) -> Iterable[Named]: ...  # noqa: D102 - said above
+    @property
+    def resources(self) -> Iterable[Located]: ...  # noqa: D102 - said above
+    @property
+    def templates(self) -> Iterable[Located]: ...  # noqa: D102 - said above
+    @property
     def instructions(self) -> str: ...  # noqa: D102 - said above
     @property
     def state(self) -> str: ...  # noqa: D102 - said above
@@ -35,18 +55,6 @@ class Offer(Protocol):
     def since(self) -> float: ...  # noqa: D102 - said above
     @property
     def error(self) -> str: ...  # noqa: D102 - said above
-
-
-def others_of(offer: Offer, kind: str, member: str) -> Iterator[tuple[str, bytes]]:
-    """What a server offers beside tools: name (or URI) and definition of each of `prompts`, `resources`, `templates`.
-
-    `member` is where the name stands in the definition.
-    """
-    offered: Iterable[Any] = getattr(offer, kind, ())
-    for one in offered:
-        name = text_of(one.raw, member)
-        if name:
-            yield name, one.raw
 
 
 def object_of(data: bytes) -> Object:

@@ -1,13 +1,20 @@
 """A profile as its clients see it: tools, prompts and resources under public names, and the way back to each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import msgspec
+from msgspec import Raw
+
 from hub.core.principal import Access, Globs, Principal
+from hub.profile.lock import Drift, Pin
+from hub.profile.naming import Given
 from hub.profile.uris import UriSpace, template_matcher
 
 _MOST_LISTS = 256  # one for each kind and set of grants in use
+
+_object = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Kind(StrEnum):
@@ -44,21 +51,42 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Tool(Item):
-    """One tool. `pinned` are arguments that the hub adds, raw JSON.
+    """One tool. `pinned` are arguments that the hub sets, `defaults` those it adds where there are none; raw JSON.
 
     `mirrored` pairs the path of each argument that modern clients repeat in a header with the rest of that
     header's name.
     """
 
     pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    defaults: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+    def filled(self, arguments: bytes) -> bytes:
+        """The arguments that the server gets for a caller's (a JSON object)."""
+        return _filled(arguments, self.defaults, self.pinned)
+
+    def with_definition(self, definition: bytes) -> "Tool":
+        """The same tool with another definition."""
+        return self if definition is self.definition else replace(self, definition=definition)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt(Item):
-    """One prompt. `pinned` are arguments that the hub adds, raw JSON."""
+    """One prompt. `pinned` are arguments that the hub sets, raw JSON."""
 
     pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+    def filled(self, arguments: bytes) -> bytes:
+        """The arguments that the server gets for a caller's (a JSON object)."""
+        return _filled(arguments, {}, self.pinned)
+
+
+def _filled(arguments: bytes, defaults: Mapping[str, bytes], pinned: Mapping[str, bytes]) -> bytes:
+    if not pinned and not defaults:
+        return arguments
+    given = {name: Raw(value) for name, value in defaults.items()}
+    given |= _object.decode(arguments)
+    return msgspec.json.encode(given | {name: Raw(value) for name, value in pinned.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +132,9 @@ class ProfileView:
     """A profile as its clients see it: everything by public name, sorted; and what is missing, said openly.
 
     `others` and `other_prompts` are further names by which something can be called: its own, where only one has
-    it. `web` are own URIs that one server alone lists. `digest` changes when and only when the visible tools do.
-    `is_lost` says that no server can be reached and none of their tools is known.
+    it, and those that it had before. `own_uris` are own URIs that one server alone lists. `digest` changes when and
+    only when the visible tools do. `is_lost` says that no server can be reached and none of their tools is known.
+    `given` are the names it gives, `drifts` the tools that are not as they were approved, `first_seen` those to pin.
     """
 
     name: str
@@ -123,6 +152,9 @@ class ProfileView:
     readable: Mapping[str, Readable] = field(default_factory=dict[str, Readable])
     own_uris: Mapping[str, str] = field(default_factory=dict[str, str])
     space: UriSpace = UriSpace()
+    given: tuple[Given, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    first_seen: tuple[Pin, ...] = ()
     _lists: dict[tuple[Kind, tuple[Access, ...]], bytes] = field(
         default_factory=dict[tuple[Kind, tuple[Access, ...]], bytes], repr=False
     )

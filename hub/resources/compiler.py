@@ -10,6 +10,7 @@ from hub.core.plan import Timeouts
 from hub.core.principal import EVERYTHING, NOTHING, Access, Globs, Principal, Role
 from hub.core.refusal import InvalidSpec
 from hub.resources.access import AccessSpec, KeySpec, TeamSpec, UserSpec
+from hub.resources.includes import flat
 from hub.resources.kinds import Specs, dump
 from hub.resources.model_catalog import ModelCatalog, Price
 from hub.resources.references import check_references
@@ -166,7 +167,7 @@ def compile_snapshot(
         routes=routes,
         models={name: _model(name, spec, providers, routes) for name, spec in _enabled(specs, "models").items()},
         servers=_enabled(specs, "servers"),
-        profiles=_enabled(specs, "profiles"),
+        profiles=flat(_enabled(specs, "profiles")),
         teams=teams,
         users=users,
         keys=_keys(_enabled(specs, "keys"), secrets, teams, users),

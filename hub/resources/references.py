@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from hub.core.refusal import Fault
 from hub.resources.access import KeySpec, UserSpec
+from hub.resources.includes import include_faults
 from hub.resources.kinds import Specs
 from hub.resources.serving import ModelSpec, RouteSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
@@ -98,9 +99,11 @@ _CHECKS: dict[str, Callable[[Specs, str, Any], Iterator[Fault]]] = {
 
 def check_references(specs: Specs) -> list[Fault]:
     """Every fault that shows only when all resources are seen together; empty when they hold."""
-    return [
+    found = [
         fault
         for kind, check in _CHECKS.items()
         for name, spec in sorted(specs.get(kind, {}).items())
         for fault in check(specs, name, spec)
     ]
+    profiles = {name: spec for name, spec in specs.get("profiles", {}).items() if isinstance(spec, ProfileSpec)}
+    return [*found, *include_faults(profiles)]

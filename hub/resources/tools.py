@@ -1,15 +1,14 @@
 """Specs of what serves tools: upstream MCP servers and the profiles composed of them."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hub.resources.serving import HttpUrl, Seconds
-from hub.resources.spec import Glob, Header, HeaderValue, Name, SecretRef, Spec, Text, Title
+from hub.resources.shaping import HintsSpec, ProfileServerSpec
+from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-PublicToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # A server's name is joined to its tools' names, so it is shorter and has no dots.
 ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
 
@@ -93,34 +92,19 @@ class ServerSpec(Spec):
         return self
 
 
-class ProfileServerSpec(Spec):
-    """What a profile takes from one server, and how it presents it.
-
-    `tools` are globs over the server's own tool names (`!` takes away); `rename` maps an own name to the
-    public one (used as it is, without prefix); `describe` replaces descriptions; `arguments` pins
-    arguments: hidden from clients and added by the hub on each call.
-    """
-
-    LATER: ClassVar[dict[str, str]] = {
-        "prompts": "comes with prompts and resources",
-        "resources": "comes with prompts and resources",
-        "defaults": "comes with prompts and resources",
-    }
-
-    tools: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
-    rename: dict[ToolName, PublicToolName] = Field(default_factory=dict)
-    describe: dict[ToolName, Text] = Field(default_factory=dict)
-    arguments: dict[ToolName, dict[str, Any]] = Field(default_factory=dict)
-
-
 class ProfileSpec(Spec):
-    """A named set of servers and chosen tools at one URL, `/mcp/{profile}`."""
+    """A named set of servers and chosen tools at one URL, `/mcp/{profile}`.
+
+    `include` takes over the servers and instructions of other profiles, as these present them; a server that stands
+    here too is as it stands here. `prefix` says whether a tool is `server__tool`: always, only where two have the
+    same name, or never (of one server: a profile that shows it unchanged). `only` keeps the tools whose annotations
+    say so, of every server. `lock` pins the tools' definitions as they are when it is set: `warn` tells what has
+    changed since, `enforce` also keeps new and changed tools back until somebody approves them.
+    """
 
     LATER: ClassVar[dict[str, str]] = {
         "guardrails": "comes with guardrails per profile",
         "models": "comes with the server-side tool loop",
-        "include": "comes with composed profiles",
-        "lock": "comes with pinned definitions",
     }
 
     title: Title = ""
@@ -129,6 +113,9 @@ class ProfileSpec(Spec):
     security: Literal["key", "none"] = "key"
     mode: Literal["full"] = "full"
     prefix: Literal["always", "on-conflict", "never"] = "always"
+    lock: Literal["warn", "enforce"] | None = None
+    only: HintsSpec | None = None
+    include: list[Name] = Field(default_factory=list, max_length=50)
     servers: dict[ServerName, ProfileServerSpec] = Field(default_factory=dict, max_length=200)
     enabled: bool = True
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.principal import EVERYTHING, NOTHING, Access, Globs, Principal
+from hub.core.refusal import InvalidSpec
 from hub.profile import MAX_NAME, compose, faults_in, public_names
 from hub.resources import parse
 from hub.upstream import ServerState
@@ -136,7 +137,10 @@ def test_a_name_that_is_taken_loses_no_tool():
     assert len(made.tools) == 2
     assert made.find("a__x").own == "z"
     assert [wanted for _, wanted in made.conflicts] == ["a/x"]
-    twice = view({"servers": {"a": {"rename": {"x": "n", "y": "n"}}}}, a=offers("x", "y"))
+    with pytest.raises(InvalidSpec, match="both renamed to 'n'"):
+        profile(servers={"a": {"rename": {"x": "n", "y": "n"}}})
+    renames = {"a": {"rename": {"x": "n"}}, "b": {"rename": {"y": "n"}}}
+    twice = view({"servers": renames}, a=offers("x"), b=offers("y"))
     assert {tool.own for tool in twice.tools.values()} == {"x", "y"}
     assert [name for name, _ in twice.conflicts] == ["n"]
 

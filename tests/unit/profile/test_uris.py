@@ -22,6 +22,7 @@ SPACE = UriSpace(frozenset({"alpha", "beta", "a_1"}))
 class Raw:
     raw: bytes
     name: str = ""
+    uri: str = ""
     mirrored: tuple = ()
 
 
@@ -43,8 +44,8 @@ def offer(*, tools=(), prompts=(), resources=(), templates=()):
     return Offer(
         tools=tuple(Raw(bytes(tool(**one)), one["name"]) for one in tools),
         prompts=tuple(Raw(json.dumps({"name": one}).encode(), one) for one in prompts),
-        resources=tuple(Raw(json.dumps({"uri": one, "name": "r"}).encode()) for one in resources),
-        templates=tuple(Raw(json.dumps({"uriTemplate": one, "name": "t"}).encode()) for one in templates),
+        resources=tuple(Raw(json.dumps({"uri": one, "name": "r"}).encode(), uri=one) for one in resources),
+        templates=tuple(Raw(json.dumps({"uriTemplate": one, "name": "t"}).encode(), uri=one) for one in templates),
     )
 
 
