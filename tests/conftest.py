@@ -3,11 +3,16 @@
 import socket
 
 import pytest
+import structlog
 
 from tests.support.hubs import RESOURCES, running_hub
 
 _connect = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
+# As the hub logs: a traceback as it is, not drawn with every variable, which takes seconds.
+structlog.configure(
+    processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()]
+)
 
 
 @pytest.fixture(scope="session")
