@@ -11,7 +11,11 @@ _connect = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
 # As the hub logs: a traceback as it is, not drawn with every variable, which takes seconds.
 structlog.configure(
-    processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer()]
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(),
+    ]
 )
 
 
