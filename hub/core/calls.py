@@ -11,6 +11,7 @@ class Dialect(StrEnum):
     """A wire format that models are called in."""
 
     OPENAI_CHAT = "openai_chat"
+    OPENAI_RESPONSES = "openai_responses"
     ANTHROPIC_MESSAGES = "anthropic_messages"
 
 

@@ -25,7 +25,7 @@ class Names:
     """Gives the tools in an answer the names, and the form of argument, that the caller gave them."""
 
     def __init__(self, tools: tuple[Tool, ...]) -> None:
-        self._tools = {tool.flat: tool for tool in tools if tool.namespace or tool.freeform}
+        self._tools = {tool.flat: tool for tool in tools if tool.flat != tool.name or tool.freeform}
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""

@@ -114,12 +114,12 @@ def _tool(given: Given, notes: Notes) -> Tool | None:
         return Tool(_name(held), held.text("description"), held.mapping("parameters"), held.flag("strict"), cache=cache)
     if kind == "custom":
         held = given.within("custom")
-        return Tool(_name(held), _with_grammar(held.text("description"), held.mapping("format")), freeform=True)
+        return Tool(_name(held), with_grammar(held.text("description"), held.mapping("format")), freeform=True)
     notes.drop(f"tools.{kind}")
     return None
 
 
-def _with_grammar(description: str, form: dict[str, Any]) -> str:
+def with_grammar(description: str, form: dict[str, Any]) -> str:
     """The description of a tool that takes text, with the grammar of the text: others know no grammars."""
     grammar = a_dict(form.get("grammar")) or form
     text = a_text(grammar.get("definition"))

@@ -15,6 +15,10 @@ from hub.dialect import (
     messages_to_neutral,
     neutral_to_chat,
     neutral_to_messages,
+    neutral_to_responses,
+    responses_answers,
+    responses_streams,
+    responses_to_neutral,
 )
 from hub.dialect.ask import Ask
 from hub.dialect.given import Notes
@@ -81,10 +85,16 @@ SPOKEN: Mapping[Dialect, Spoken] = {
         neutral_to_messages.write_request, messages_answers.read_answer, messages_streams.MessagesReader
     ),
     Dialect.OPENAI_CHAT: Spoken(neutral_to_chat.write_request, chat_answers.read_answer, chat_streams.ChatReader),
+    Dialect.OPENAI_RESPONSES: Spoken(
+        neutral_to_responses.write_request, responses_answers.read_answer, responses_streams.ResponsesReader
+    ),
 }
 HEARD: Mapping[Dialect, Heard] = {
     Dialect.ANTHROPIC_MESSAGES: Heard(
         messages_to_neutral.read_request, messages_answers.write_answer, messages_streams.MessagesWriter
     ),
     Dialect.OPENAI_CHAT: Heard(chat_to_neutral.read_request, chat_answers.write_answer, chat_streams.ChatWriter),
+    Dialect.OPENAI_RESPONSES: Heard(
+        responses_to_neutral.read_request, responses_answers.write_answer, responses_streams.ResponsesWriter
+    ),
 }

@@ -92,6 +92,7 @@ def gemini_error(refusal: Refusal, request_id: str) -> bytes:
 
 _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
     Dialect.OPENAI_CHAT: openai_error,
+    Dialect.OPENAI_RESPONSES: openai_error,
     Dialect.ANTHROPIC_MESSAGES: anthropic_error,
 }
 

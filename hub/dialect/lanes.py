@@ -19,7 +19,7 @@ from hub.dialect.translation import TranslatingReader
 from hub.dialect.wires import WIRES, Wire
 
 # What a caller of another dialect is translated to, the richest first.
-_PREFERRED = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_CHAT)
+_PREFERRED = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES, Dialect.OPENAI_CHAT)
 
 
 def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Translate":

@@ -1,5 +1,7 @@
 """What a call of a model says, in a form that no vendor owns: the middle of every translation."""
 
+import re
+from hashlib import blake2b
 from typing import Any
 
 from msgspec import Struct
@@ -8,6 +10,8 @@ from hub.core.usage import Usage
 
 # Who can read an opaque block: the vendor that signed it. Thinking in the open belongs to nobody.
 OPEN = "open"
+LONGEST_NAME = 64
+_ODD = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Citation(Struct, frozen=True, omit_defaults=True):
@@ -110,7 +114,18 @@ class Tool(Struct, frozen=True):
     @property
     def flat(self) -> str:
         """Its name where there are no namespaces."""
-        return f"{self.namespace}__{self.name}" if self.namespace else self.name
+        return flat(self.namespace, self.name)
+
+
+def flat(namespace: str, name: str) -> str:
+    """A tool's name in one piece, of the characters and the length that every vendor takes.
+
+    The same tool always gets the same name. What is too long is cut, and told apart by a hash.
+    """
+    whole = _ODD.sub("_", f"{namespace}__{name}" if namespace else name)
+    if len(whole) <= LONGEST_NAME:
+        return whole
+    return f"{whole[: LONGEST_NAME - 9]}_{blake2b(whole.encode(), digest_size=4).hexdigest()}"
 
 
 class Choice(Struct, frozen=True):

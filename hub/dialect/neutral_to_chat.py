@@ -18,6 +18,7 @@ from hub.dialect.neutral import (
     Tool,
     ToolResult,
     ToolUse,
+    flat,
 )
 
 # Fields of the OpenAI family that mean the same in its other dialect.
@@ -116,7 +117,7 @@ def schema_of(tool: Tool) -> Any:
 def _choice(choice: Choice, tools: tuple[Tool, ...]) -> Any:
     if choice.kind == "tool":
         kind = "custom" if any(tool.freeform and tool.flat == choice.name for tool in tools) else "function"
-        return {"type": kind, kind: {"name": choice.name}}
+        return {"type": kind, kind: {"name": flat("", choice.name)}}
     return choice.kind
 
 
@@ -222,7 +223,7 @@ class _Writer:
         return "" if self._own else block.text
 
     def _call(self, use: ToolUse) -> dict[str, Any]:
-        name = f"{use.namespace}__{use.name}" if use.namespace else use.name
+        name = flat(use.namespace, use.name)
         if use.freeform and self._own:
             return {"id": use.id, "type": "custom", "custom": {"name": name, "input": use.arguments}}
         arguments = json_text({"input": use.arguments}) if use.freeform else use.arguments or "{}"

@@ -20,13 +20,13 @@ from hub.dialect.neutral import (
     Tool,
     ToolResult,
     ToolUse,
+    flat,
 )
 from hub.dialect.neutral_to_chat import schema_of
 from hub.dialect.turns import merged, system_first
 
 VENDOR = "anthropic"
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
-_BAD_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 # Models that choose by themselves how much to think; they take an effort and no budget.
 _ADAPTIVE = re.compile(r"claude-(?:[a-z]+-)?(?:[a-z]+-)?(?:4-[6-9]|[5-9])(?:-|$|@|v)|claude-(?:fable|mythos)")
 # The most that old models produce; a call must name a limit.
@@ -139,7 +139,7 @@ def _unthinking_call(request: Request) -> bool:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": _BAD_NAME.sub("_", tool.flat)}
+    written: dict[str, Any] = {"name": tool.flat}
     if tool.description:
         written["description"] = tool.description
     schema = schema_of(tool)
@@ -160,7 +160,7 @@ def _choice(choice: Choice | None, parallel: bool | None) -> dict[str, Any] | No
     kind = choice.kind if choice else "auto"
     named: dict[str, Any] = {"type": {"required": "any"}.get(kind, kind)}
     if choice and kind == "tool":
-        named["name"] = _BAD_NAME.sub("_", choice.name)
+        named["name"] = flat("", choice.name)
     if parallel is False and kind != "none":
         named["disable_parallel_tool_use"] = True
     return named if choice or parallel is False else None
@@ -188,8 +188,8 @@ class _Writer:
                 return self._thinking(block)
             case ToolUse():
                 value = {"input": block.arguments} if block.freeform else json_object(block.arguments)
-                name = f"{block.namespace}__{block.name}" if block.namespace else block.name
-                use = {"type": "tool_use", "id": call_id(block.id), "name": _BAD_NAME.sub("_", name), "input": value}
+                name = flat(block.namespace, block.name)
+                use = {"type": "tool_use", "id": call_id(block.id), "name": name, "input": value}
                 return use | mark(block.cache)
             case ToolResult():
                 return self._result(block)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hub.dialect.neutral import Block, Message, Text, ToolResult, ToolUse
+from hub.dialect.neutral import Block, Message, Text, ToolResult, ToolUse, flat
 
 
 def system_first(messages: Iterable[Message]) -> tuple[tuple[Block, ...], list[Message]]:
@@ -49,8 +49,24 @@ def _results_first(turn: Message) -> Message:
 def tool_names(messages: Iterable[Message]) -> dict[str, str]:
     """Which tool each call called, by the call's id."""
     return {
-        block.id: f"{block.namespace}__{block.name}" if block.namespace else block.name
+        block.id: flat(block.namespace, block.name)
         for message in messages
         for block in message.content
         if isinstance(block, ToolUse)
     }
+
+
+def grouped(items: Iterable[Message]) -> tuple[Message, ...]:
+    """Items as turns: what the model said in a row is one turn, and so are the answers of tools in a row."""
+    turns: list[Message] = []
+    for item in items:
+        last = turns[-1] if turns else None
+        if last is not None and last.role == item.role and (item.role == "assistant" or (_only(last) and _only(item))):
+            turns[-1] = Message(item.role, (*last.content, *item.content))
+        else:
+            turns.append(item)
+    return tuple(turns)
+
+
+def _only(turn: Message) -> bool:
+    return all(isinstance(block, ToolResult) for block in turn.content)

@@ -10,6 +10,7 @@ from hub.core.wire import StreamReader
 from hub.dialect.anthropic_messages import AnthropicMessages
 from hub.dialect.fields import Peek
 from hub.dialect.openai_chat import OpenAIChat
+from hub.dialect.openai_responses import OpenAIResponses
 
 
 class Wire(Protocol):
@@ -50,5 +51,6 @@ class Wire(Protocol):
 
 WIRES: Mapping[Dialect, Wire] = {
     Dialect.OPENAI_CHAT: OpenAIChat(),
+    Dialect.OPENAI_RESPONSES: OpenAIResponses(),
     Dialect.ANTHROPIC_MESSAGES: AnthropicMessages(),
 }

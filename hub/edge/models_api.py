@@ -32,11 +32,12 @@ from hub.routing import visible_model, visible_models
 CALLS: Mapping[str, Dialect] = {
     "/v1/chat/completions": Dialect.OPENAI_CHAT,
     "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
+    "/v1/responses": Dialect.OPENAI_RESPONSES,
 }
 # Named in the documentation, and not served yet.
 LATER = frozenset(
     {
-        "/v1/responses", "/v1/messages/count_tokens", "/v1/embeddings", "/v1/completions", "/v1/images/generations",
+        "/v1/messages/count_tokens", "/v1/embeddings", "/v1/completions", "/v1/images/generations",
         "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/rerank", "/v1/moderations", "/v1/status",
     }
 )  # fmt: skip

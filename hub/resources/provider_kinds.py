@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hub.core.calls import Dialect
 
 _CHAT = {Dialect.OPENAI_CHAT: "/chat/completions"}
+_OPENAI = {**_CHAT, Dialect.OPENAI_RESPONSES: "/responses"}
 _BEARER = ("authorization", "Bearer ")
 
 
@@ -26,7 +27,7 @@ class ProviderKind:
 
 
 KINDS: Mapping[str, ProviderKind] = {
-    "openai": ProviderKind("https://api.openai.com/v1", _CHAT, env="OPENAI_API_KEY", catalogue="openai"),
+    "openai": ProviderKind("https://api.openai.com/v1", _OPENAI, env="OPENAI_API_KEY", catalogue="openai"),
     "openai-compatible": ProviderKind("", _CHAT),
     "anthropic": ProviderKind(
         "https://api.anthropic.com",
@@ -45,7 +46,7 @@ KINDS: Mapping[str, ProviderKind] = {
     "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),
     "groq": ProviderKind("https://api.groq.com/openai/v1", _CHAT, env="GROQ_API_KEY", catalogue="groq"),
     "mistral": ProviderKind("https://api.mistral.ai/v1", _CHAT, env="MISTRAL_API_KEY", catalogue="mistral"),
-    "xai": ProviderKind("https://api.x.ai/v1", _CHAT, env="XAI_API_KEY", catalogue="xai"),
+    "xai": ProviderKind("https://api.x.ai/v1", _OPENAI, env="XAI_API_KEY", catalogue="xai"),
     "deepseek": ProviderKind("https://api.deepseek.com/v1", _CHAT, env="DEEPSEEK_API_KEY", catalogue="deepseek"),
     "together": ProviderKind("https://api.together.xyz/v1", _CHAT, env="TOGETHER_API_KEY", catalogue="together"),
     "fireworks": ProviderKind(

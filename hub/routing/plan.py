@@ -11,7 +11,11 @@ from hub.resources.snapshot import KeyGrant, Snapshot, Target, VirtualModel
 from hub.routing.order import ordered
 
 # Where each dialect is spoken.
-ENDPOINTS = {Dialect.OPENAI_CHAT: "/v1/chat/completions", Dialect.ANTHROPIC_MESSAGES: "/v1/messages"}
+ENDPOINTS = {
+    Dialect.OPENAI_CHAT: "/v1/chat/completions",
+    Dialect.OPENAI_RESPONSES: "/v1/responses",
+    Dialect.ANTHROPIC_MESSAGES: "/v1/messages",
+}
 _SHOWN = 100
 
 

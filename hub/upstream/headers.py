@@ -12,7 +12,11 @@ from hub.upstream.exchange import Response
 
 # What a caller may say to a provider. All else stays here: keys, cookies, hop-by-hop headers, SDK telemetry.
 _TO_ANY = frozenset({"user-agent"})
-_TO_VENDOR: Mapping[Dialect, str] = {Dialect.OPENAI_CHAT: "openai-", Dialect.ANTHROPIC_MESSAGES: "anthropic-"}
+_TO_VENDOR: Mapping[Dialect, str] = {
+    Dialect.OPENAI_CHAT: "openai-",
+    Dialect.OPENAI_RESPONSES: "openai-",
+    Dialect.ANTHROPIC_MESSAGES: "anthropic-",
+}
 # These choose whose account is charged, which is the operator's choice.
 _NEVER = frozenset({"openai-organization", "openai-project"})
 

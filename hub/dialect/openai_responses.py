@@ -1,0 +1,175 @@
+"""OpenAI's Responses: what the hub reads of a request, a reply and a stream."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import Refusal
+from hub.core.usage import Usage
+from hub.dialect import fields
+from hub.dialect.errors import openai_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.members import UNREADABLE, places_of, splice
+from hub.dialect.reader import Reader
+from hub.dialect.replies import reply_object, reported
+from hub.dialect.sse import data_of, events
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Response(Struct):
+    model: str | None = None
+    usage: _Usage | None = None
+    error: Raw = Raw(b"")
+
+
+class _Event(Struct):
+    type: str = ""
+    response: _Response | None = None
+    error: Raw = Raw(b"")
+    message: str | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_REPLY = msgspec.json.Decoder(_Response)
+_ENDS = (b'"response.completed"', b'"response.incomplete"')
+_FAILS = (b'"response.failed"', b'"error"')
+
+
+def _buckets(told: _Usage) -> Usage:
+    """Disjoint buckets. `input_tokens` holds the cached ones, `output_tokens` the reasoning."""
+    given = told.input_tokens_details or _InputDetails()
+    cached, written = given.cached_tokens or 0, given.cache_write_tokens or 0
+    made = told.output_tokens or 0
+    reasoning = min((told.output_tokens_details or _OutputDetails()).reasoning_tokens or 0, made)
+    return Usage(
+        input=max((told.input_tokens or 0) - cached - written, 0),
+        cache_read=cached,
+        cache_write_5m=written,
+        output=made - reasoning,
+        reasoning=reasoning,
+    )
+
+
+def buckets_of(usage: Any) -> Usage | None:
+    """Disjoint buckets of the `usage` of a response; None when it is none."""
+    try:
+        return _buckets(msgspec.convert(usage, _Usage)) if usage else None
+    except msgspec.ValidationError:
+        return None
+
+
+def _parse(event: bytes) -> _Event:
+    try:
+        return _EVENT.decode(data_of(event))
+    except UNREADABLE:
+        return _Event()
+
+
+class ResponsesReader(Reader):
+    """Follows a stream of events that ends with `response.completed` or one of its kin."""
+
+    ENVELOPE = 190
+
+    def __init__(self, prompt: int) -> None:
+        super().__init__(prompt)
+        self._end_block = b""
+        self._first = b""
+
+    @property
+    def model(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        return next(
+            (e.response.model for one in events(self._first) if (e := _parse(one)).response and e.response.model), ""
+        )
+
+    def _look(self, block: bytes) -> bytes:
+        if not self._first:
+            self._first = block
+        if any(end in block for end in _ENDS) and any(
+            _parse(event).type in ("response.completed", "response.incomplete") for event in events(block)
+        ):
+            self.done = True
+            self._end_block = block
+        elif any(fail in block for fail in _FAILS):
+            for event in map(_parse, events(block)):
+                self._note_failure(event)
+        return block
+
+    def _note_failure(self, event: _Event) -> None:
+        if event.type == "response.failed" and event.response is not None:
+            self.failure = reported(bytes(event.response.error))
+        elif event.type == "error":
+            self.failure = reported(bytes(event.error) or msgspec.json.encode(event.message or ""))
+
+    def _told(self) -> Usage | None:
+        for event in map(_parse, events(self._end_block)):
+            if event.response is not None and event.response.usage is not None:
+                return _buckets(event.response.usage)
+        return None
+
+
+class OpenAIResponses:
+    """The dialect, as `hub.dialect.wires.Wire`."""
+
+    keep_alive = b": keep-alive\n\n"
+
+    def peek(self, body: bytes) -> fields.Peek:
+        """Read what the hub acts on. Raises Malformed."""
+        places = places_of(body)
+        return fields.Peek(
+            model=fields.model(body, places),
+            stream=bool(fields.read(body, places, "stream", fields.FLAG, None)),
+            places=places,
+            max_output=fields.tokens(body, places, "max_output_tokens"),
+            has_tools=fields.filled(body, places, "tools"),
+        )
+
+    def request(self, call: ModelCall, model: str) -> bytes:
+        """See `hub.dialect.wires.Wire`. Usage need not be asked for: it always comes."""
+        if model == call.model:
+            return call.body
+        return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
+
+    def usage(self, body: bytes) -> Usage | None:
+        """See `hub.dialect.wires.Wire`."""
+        reply = reply_object(body, _REPLY)
+        return _buckets(reply.usage) if reply is not None and reply.usage is not None else None
+
+    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
+        """See `hub.dialect.wires.Wire`."""
+        return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
+
+    def reader(self, call: ModelCall) -> ResponsesReader:
+        """See `hub.dialect.wires.Wire`."""
+        return ResponsesReader(estimate_tokens(call.body))
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """See `hub.dialect.wires.Wire`: what OpenAI's SDKs read, then what Codex reads."""
+        error = msgspec.json.decode(openai_error(refusal, request_id))["error"]
+        told = {"type": "error", "code": error["code"], "message": error["message"], "param": None}
+        response = {
+            "id": f"resp_{request_id}", "object": "response", "status": "failed", "output": [],
+            "error": {"code": error["code"], "message": error["message"]},
+        }  # fmt: skip
+        failed = {"type": "response.failed", "response": response}
+        return b"event: error\ndata: %b\n\nevent: response.failed\ndata: %b\n\n" % (
+            msgspec.json.encode({**told, "sequence_number": 0}),
+            msgspec.json.encode({**failed, "sequence_number": 1}),
+        )
