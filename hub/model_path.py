@@ -8,6 +8,7 @@ from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
 from hub.core.plan import Plan
 from hub.core.refusal import Malformed
+from hub.core.usage import Usage
 from hub.dialect import estimate_tokens, peek
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -58,6 +59,7 @@ class ModelPath:
                 self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
             )
             record.findings = decision.findings
+            await record.reserve(Usage(input=tokens), ceiling)
             delivery = await self._upstream.send(chosen, call, record)
             bill = Bill(snapshot, call, delivery, record, decision)
             stack.callback(bill.settle)
@@ -138,13 +140,15 @@ class Bill:
         """The reply with what the caller may know of limits, budgets and cost."""
         reply = self._delivery.reply
         if reply.chunks is None:
+            self._record.bodies.replied(reply.body)
             self.settle()
             cost = self._record.cost_micro_usd
             known = {} if cost is None else {"x-hub-cost-usd": f"{cost / 1e6:.6f}"}
             return reply.with_headers({**self._decision.headers, **known})
-        if not self._call.receipt:
-            return reply.with_headers(self._decision.headers)
-        return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=self._receipted(reply.chunks))
+        chunks = self._record.bodies.following(reply.chunks)
+        if self._call.receipt:
+            chunks = self._receipted(chunks)
+        return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=chunks)
 
     async def _receipted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:

@@ -117,6 +117,20 @@ class Settings(BaseSettings):
         "strict",
         description="`strict`: a call waits until its entry is on disk. `relaxed`: a power cut loses a second.",
     )
+    data_boundary: Literal["full", "metadata", "off"] = Field(
+        "full",
+        description="The most that is kept of calls, whatever teams and keys say. `metadata`: no bodies. "
+        "`off`: no entry either, so those calls are in no log, no usage, no cost and no export.",
+    )
+    capture: Literal["off", "metadata", "redacted", "full"] = Field(
+        "off",
+        description="What is kept of the bodies of calls where neither key nor team says, within the boundary.",
+    )
+    capture_bytes: Bytes = Field(256 * 1024, description="Most bytes that are kept of one body.")
+    keep_bodies_days: int = Field(30, ge=1, le=3650, description="After how many days bodies are deleted.")
+    keep_entries_days: int = Field(
+        0, ge=0, le=36_500, description="After how many days entries are deleted; their sums stay. 0 keeps them."
+    )
     drain_seconds: float = Field(30, ge=0, le=86_400, description="How long answers may go on after SIGTERM.")
     head_seconds: Seconds = Field(5, description="How long the head of a request may take to arrive.")
     idle_seconds: Seconds = Field(75, description="How long a connection may rest between two requests.")

@@ -14,6 +14,7 @@ from hub.core.entry import AttemptRecord
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, UpstreamFailed
+from hub.core.telemetry import meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -103,7 +104,8 @@ class ToolPath:
             decision = self._policy.admit(visit.principal, call, server=tool.server, tool=tool.own)
             await stack.enter_async_context(decision)
             record.findings = decision.findings
-            reply = await self._relay(tool, _params(call, tool), caller, record)
+            await record.reserve(ONE_CALL, 0, "free")
+            reply = await self._relay(tool, _params(call, tool, record.traceparent(1)), caller, record)
             decision.settle(ONE_CALL, 0)
             return reply
 
@@ -116,6 +118,7 @@ class ToolPath:
         record.answered(tool.server)
         record.status = 200
         record.response_bytes = len(reply.result or reply.error or b"")
+        record.bodies.replied(reply.result or reply.error or b"")
         record.settle(ONE_CALL, 0, "free")
         if reply.error is not None:
             self._check_error(tool, reply.error, record)
@@ -171,14 +174,14 @@ def _error(error: bytes) -> tuple[int, str]:
         return 0, "an error that is not one of JSON-RPC"
 
 
-def _params(call: ToolCall, tool: Tool) -> bytes:
-    """The params that the server gets: its own name of the tool, the caller's arguments, and the pinned ones.
+def _params(call: ToolCall, tool: Tool, traceparent: str) -> bytes:
+    """The params that the server gets: its own name of the tool, the caller's arguments, the pinned ones, the trace.
 
     They are one line: to a server over stdio, a line break within them would begin a message of the caller's own.
     """
     arguments = tool.filled(call.arguments)
     name = msgspec.json.encode(tool.own)
-    params = b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + call.meta + b"}"
+    params = b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + meta_with(call.meta, traceparent) + b"}"
     if b"\n" in params or b"\r" in params:
         return msgspec.json.format(params, indent=-1)
     return params

@@ -15,6 +15,7 @@ from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
 from hub.app.observed import Observed
 from hub.catalogue import Catalogue
+from hub.core.capture import Capture
 from hub.core.entry import Entry
 from hub.core.logs import redact
 from hub.core.metrics import Metrics
@@ -22,7 +23,7 @@ from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
 from hub.identity import Identity, make_key
-from hub.ledger import Durability, Exports, Ledger, OnWritten, Queries, Spool, Writer
+from hub.ledger import Durability, Exports, Keeping, Ledger, OnWritten, Payloads, Queries, Spool, Writer
 from hub.model_path import ModelPath
 from hub.policy import Policy
 from hub.profile import ProfileView, compose
@@ -92,11 +93,22 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence
     return _Stored(folder, engine, vault, secrets, resources, started, tuple(providers), replicas)
 
 
+_BOUNDARIES = {"full": Capture.FULL, "metadata": Capture.METADATA, "off": Capture.NONE}
+
+
 async def _open_ledger(stack: AsyncExitStack, stored: _Stored, settings: Settings, metrics: Metrics) -> Ledger:
+    payloads = await stack.enter_async_context(Payloads(stored.engine, stored.vault))
+    metrics.gauge("hub_bodies_dropped", "Bodies that were not kept: too many waited.", lambda: payloads.dropped)
     exports = Exports(stored.folder.path / "exports", stored.resources.snapshot)
     spool = Spool(stored.folder.path / "spool", durability=Durability(settings.durability))
     writer = Writer(spool, stored.engine, on_written=(_observer(metrics), exports))
-    ledger = await stack.enter_async_context(Ledger(spool, writer))
+    keeping = Keeping(
+        boundary=_BOUNDARIES[settings.data_boundary],
+        usual=Capture(settings.capture),
+        keeper=payloads,
+        most_bytes=settings.capture_bytes,
+    )
+    ledger = await stack.enter_async_context(Ledger(spool, writer, keeping=keeping))
     await ledger.flush()
     return ledger
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
+from hub.core.capture import Capture
+from hub.core.telemetry import TraceContext
+
 
 class Dialect(StrEnum):
     """A wire format that models are called in."""
@@ -52,7 +55,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a call came from: its request id, agent session, tags, client address and user agent."""
+    """Where a call came from: its request id, agent session, tags, client address and user agent.
+
+    `trace` is the caller's place in a trace; `capture` how much of the call they want kept at most.
+    """
 
     request_id: str
     session: str = ""
@@ -60,6 +66,8 @@ class Origin:
     client: str = ""
     agent: str = ""
     door: str = "api"
+    trace: TraceContext | None = None
+    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)

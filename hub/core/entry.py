@@ -18,13 +18,20 @@ class Outcome(StrEnum):
 
 
 class AttemptRecord(Struct, frozen=True, omit_defaults=True):
-    """One try at one target: `provider/model` or `server`, how it ended and how long it took (ms)."""
+    """One try at one target: `provider/model` or `server`, how it ended and how long it took (ms).
+
+    `failure` is the class of the failure (see routing), or "". `began_ms` is when it began, after the call did.
+    `cost_micro_usd` is what this try cost by itself, where a failed one was charged; None where nobody knows.
+    """
 
     target: str
     outcome: str
     status: int = 0
     duration_ms: float = 0.0
     error: str = ""
+    failure: str = ""
+    began_ms: float = 0.0
+    cost_micro_usd: int | None = None
 
 
 class Finding(Struct, frozen=True, omit_defaults=True):
@@ -50,6 +57,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
 
     `at` is the start in microseconds since the epoch (UTC); durations are milliseconds; `cost_micro_usd`
     is integer micro-dollars, and None means that the price is not known. `call` is `model` or `tool`.
+    `plan` is the explain record of routing, `raw_usage` the usage as the provider told it: JSON text, or "".
+    `trace`, `parent` and `sampled` say where the call stands in a distributed trace, `capture` what was kept of
+    its bodies, `cache` whether an answer was reused, and `saved_micro_usd` what that saved.
     """
 
     id: str
@@ -66,6 +76,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     door: str = "api"
     agent: str = ""
+    application: str = ""
     dialect: str = ""
     lane: str = ""
     model: str = ""  # the model asked for
@@ -87,3 +98,12 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     attempts: tuple[AttemptRecord, ...] = ()
     dropped: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    plan: str = ""
+    raw_usage: str = ""
+    cache: str = ""
+    saved_micro_usd: int | None = None
+    trace: str = ""
+    parent: str = ""
+    sampled: bool = False
+    capture: str = ""
+    repriced: str = ""  # earlier costs with their price versions, JSON text, when a price was corrected

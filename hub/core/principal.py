@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from hub.core.calls import Arrival
+from hub.core.capture import Capture
 
 
 class Role(StrEnum):
@@ -173,7 +174,8 @@ class Principal:
 
     `access` is the chain of grants (team, user, key): something is reachable only when every level
     grants it. `roles` maps a team's name to the role held there; `""` is the whole hub. `ends_at` (seconds since the
-    epoch) is when the first level ends.
+    epoch) is when the first level ends. `capture` is how much of their calls is kept, by their key or else their
+    team; None leaves it to the hub.
     """
 
     id: str
@@ -185,6 +187,7 @@ class Principal:
     access: tuple[Access, ...] = ()
     ends_at: float | None = None
     conditions: tuple[Access, ...] = ()  # those levels of `access` that are conditional
+    capture: Capture | None = None
 
     @property
     def is_admin(self) -> bool:

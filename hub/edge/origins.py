@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.core.calls import Origin
+from hub.core.capture import Capture
 from hub.core.refusal import Malformed
+from hub.core.telemetry import TraceContext, parse_context
 
 # The hub's own, then those of Claude Code and Codex.
 _SESSIONS = (b"x-hub-session", b"x-claude-code-session-id", b"session-id", b"thread-id")
@@ -42,8 +44,30 @@ def session_of(headers: Mapping[bytes, bytes]) -> str:
     return ""
 
 
+def trace_context(headers: Mapping[bytes, bytes]) -> TraceContext | None:
+    """The caller's place in a trace by its headers, or None."""
+    parent = headers.get(b"traceparent")
+    if parent is None:
+        return None
+    return parse_context(parent.decode("latin-1"), headers.get(b"tracestate", b"").decode("latin-1"))
+
+
+def capture_of(headers: Mapping[bytes, bytes]) -> Capture | None:
+    """How much of the call its caller wants kept at most. Raises Malformed for a word that is none of the scale."""
+    value = headers.get(b"x-hub-capture")
+    if value is None:
+        return None
+    try:
+        return Capture(value.decode("latin-1").strip().lower())
+    except ValueError:
+        raise Malformed(
+            "malformed",
+            "The header x-hub-capture is off, metadata, redacted or full; it can only make a call stricter.",
+        ) from None
+
+
 def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_id: str) -> Origin:
-    """The origin of a call. Raises Malformed for tags that cannot be read."""
+    """The origin of a call. Raises Malformed for tags or a wish about capture that cannot be read."""
     client = scope.get("client")
     agent = headers.get(b"user-agent", b"").decode("latin-1")[:256]
     tags = headers.get(b"x-hub-tags")
@@ -53,4 +77,6 @@ def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_
         tags=tags_of(tags) if tags else (),
         client=client[0] if client else "",
         agent=agent if agent.isprintable() else "".join(char for char in agent if char.isprintable()),
+        trace=trace_context(headers),
+        capture=capture_of(headers),
     )

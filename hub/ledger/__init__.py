@@ -2,7 +2,8 @@
 
 from hub.ledger.exports import Exports
 from hub.ledger.filters import Filters
-from hub.ledger.ledger import Ledger
+from hub.ledger.ledger import Keeping, Ledger
+from hub.ledger.payloads import Kept, Payloads
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.ledger.queries import Page, Queries
 from hub.ledger.record import Record
@@ -16,9 +17,12 @@ __all__ = [
     "Durability",
     "Exports",
     "Filters",
+    "Keeping",
+    "Kept",
     "Ledger",
     "OnWritten",
     "Page",
+    "Payloads",
     "Queries",
     "Record",
     "Spool",

@@ -1,19 +1,35 @@
 """A call as the ledger first sees it: the entry that stands if nobody lives to write a better one."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from hub.core.calls import ModelCall, Origin, ToolCall
 from hub.core.entry import Entry, Outcome
 from hub.core.principal import Principal
+from hub.core.telemetry import chosen, context_in_meta, trace_of
 from hub.core.usage import Usage
 
 MAX_TEXT = 256
 MAX_ERROR = 500
 MAX_ITEMS = 32
+MAX_PLAN = 16_384
+MAX_RAW_USAGE = 4096
 MAX_TOKENS = (1 << 31) - 1  # of one bucket of one call: what a 32-bit column holds
 MAX_COST = 10**15  # micro-dollars of one call
 NOTHING = Usage()
 INTERRUPTED = "The hub stopped before this call ended; its usage is an estimate."
+
+
+class Traced(NamedTuple):
+    """A call's trace id, its parent's span id, and whether it is recorded; empty where there is no trace."""
+
+    trace: str
+    parent: str
+    sampled: bool
+
+
+UNTRACED = Traced("", "", False)
 
 
 def clip(text: str, limit: int = MAX_TEXT) -> str:
@@ -44,9 +60,34 @@ def _tags(origin: Origin) -> dict[str, str]:
     return {clip(name, 64): clip(value) for name, value in origin.tags[:MAX_ITEMS]} if origin.tags else {}
 
 
-def opening(principal: Principal, call: ModelCall | ToolCall, at: int) -> Entry:
-    """The entry of a call that began `at` (microseconds since the epoch) and was never heard of again."""
+def _application(origin: Origin) -> str:
+    """The application that calls: the tag `application` or `app`, else the first word of its user agent."""
+    for name, value in origin.tags:
+        if name in ("application", "app"):
+            return clip(value, 64)
+    return clip(origin.agent.partition("/")[0], 64)
+
+
+def traced(call: ModelCall | ToolCall, ratio: float) -> Traced:
+    """Where the call stands in a trace. Without a caller's context, `ratio` (0 to 1) of all calls begin a trace."""
+    context = call.origin.trace
+    if context is None and isinstance(call, ToolCall):
+        context = context_in_meta(call.meta)
+    if context is not None:
+        return Traced(context.trace, context.span, ratio > 0 and context.sampled)
+    if ratio <= 0:
+        return UNTRACED
+    trace = trace_of(call.id)
+    return Traced(trace, "", True) if chosen(trace, ratio) else UNTRACED
+
+
+def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: float = 0.0, kept: str = "") -> Entry:
+    """The entry of a call that began `at` (microseconds since the epoch) and was never heard of again.
+
+    `traces` is the share of calls that begin a trace, `kept` what is kept of the bodies.
+    """
     origin = call.origin
+    place = traced(call, traces)
     if isinstance(call, ModelCall):
         kind, dialect, model, stream = "model", call.dialect.value, clip(call.model), call.stream
         profile = tool = ""
@@ -70,6 +111,7 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int) -> Entry:
         tags=_tags(origin),
         door=origin.door,
         agent=clip(origin.agent),
+        application=_application(origin),
         dialect=dialect,
         model=model,
         profile=profile,
@@ -79,4 +121,8 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int) -> Entry:
         error=INTERRUPTED,
         usage=Usage(estimated=True),
         request_bytes=size,
+        trace=place.trace,
+        parent=place.parent,
+        sampled=place.sampled,
+        capture=kept,
     )

@@ -10,9 +10,20 @@ from msgspec.structs import replace
 
 from hub.core.entry import AttemptRecord, Entry, Finding, Outcome
 from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
+from hub.core.telemetry import span_of, traceparent
 from hub.core.usage import Usage
-from hub.ledger.opening import MAX_ERROR, MAX_ITEMS, NOTHING, bounded, bounded_cost, clip
-from hub.ledger.spool import Spool
+from hub.ledger.bodies import NO_BODIES, Bodies
+from hub.ledger.opening import (
+    MAX_ERROR,
+    MAX_ITEMS,
+    MAX_PLAN,
+    MAX_RAW_USAGE,
+    NOTHING,
+    bounded,
+    bounded_cost,
+    clip,
+)
+from hub.ledger.places import Place
 
 CLIENT_GONE = 499
 
@@ -30,16 +41,17 @@ class Record:
     - a cancellation: `cancelled`, status 499;
     - any other: `error` with code `internal` and only the exception's type, since its text may hold secrets.
 
-    Stages may set `status`, `lane`, `server`, `tool`, `response_bytes`, `dropped` and `findings` freely.
+    Stages may set `status`, `lane`, `server`, `tool`, `response_bytes`, `dropped`, `findings`, `plan` (the explain
+    record, as JSON text), `cache` and `saved_micro_usd` freely. `bodies` takes what may be kept of the payload.
     """
 
     __slots__ = (
-        "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version", "_spool",
-        "_ttft_ms", "_usage", "dropped", "findings", "lane", "provider", "response_bytes", "server", "status", "target",
-        "tool",
+        "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version",
+        "_raw_usage", "_spool", "_ttft_ms", "_usage", "bodies", "cache", "dropped", "findings", "lane", "plan",
+        "provider", "response_bytes", "saved_micro_usd", "server", "status", "target", "tool",
     )  # fmt: skip
 
-    def __init__(self, spool: Spool, opening: Entry, clock: Callable[[], float]) -> None:
+    def __init__(self, spool: Place, opening: Entry, clock: Callable[[], float], bodies: Bodies = NO_BODIES) -> None:
         self._spool = spool
         self._opening = opening
         self._clock = clock
@@ -48,6 +60,7 @@ class Record:
         self._usage = NOTHING
         self._cost: int | None = None
         self._price_version = ""
+        self._raw_usage = ""
         self._ttft_ms: float | None = None
         self._attempts: list[AttemptRecord] = []
         self.status = 0
@@ -59,6 +72,10 @@ class Record:
         self.response_bytes = 0
         self.dropped: tuple[str, ...] = ()
         self.findings: tuple[Finding, ...] = ()
+        self.plan = ""
+        self.cache = ""
+        self.saved_micro_usd: int | None = None
+        self.bodies = bodies
 
     @property
     def id(self) -> str:
@@ -75,12 +92,19 @@ class Record:
         """What it cost so far, in micro-dollars; None while that is not known."""
         return self._cost
 
+    def traceparent(self, attempt: int = 0) -> str:
+        """The header that hands this call's trace on to an upstream, from the span of that try; "" outside a trace."""
+        opened = self._opening
+        if not opened.trace:
+            return ""
+        return traceparent(opened.trace, span_of(opened.id, attempt), sampled=opened.sampled)
+
     # -- what the stages tell --------------------------------------------------------------------------------------
 
-    def expect(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
+    async def reserve(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
         """Write down what the call may use and cost, which stands if the hub dies. Before the upstream is asked.
 
-        Raises Unavailable `overloaded` when the spool cannot take it.
+        Returns when that is durable. Raises Unavailable `overloaded` when the spool cannot take it.
         """
         self._opening = replace(
             self._opening,
@@ -89,11 +113,19 @@ class Record:
             price_version=price_version,
         )
         self._spool.open(self._opening.id, _encode(self._opening))
+        await self._spool.confirm()
 
     def attempt(self, attempt: AttemptRecord) -> None:
         """An upstream was asked, and this became of it."""
         if len(self._attempts) < MAX_ITEMS:
-            tidy = replace(attempt, target=clip(attempt.target), error=clip(attempt.error, MAX_ERROR))
+            began = attempt.began_ms or (self._clock() - self._began) * 1000 - attempt.duration_ms
+            tidy = replace(
+                attempt,
+                target=clip(attempt.target),
+                error=clip(attempt.error, MAX_ERROR),
+                failure=clip(attempt.failure, 64),
+                began_ms=max(began, 0.0),
+            )
             self._attempts.append(tidy)
 
     def answered(self, target: str, provider: str = "") -> None:
@@ -111,6 +143,11 @@ class Record:
         self._usage = bounded(usage)
         self._cost = bounded_cost(cost_micro_usd)
         self._price_version = price_version
+
+    def told(self, raw_usage: bytes) -> None:
+        """The usage as the provider told it: a JSON object, kept as it came so that a cost can be worked out anew."""
+        if len(raw_usage) <= MAX_RAW_USAGE:
+            self._raw_usage = clip(raw_usage.decode("utf-8", "replace"), MAX_RAW_USAGE)
 
     def refused(self, refusal: Refusal) -> None:
         """The call ends with this refusal, which is being told to the caller."""
@@ -132,13 +169,11 @@ class Record:
     # -- opening and closing ---------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Write the opening. Raises Unavailable `overloaded` when the spool takes no new calls."""
+        """Write the opening. Raises Unavailable `overloaded` when the spool takes no new calls.
+
+        It is durable with `reserve`, which comes before any upstream is asked: one wait for the disk, not two.
+        """
         self._spool.open(self._opening.id, _encode(self._opening))
-        try:
-            await self._spool.confirm()
-        except BaseException as error:
-            self._write(error)
-            raise
         return self
 
     async def __aexit__(
@@ -158,7 +193,9 @@ class Record:
             self.cancelled()
         elif error is not None:
             self._end(Outcome.ERROR, 500, "internal", type(error).__name__)
-        self._spool.close(self._opening.id, _encode(self._entry()))
+        entry = self._entry()
+        self._spool.close(entry.id, _encode(entry))
+        self.bodies.close(entry)
 
     def _entry(self) -> Entry:
         status = self.status or 200
@@ -182,4 +219,8 @@ class Record:
             attempts=tuple(self._attempts),
             dropped=tuple(clip(name) for name in self.dropped[:MAX_ITEMS]),
             findings=self.findings[:MAX_ITEMS],
+            plan=clip(self.plan, MAX_PLAN),
+            raw_usage=self._raw_usage,
+            cache=clip(self.cache, 64),
+            saved_micro_usd=bounded_cost(self.saved_micro_usd),
         )

@@ -1,37 +1,39 @@
-"""An entry as a row of the table `entry`, and back."""
+"""An entry as a row of the table `entry` and rows of `attempt`, and back."""
 
 from typing import Any
 
 from msgspec import json
-from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, column, table
 
 from hub.core.entry import AttemptRecord, Entry, Finding
 from hub.core.usage import Usage
+from hub.store.tables import metadata
 
 _TEXT = (
-    "id", "call", "principal", "key", "user", "team", "request_id", "session", "door", "agent", "dialect", "lane",
-    "model", "target", "provider", "profile", "server", "tool", "outcome", "code", "error", "price_version",
+    "id", "call", "principal", "key", "user", "team", "request_id", "session", "door", "agent", "application", "dialect",
+    "lane", "model", "target", "provider", "profile", "server", "tool", "outcome", "code", "error", "price_version", "plan",
+    "raw_usage", "cache", "trace", "parent", "capture", "repriced",
 )  # fmt: skip
-_NUMBERS = ("status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd")
+_NUMBERS = (
+    "status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd",
+    "saved_micro_usd", "sampled",
+)  # fmt: skip
+_ATTEMPT = ("target", "outcome", "failure", "status", "duration_ms", "error", "cost_micro_usd")
 BUCKETS = (
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
     "tool_calls",
 )  # fmt: skip
 
-ENTRY = table(
-    "entry",
-    *(column(name, Text) for name in _TEXT),
-    *(column(name, BigInteger) for name in ("at", "cost_micro_usd", "request_bytes", "response_bytes")),
-    *(column(name, Integer) for name in ("status", *BUCKETS)),
-    *(column(name, Float) for name in ("ttft_ms", "duration_ms")),
-    *(column(name, Boolean) for name in ("stream", "estimated")),
-    *(column(name, Text) for name in ("tags", "attempts", "dropped", "findings")),
-)
+ENTRY = metadata.tables["entry"]
+ATTEMPT = metadata.tables["attempt"]
+PAYLOAD = metadata.tables["payload"]
+ROLLUP = metadata.tables["rollup"]
+STALE = metadata.tables["stale"]
+
 _attempts = json.Decoder(tuple[AttemptRecord, ...])
 _names = json.Decoder(tuple[str, ...])
 _findings = json.Decoder(tuple[Finding | str, ...])  # the first version kept names only
 _tags = json.Decoder(dict[str, str])
-_encode = json.Encoder().encode
+_encode = json.Encoder(order="deterministic").encode
 
 
 def to_row(entry: Entry) -> dict[str, Any]:
@@ -45,6 +47,19 @@ def to_row(entry: Entry) -> dict[str, Any]:
     row["dropped"] = _encode(entry.dropped).decode()
     row["findings"] = _encode(entry.findings).decode()
     return row
+
+
+def to_attempts(entry: Entry) -> list[dict[str, Any]]:
+    """The rows of an entry's attempts, numbered from 1."""
+    return [
+        {
+            "entry": entry.id,
+            "number": number,
+            "at": entry.at + int(attempt.began_ms * 1000),
+            **{name: getattr(attempt, name) for name in _ATTEMPT},
+        }
+        for number, attempt in enumerate(entry.attempts, 1)
+    ]
 
 
 def to_entry(row: dict[str, Any]) -> Entry:

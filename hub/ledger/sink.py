@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 from msgspec import json
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.private_file import append
-from hub.ledger.rows import ENTRY, to_row
+from hub.ledger.rows import ATTEMPT, ENTRY, STALE, to_attempts, to_row
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ PATIENCE_SECONDS = 30.0
 OnWritten = Callable[[Sequence[Entry]], Awaitable[None]]
 """Told of entries that the database holds now: at least once each, in batches, never at the same time twice."""
 
+HOUR = 3_600_000_000  # microseconds
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
@@ -35,7 +37,14 @@ class Sink:
         self._engine = engine
         self._rejects = rejects
         self._on_written = tuple(on_written)
-        self._insert = _INSERTS[engine.dialect.name](ENTRY).on_conflict_do_nothing(index_elements=["id"])
+        insert = _INSERTS[engine.dialect.name]
+        self._insert = insert(ENTRY).on_conflict_do_nothing(index_elements=["id"])
+        self._attempts = insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"])
+        stale = insert(STALE)
+        # An update, so that the row is locked until these entries are there to be summed.
+        self._stale = stale.on_conflict_do_update(
+            index_elements=["span", "start"], set_={"touched": stale.excluded.touched}
+        )
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Write them and tell who listens.
@@ -55,6 +64,10 @@ class Sink:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
                 await connection.execute(self._insert, [to_row(entry) for entry in entries])
+                attempts = [row for entry in entries for row in to_attempts(entry)]
+                if attempts:
+                    await connection.execute(self._attempts, attempts)
+                await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:
             if not _is_about_data(error):
                 raise
@@ -75,6 +88,12 @@ class Sink:
 
     def _append(self, payloads: Sequence[bytes]) -> None:
         append(self._rejects, b"".join(payload + b"\n" for payload in payloads))
+
+
+def _hours(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The hours whose sums change with these entries, in order, so that two hubs never wait for each other."""
+    hours = sorted({entry.at - entry.at % HOUR for entry in entries})
+    return [{"span": "hour", "start": hour, "touched": max(entry.at for entry in entries)} for hour in hours]
 
 
 def _is_about_data(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from hub.core.capture import Capture
 from hub.core.principal import Role
 from hub.resources.spec import Glob, Header, Name, SecretRef, Spec, Text, Title
 
@@ -51,6 +52,18 @@ def _network(value: str) -> str:
 Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
 
 
+def _capture(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return Capture(value)
+        except ValueError:
+            raise ValueError(f"there is no '{value}'; what is kept is one of: {', '.join(Capture)}") from None
+    return value
+
+
+CaptureField = Annotated[Capture | None, BeforeValidator(_capture)]
+
+
 class AccessSpec(Spec):
     """What one level grants: globs over public model names, profiles, `server/tool` names and paths of the hub.
 
@@ -68,12 +81,16 @@ class AccessSpec(Spec):
 
 
 class TeamSpec(AccessSpec):
-    """A group of people and keys that share access and money."""
+    """A group of people and keys that share access and money.
+
+    `capture` is how much is kept of the bodies of its calls, within the hub's data boundary; `none` keeps no entry.
+    """
 
     LATER: ClassVar[dict[str, str]] = {"route": "comes with rule-based routing"}
 
     title: Title = ""
     description: Text = ""
+    capture: CaptureField = None
 
 
 class UserSpec(AccessSpec):
@@ -93,6 +110,7 @@ class KeySpec(AccessSpec):
     """A virtual key. With `user` it acts as that person; with `team` only, it is a service key.
 
     `secret` gives the secret by reference (at least 32 characters); left out, one is made and shown once.
+    `capture` takes the place of the team's.
     """
 
     title: Title = ""
@@ -100,4 +118,5 @@ class KeySpec(AccessSpec):
     user: Name | None = None
     secret: SecretRef | None = None
     routes: list[Glob] = Field(default_factory=list, max_length=100)
+    capture: CaptureField = None
     enabled: bool = True

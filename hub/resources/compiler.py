@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from hub.core.capture import Capture
 from hub.core.plan import Timeouts
 from hub.core.principal import EVERYTHING, NOTHING, Access, Globs, Principal, Role
 from hub.core.refusal import InvalidSpec
@@ -99,6 +100,13 @@ def _bounds(levels: tuple[Access, ...], *specs: AccessSpec | None) -> dict[str, 
     }
 
 
+def _kept(team: TeamSpec | None, key: KeySpec | None) -> Capture | None:
+    """What the key says is kept of its calls, else what its team says."""
+    if key is not None and key.capture is not None:
+        return key.capture
+    return team.capture if team is not None else None
+
+
 def principal_of_user(name: str, spec: UserSpec, teams: Mapping[str, TeamSpec]) -> Principal:
     """The person, as they are when they sign in to the web apps."""
     roles: dict[str, Role] = dict(spec.teams)
@@ -106,7 +114,15 @@ def principal_of_user(name: str, spec: UserSpec, teams: Mapping[str, TeamSpec]) 
         roles[""] = spec.role
     team = next(iter(sorted(spec.teams)), "")
     bounds = _bounds(chain_of(teams.get(team), spec, None), teams.get(team), spec)
-    return Principal(id=f"user:{name}", kind="user", user=name, team=team, roles=roles, **bounds)
+    return Principal(
+        id=f"user:{name}",
+        kind="user",
+        user=name,
+        team=team,
+        roles=roles,
+        capture=_kept(teams.get(team), None),
+        **bounds,
+    )
 
 
 def _principal(
@@ -122,7 +138,16 @@ def _principal(
             roles[""] = user.role
     team = spec.team or (next(iter(sorted(user.teams)), "") if user else "")
     bounds = _bounds(chain_of(teams.get(team), user, spec), teams.get(team), user, spec)
-    return Principal(id=f"key:{name}", kind="key", key=name, user=spec.user or "", team=team, roles=roles, **bounds)
+    return Principal(
+        id=f"key:{name}",
+        kind="key",
+        key=name,
+        user=spec.user or "",
+        team=team,
+        roles=roles,
+        capture=_kept(teams.get(team), spec),
+        **bounds,
+    )
 
 
 def _keys(

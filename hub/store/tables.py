@@ -2,7 +2,7 @@
 # SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
 # pyright: reportAssignmentType=false
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, Text, false
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -220,6 +220,16 @@ class EntryRow(SQLModel, table=True):
     attempts: str = Field(sa_column=_text())
     dropped: str = Field(sa_column=_text())
     findings: str = Field(sa_column=_text())
+    application: str = Field(sa_column=_text())
+    plan: str = Field(sa_column=_text())
+    raw_usage: str = Field(sa_column=_text())
+    cache: str = Field(sa_column=_text())
+    saved_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    trace: str = Field(sa_column=_text())
+    parent: str = Field(sa_column=_text())
+    sampled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
+    capture: str = Field(sa_column=_text())
+    repriced: str = Field(sa_column=_text())
 
     __table_args__ = (
         Index("ix_entry_at_id", "at", "id"),
@@ -231,7 +241,99 @@ class EntryRow(SQLModel, table=True):
         Index("ix_entry_server_tool_at", "server", "tool", "at"),
         Index("ix_entry_request_id", "request_id"),
         Index("ix_entry_session_at", "session", "at"),
+        Index("ix_entry_trace", "trace"),
+        Index("ix_entry_application_at", "application", "at"),
+        Index("ix_entry_duration_ms_id", "duration_ms", "id"),
+        Index("ix_entry_input_id", "input", "id"),
+        Index("ix_entry_output_id", "output", "id"),
     )
+
+
+class AttemptRow(SQLModel, table=True):
+    """One try at one upstream (see `hub.core.entry.AttemptRecord`). `at` is microseconds since the epoch."""
+
+    __tablename__ = "attempt"
+
+    entry: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    target: str
+    outcome: str
+    failure: str
+    status: int
+    duration_ms: float
+    error: str = Field(sa_column=_text())
+    cost_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+
+    __table_args__ = (Index("ix_attempt_target_at", "target", "at"), Index("ix_attempt_at", "at"))
+
+
+class PayloadRow(SQLModel, table=True):
+    """What is kept of a call's bodies, encrypted with the vault's ring and bound to its entry."""
+
+    __tablename__ = "payload"
+
+    entry: str = Field(primary_key=True)
+    at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    mode: str
+    key_id: str
+    nonce: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    ciphertext: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class RollupRow(SQLModel, table=True):
+    """Sums of entries over an hour or a day (UTC); `start` is microseconds since the epoch.
+
+    A row for each combination of what can be grouped by. Days leave session and tags out.
+    """
+
+    __tablename__ = "rollup"
+
+    span: str = Field(primary_key=True)
+    start: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    number: int = Field(primary_key=True)
+    call: str
+    team: str
+    user: str
+    key: str
+    application: str
+    model: str
+    target: str
+    provider: str
+    profile: str
+    server: str
+    tool: str
+    session: str
+    tags: str
+    calls: int = Field(sa_column=Column(BigInteger, nullable=False))
+    errors: int = Field(sa_column=Column(BigInteger, nullable=False))
+    refused: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cancelled: int = Field(sa_column=Column(BigInteger, nullable=False))
+    unpriced: int = Field(sa_column=Column(BigInteger, nullable=False))
+    estimated: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cost_micro_usd: int = Field(sa_column=Column(BigInteger, nullable=False))
+    saved_micro_usd: int = Field(sa_column=Column(BigInteger, nullable=False))
+    duration_ms: float
+    input: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cache_read: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cache_write_5m: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cache_write_1h: int = Field(sa_column=Column(BigInteger, nullable=False))
+    output: int = Field(sa_column=Column(BigInteger, nullable=False))
+    reasoning: int = Field(sa_column=Column(BigInteger, nullable=False))
+    audio_in: int = Field(sa_column=Column(BigInteger, nullable=False))
+    audio_out: int = Field(sa_column=Column(BigInteger, nullable=False))
+    image: int = Field(sa_column=Column(BigInteger, nullable=False))
+    tool_calls: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class StaleRow(SQLModel, table=True):
+    """An hour or a day whose rollup is not what its entries say. `touched` changes with each batch of them."""
+
+    __tablename__ = "stale"
+
+    span: str = Field(primary_key=True)
+    start: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    touched: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 # The same tables for Core statements, which is what the store and the ledger write.

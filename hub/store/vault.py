@@ -4,12 +4,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,9 +21,10 @@ from hub.core.refusal import Refusal
 from hub.store.audit import AuditTrail
 from hub.store.private_files import read_private, write_private
 from hub.store.records import Actor
-from hub.store.tables import VaultRow
+from hub.store.tables import PayloadRow, VaultRow
 
 _TABLE: Any = VaultRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class KeyRing:
         return dict(self.keys).get(name)
 
 
+@lru_cache(maxsize=8)
+def _derived(key: bytes) -> bytes:
+    """The key for what is not a secret of the vault: one key never does two jobs."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=b"hub sealed data").derive(key)
+
+
 def _bound(name: str, version: int) -> bytes:
     """What a ciphertext is bound to (its AAD), so that a row cannot take another's place."""
     return f"vault|{name}|{version}".encode()
@@ -98,6 +108,25 @@ class Vault:
         except InvalidTag:
             raise Refusal(
                 "vault_damaged", f"The secret vault:{row.name} does not open with this hub's keys. Write it again."
+            ) from None
+
+    def seal(self, data: bytes, bound_to: str) -> tuple[str, bytes, bytes]:
+        """Encrypt what the hub keeps elsewhere: (key id, nonce, ciphertext), which only opens in its own place."""
+        key_id, key = self._ring.keys[0]
+        nonce = os.urandom(12)
+        return key_id, nonce, AESGCM(_derived(key)).encrypt(nonce, data, bound_to.encode())
+
+    def unseal(self, sealed: tuple[str, bytes, bytes], bound_to: str) -> bytes:
+        """What `seal` encrypted. Raises Refusal `vault_damaged`."""
+        key_id, nonce, ciphertext = sealed
+        key = self._ring.key(key_id)
+        try:
+            if key is None:
+                raise InvalidTag
+            return AESGCM(_derived(key)).decrypt(nonce, ciphertext, bound_to.encode())
+        except InvalidTag:
+            raise Refusal(
+                "vault_damaged", "This was encrypted with a key that the hub no longer has, or it was changed."
             ) from None
 
     async def put(self, name: str, value: str, actor: Actor) -> None:
@@ -143,6 +172,9 @@ class Vault:
         return done
 
     async def _used_keys(self) -> set[str]:
+        used: set[str] = set()
         async with self._engine.connect() as connection:
-            found: Sequence[str] = (await connection.execute(select(_TABLE.c.key_id).distinct())).scalars().all()
-        return set(found)
+            for table in (_TABLE, _PAYLOAD):  # bodies are not wrapped anew: their keys stay until they are gone
+                found: Sequence[str] = (await connection.execute(select(table.c.key_id).distinct())).scalars().all()
+                used.update(found)
+        return used

@@ -12,6 +12,7 @@ from hub.core.entry import AttemptRecord
 from hub.core.health import Failure, HealthLog, Observation
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed, Refusal, UpstreamFailed
+from hub.core.telemetry import TRACEPARENT, TRACESTATE
 from hub.core.wire import Lane
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.exchange import Endpoint, Exchange, Response
@@ -30,6 +31,10 @@ class Record(Protocol):
     status: int
     lane: str
     response_bytes: int
+
+    def traceparent(self, attempt: int = 0) -> str:
+        """The trace context for an upstream, from the span of that try; "" outside a trace."""
+        ...
 
     def attempt(self, attempt: AttemptRecord) -> None:
         """A target was tried."""
@@ -69,6 +74,15 @@ class Attempt:
         self.status = 0
         health.began(deployment.target)
 
+    def trace_headers(self, call: ModelCall) -> tuple[tuple[str, str], ...]:
+        """What hands the caller's trace on; nothing outside a trace."""
+        parent = self._record.traceparent(self.number)
+        if not parent:
+            return ()
+        context = call.origin.trace
+        state = ((TRACESTATE, context.state),) if context is not None and context.state else ()
+        return ((TRACEPARENT, parent), *state)
+
     def answered(self) -> None:
         """The first token of the answer is here; later calls change nothing."""
         if self._answered is None:
@@ -101,7 +115,16 @@ class Attempt:
         self._ended = True
         seconds = self._loop.time() - self._began
         self._health.ended(replace(seen, secret=self.deployment.secret, ttft=self._answered, duration=seconds))
-        self._record.attempt(AttemptRecord(self.deployment.target, outcome, self.status, seconds * 1000, error))
+        self._record.attempt(
+            AttemptRecord(
+                self.deployment.target,
+                outcome,
+                self.status,
+                seconds * 1000,
+                error,
+                failure=str(seen.failure) if seen.failure is not None else "",
+            )
+        )
 
 
 class Senders:
@@ -112,17 +135,18 @@ class Senders:
         self._secrets = secrets
         self._locals = locals_
 
-    async def send(self, deployment: Deployment, call: ModelCall, lane: Lane, seconds: float) -> Response:
-        """Send `call` to `deployment`, with at most `seconds` for all of it.
+    async def send(self, attempt: Attempt, call: ModelCall, lane: Lane, seconds: float) -> Response:
+        """Send `call` to the attempt's deployment, with at most `seconds` for all of it.
 
         Raises Refusal, or Failed when the deployment's credential cannot be had.
         """
+        deployment = attempt.deployment
         secret = await self._secret(deployment.secret) if deployment.secret else ""
         endpoint = self._locals[deployment.local] if deployment.local else self._transport
         exchange = Exchange(
             "POST",
             url_of(deployment, call, lane.spoken),
-            request_headers(call, deployment, lane.spoken, secret),
+            (*request_headers(call, deployment, lane.spoken, secret), *attempt.trace_headers(call)),
             lane.body,
             replace(deployment.timeouts, total=min(deployment.timeouts.total, seconds)),
             deployment.private,

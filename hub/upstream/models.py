@@ -118,7 +118,7 @@ class ModelUpstream:
             raise UpstreamFailed("upstream_timeout", "No time is left for another try.", status=504)
         lane = self._lanes(call, attempt.deployment)
         record.lane = lane.name
-        response = await self._senders.send(attempt.deployment, call, lane, seconds)
+        response = await self._senders.send(attempt, call, lane, seconds)
         attempt.status = response.status
         try:
             check_status(response.status)

@@ -7,14 +7,13 @@ import uuid
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub.core.calls import Dialect, ModelCall, Origin, ToolCall
 from hub.core.entry import Entry
 from hub.core.ids import new_id
 from hub.core.principal import Principal
-from hub.ledger.rows import ENTRY
+from hub.store.tables import metadata
 
 CI = Principal(id="key:ci", kind="key", key="ci", user="ann", team="platform")
 
@@ -42,35 +41,12 @@ def entry(number, **fields):
     return Entry(**(defaults | fields))
 
 
-def _metadata():
-    metadata = MetaData()
-    table = Table(
-        "entry", metadata, *(Column(one.name, one.type, primary_key=one.name == "id") for one in ENTRY.columns)
-    )
-    for name in (
-        "at",
-        "key",
-        "user",
-        "team",
-        "model",
-        "target",
-        "provider",
-        "profile",
-        "server",
-        "session",
-        "request_id",
-    ):
-        columns = [table.c.at] if name == "at" else [table.c[name], table.c.at]
-        Index(f"ix_entry_{name}", *columns, table.c.id)
-    return metadata
-
-
 @asynccontextmanager
 async def sqlite_engine(folder):
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/hub.db")
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_metadata().create_all)
+            await connection.run_sync(metadata.create_all)
         yield engine
     finally:
         await engine.dispose()
@@ -87,7 +63,7 @@ async def postgres_engine():
         try:
             async with engine.begin() as connection:
                 await connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-                await connection.run_sync(_metadata().create_all)
+                await connection.run_sync(metadata.create_all)
         except OSError as error:
             pytest.skip(f"no PostgreSQL: {error}")
         yield engine

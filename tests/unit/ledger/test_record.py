@@ -79,8 +79,9 @@ async def test_a_model_call_in_full(ledger, tmp_path):
     )  # fmt: skip
     assert (one.usage, one.cost_micro_usd, one.price_version) == (Usage(input=10, output=5), 42, "2026-11")
     assert one.at == 1_700_000_000_250_000
-    assert one.ttft_ms == 1.0
-    assert one.duration_ms == 2.0
+    assert one.ttft_ms == 3.0
+    assert one.duration_ms == 4.0
+    assert [attempt.began_ms for attempt in one.attempts] == [0.0, 0.0]  # they took longer than this clock saw
     assert (one.request_bytes, one.response_bytes) == (len(call.body), 321)
     assert [attempt.target for attempt in one.attempts] == ["openai/gpt", "local/qwen"]
     assert (one.dropped, one.findings, one.tags) == (("logit_bias",), (Finding("pii"),), {"app": "web"})
@@ -179,7 +180,7 @@ async def test_an_unknown_price_is_unknown(ledger, tmp_path):
 
 async def test_what_is_expected_stands_until_it_is_settled(ledger, tmp_path):
     async with ledger.record(CI, model_call()) as record:
-        record.expect(Usage(input=100, output=4096), 777, "2026-11")
+        await record.reserve(Usage(input=100, output=4096), 777, "2026-11")
         opens, _ = entries(tmp_path)
         assert opens[-1].id == record.id
         assert (opens[-1].usage.output, opens[-1].usage.estimated, opens[-1].cost_micro_usd) == (4096, True, 777)
@@ -228,6 +229,7 @@ async def test_no_confirmation_no_call_but_still_an_entry(ledger, tmp_path, monk
 
     monkeypatch.setattr(ledger._spool, "confirm", refuse)
     with pytest.raises(Unavailable):
-        async with ledger.record(CI, model_call()):
+        async with ledger.record(CI, model_call()) as record:
+            await record.reserve(Usage(input=1), 1)
             raise AssertionError("the call was made")
     assert (only(tmp_path).outcome, only(tmp_path).code) == ("refused", "overloaded")

@@ -139,7 +139,7 @@ async def test_calls_that_were_running_become_interrupted(tmp_path, engine):
     async with ledger, ledger.record(CI, model_call()) as running:
         done = await call(ledger)
         async with ledger.record(CI, model_call()) as priced:
-            priced.expect(Usage(input=5, output=100), 99, "v1")
+            await priced.reserve(Usage(input=5, output=100), 99, "v1")
             for path in left_behind(spool.folder):  # as a kill would leave it
                 (folder / path.name).write_bytes(path.read_bytes() + b"C000000ff00000000 {torn")
     async with engine.begin() as connection:
