@@ -26,6 +26,9 @@ class Kept:
         self.usage = NOTHING
         self.dropped = ()
 
+    def traceparent(self, attempt=0):
+        return ""
+
     def attempt(self, attempt):
         self.attempts.append(attempt)
 
