@@ -18,6 +18,7 @@ from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
 from hub.edge.own_api import OwnApi
+from hub.edge.playground_api import PlaygroundApi
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.visitors import Visitors
 from hub.identity import Identity
@@ -105,6 +106,7 @@ def _pages(doors: Doors) -> Starlette:
         resources_api=ResourcesApi(doors.resources, observed.status),
         ledger_api=LedgerApi(doors.queries, doors.resources),
         own_api=OwnApi(observed.profiles, observed.budget),
+        playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         server_status=observed.server,
         instance=observed.instance,
         sign_in_link=_Links(doors).make,

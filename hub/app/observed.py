@@ -1,5 +1,6 @@
 """What is observed of resources, beside what they say: used money, states of servers, when keys were used."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,6 +74,7 @@ class Observed:
                 "created_at": secret.created_at.isoformat() if isinstance(secret, MadeSecret) else None,
                 "ends_at": _iso(secret.ends_at),
                 "revoked": secret.ends_at == 0,
+                "ended": secret.ends_at is not None and secret.ends_at <= time.time(),
             }
             for secret in self._resources.secrets_of(name)
         ]

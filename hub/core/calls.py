@@ -40,6 +40,8 @@ NOWHERE = Arrival()
 class Credentials:
     """What the caller presented. `secret` is the hub's key; `upstream` their own provider credential, if any.
 
+    `user` is whom a browser's sign-in stands for, which the edge has looked up; it never comes from the wire.
+
     `upstream` is a header (name, value) and exists only when the hub key came in `x-hub-key`. `arrival` is how the
     request came that presents them: where access depends on it and it is not known, nothing is granted.
     """
@@ -47,6 +49,7 @@ class Credentials:
     secret: str = ""
     upstream: tuple[str, str] | None = None
     arrival: Arrival = NOWHERE
+    user: str = ""
 
     def __repr__(self) -> str:
         """Never shows the secret."""

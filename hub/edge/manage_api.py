@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import orjson
@@ -17,6 +17,7 @@ from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound,
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
+from hub.edge.playground_api import PlaygroundApi
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.edge.visitors import Visitors
@@ -52,6 +53,7 @@ class Management:
     resources_api: ResourcesApi
     ledger_api: LedgerApi
     own_api: OwnApi
+    playground_api: PlaygroundApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
     instance: Callable[[], Awaitable[dict[str, Any]]]
     sign_in_link: Callable[[str, Actor, str], Awaitable[dict[str, Any]]]
@@ -84,6 +86,7 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         yield from self._m.ledger_api.routes()
         yield from self._m.own_api.routes()
+        yield from self._m.playground_api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
         yield Route(
             "GET",
@@ -169,6 +172,8 @@ class ManageApi:
     def _guarded(self, row: Route) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             answer = await self._answer(row, request, "api", read_json)
+            if answer.app is not None:
+                return cast("Response", answer.app)  # Starlette runs whatever takes scope, receive and send
             data = answer.data if isinstance(answer.data, bytes) else orjson.dumps(answer.data)
             headers = {"cache-control": "no-store", **dict(answer.headers)}
             return Response(data, answer.status, headers, media_type="application/json")
@@ -232,6 +237,7 @@ def route_rows() -> tuple[Route, ...]:
         resources_api=ResourcesApi(nowhere, nowhere),
         ledger_api=LedgerApi(nowhere, nowhere),
         own_api=OwnApi(nowhere, nowhere),
+        playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         server_status=nowhere,
         instance=nowhere,
         sign_in_link=nowhere,

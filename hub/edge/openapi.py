@@ -74,6 +74,12 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "properties": {"dry_run": {"type": "boolean"}, "changes": {"type": "array", "items": {"type": "object"}}},
     },
+    "Chat": {"type": "object", "required": ["model", "messages"], "description": "As for /v1/chat/completions."},
+    "ToolTry": {
+        "type": "object",
+        "required": ["tool"],
+        "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
+    },
     "Secret": {"type": "object", "required": ["value"], "properties": {"value": {"type": "string", "writeOnly": True}}},
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from hub.core.principal import Principal
+from hub.edge.guards import App
 from hub.identity import Permission
 from hub.resources import Snapshot
 from hub.store import Actor
@@ -33,11 +34,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route answers: JSON data, its status and extra headers."""
+    """What a route answers: JSON data, its status and extra headers; or `app`, which writes an answer of its own."""
 
     data: Any
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    app: App | None = None
 
 
 Endpoint = Callable[[Ask], Awaitable[Answer]]

@@ -1,12 +1,14 @@
 """Who is asking in a browser or through the API: a key, or a browser's sign-in."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 
 from hub.core.principal import ANONYMOUS, Principal
 from hub.core.refusal import Forbidden
 from hub.edge.credentials import presented
 from hub.identity import Identity
-from hub.resources import Snapshot, principal_of_user
+from hub.resources import Snapshot
 from hub.store import SignIns
 
 COOKIE = "hub_sign_in"
@@ -55,9 +57,6 @@ class Visitors:
             return ANONYMOUS
         check_same_site(request)
         user = await self._sign_ins.user_of(token)
-        spec = snapshot.users.get(user) if user else None
-        if user is None or spec is None:
+        if user is None or user not in snapshot.users:
             return ANONYMOUS
-        principal = principal_of_user(user, spec, snapshot.teams)
-        self._identity.check(principal, given.arrival)
-        return principal
+        return self._identity.resolve(snapshot, replace(given, user=user)).principal

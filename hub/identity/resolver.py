@@ -7,6 +7,7 @@ from hub.core.calls import Arrival, Credentials
 from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, Unauthenticated
 from hub.identity.keys import MAX_LENGTH, digest, is_mistyped
+from hub.resources import principal_of_user
 from hub.resources.snapshot import KeyGrant, Snapshot
 
 
@@ -23,6 +24,8 @@ class Identity:
         Raises Unauthenticated: `missing_key`, `invalid_key` or `expired_key`.
         """
         secret = credentials.secret
+        if credentials.user and not secret:
+            return self._signed_in(snapshot, credentials)
         if not secret:
             raise Unauthenticated(
                 "missing_key", "No key was sent. Send it as 'Authorization: Bearer <key>' or in 'x-hub-key'."
@@ -41,6 +44,14 @@ class Identity:
             raise Unauthenticated("expired_key", f"The key '{grant.key}' has expired. Rotate it or make a new one.")
         self.check(grant.principal, credentials.arrival)
         return grant
+
+    def _signed_in(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
+        spec = snapshot.users.get(credentials.user)
+        if spec is None:
+            raise Unauthenticated("invalid_key", "You are signed in no more. Sign in again.")
+        principal = principal_of_user(credentials.user, spec, snapshot.teams)
+        self.check(principal, credentials.arrival)
+        return KeyGrant("", principal)
 
     def check(self, principal: Principal, arrival: Arrival) -> None:
         """Refuse where a level of access has ended or does not let such a request in.

@@ -10,6 +10,7 @@ from hub.ui.admin import AdminPages
 from hub.ui.assets import Assets
 from hub.ui.console import ConsolePages
 from hub.ui.ledger import LedgerPages
+from hub.ui.playground import PlaygroundPages
 from hub.ui.resources import ResourcePages
 from hub.ui.site import Site
 from hub.ui.sources import Sources
@@ -37,6 +38,7 @@ class Pages:
         return [
             Route("/", self._root),
             *ConsolePages(site).routes(),
+            *PlaygroundPages(site).routes(),
             *LedgerPages(site, "/console").routes(),
             *ResourcePages(site, "/console").routes(("keys",)),
             *AdminPages(site).routes(),

@@ -21,6 +21,11 @@ REFERS = {
     "kind": "kinds", "model": "targets", "timezone": "timezones", "teams": "teams", "servers": "servers",
     "guardrails": "guardrails", "fallback": "models",
 }  # fmt: skip
+# What a resource is comes before what it may; the rest keeps the order of the spec.
+_FIRST = {
+    name: place
+    for place, name in enumerate(("kind", "title", "description", "team", "user", "email", "role", "teams", "scope"))
+}
 _SECRETS = frozenset({"secret", "api_key", "auth_value", "client_secret", "token", "signing_secret"})
 _ONE_LINE = frozenset({"cwd", "url", "base_url", "icon", "endpoint"})
 _LONG = 1000  # texts that may be longer get an area
@@ -52,7 +57,8 @@ class Shape:
 def shapes_of(kind: str) -> tuple[Shape, ...]:
     """The fields of a kind's spec, in their order."""
     schema = KINDS[kind].model_json_schema()
-    return _parts(schema, _Book(schema.get("$defs", {})))
+    found = _parts(schema, _Book(schema.get("$defs", {})))
+    return tuple(sorted(found, key=lambda shape: _FIRST.get(shape.name, len(_FIRST))))
 
 
 @lru_cache(maxsize=64)

@@ -35,11 +35,11 @@ function draw(box) {
   const bars = box.dataset.kind === "bars" ? window.uPlot.paths.bars({ size: [0.7, 44], align: 0 }) : undefined;
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const pad = step(xs) / 2;
-  const span = step(xs) * 6;  // a lone bar stands at the right of a week, not across the whole box
+  const span = step(xs) * 6; // a lone bar stands at the right of a week, not across the whole box
   const plot = new window.uPlot({
     width: Math.max(box.clientWidth, 200),
     height: 190,
-    scales: { x: { range: (_, from, to) => [Math.min(from, to - span) - pad, to + pad] }, y: { range: (_, __, most) => [0, (most || 1) * 1.12] } },
+    scales: { x: { range: [Math.min(xs[0], xs.at(-1) - span) - pad, xs.at(-1) + pad] }, y: { range: (_, __, most) => [0, (most || 1) * 1.12] } },
     cursor: { y: false, points: { show: false } },
     legend: { show: true, live: true },
     axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(format) }],
