@@ -24,7 +24,9 @@ REFERS = {
 # What a resource is comes before what it may; the rest keeps the order of the spec.
 _FIRST = {
     name: place
-    for place, name in enumerate(("kind", "title", "description", "team", "user", "email", "role", "teams", "scope"))
+    for place, name in enumerate(
+        ("kind", "title", "description", "team", "user", "email", "role", "teams", "scope"),
+    )
 }
 _SECRETS = frozenset({"secret", "api_key", "auth_value", "client_secret", "token", "signing_secret"})
 _ONE_LINE = frozenset({"cwd", "url", "base_url", "icon", "endpoint"})
