@@ -108,6 +108,7 @@ def _pages(doors: Doors) -> Starlette:
         own_api=OwnApi(observed.profiles, observed.budget),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         server_status=observed.server,
+        server_tools=observed.server_tools,
         instance=observed.instance,
         sign_in_link=_Links(doors).make,
         address=address,

@@ -130,6 +130,10 @@ class Observed:
             "rejected": [{"tool": tool, "reason": reason} for tool, reason in status.rejected],
         }
 
+    def server_tools(self, name: str) -> list[dict[str, Any]]:
+        """The tools of a server under their own names, as last seen."""
+        return [_described(tool.name, tool.raw) for tool in self._servers.definitions(name).tools]
+
     def _profile(self, name: str) -> dict[str, Any]:
         view = self._catalogue.view(self._resources.snapshot(), name)
         if view is None:
@@ -215,15 +219,17 @@ def _gaps(view: ProfileView) -> list[dict[str, Any]]:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     """A tool as whoever may call it sees it, with where it comes from and what it costs in a prompt."""
-    definition = _definition.decode(tool.definition)
+    return {**_described(tool.name, tool.definition), "server": tool.server, "own": tool.own}
+
+
+def _described(name: str, raw: bytes) -> dict[str, Any]:
+    definition = _definition.decode(raw)
     text = definition.get("description")
     return {
-        "name": tool.name,
-        "server": tool.server,
-        "own": tool.own,
+        "name": name,
         "title": str(definition.get("title") or ""),
         "description": text.strip() if isinstance(text, str) else "",
         "input_schema": definition.get("inputSchema") or {},
         "annotations": definition.get("annotations") or {},
-        "tokens": tool.tokens,
+        "tokens": len(raw) // 4,
     }

@@ -55,6 +55,7 @@ class Management:
     own_api: OwnApi
     playground_api: PlaygroundApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
+    server_tools: Callable[[str], list[dict[str, Any]]]
     instance: Callable[[], Awaitable[dict[str, Any]]]
     sign_in_link: Callable[[str, Actor, str], Awaitable[dict[str, Any]]]
     address: Callable[[Request], str]
@@ -106,6 +107,15 @@ class ManageApi:
         )
         yield Route(
             "GET",
+            "/api/v1/servers/{name}/tools",
+            Permission.PLATFORM_READ,
+            "The tools of a server under their own names, as last seen",
+            self._server_tools,
+            "servers",
+            reply="Page",
+        )
+        yield Route(
+            "GET",
             "/api/v1/secrets",
             Permission.SECRETS_WRITE,
             "Names in the vault, never values",
@@ -142,6 +152,11 @@ class ManageApi:
         if ask.path("name") not in ask.snapshot.servers:
             raise NotFound("not_found", f"There is no server '{ask.path('name')[:64]}'.")
         return Answer(await self._m.server_status(ask.path("name")))
+
+    async def _server_tools(self, ask: Ask) -> Answer:
+        if ask.path("name") not in ask.snapshot.servers:
+            raise NotFound("not_found", f"There is no server '{ask.path('name')[:64]}'.")
+        return Answer({"items": self._m.server_tools(ask.path("name")), "next": None})
 
     async def _secrets(self, ask: Ask) -> Answer:
         return Answer({"items": [{"name": name} for name in await self._m.vault.names()], "next": None})
@@ -239,6 +254,7 @@ def route_rows() -> tuple[Route, ...]:
         own_api=OwnApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         server_status=nowhere,
+        server_tools=nowhere,
         instance=nowhere,
         sign_in_link=nowhere,
         address=nowhere,

@@ -9,6 +9,7 @@ from hub.edge.routes import Answer, Ask, Endpoint, Route
 from hub.edge.visibility import Visibility
 from hub.identity import READ, WRITE, Permission
 from hub.resources import KINDS
+from hub.resources.uses import uses
 from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
 
@@ -181,6 +182,22 @@ class ResourcesApi:
 
         return endpoint
 
+    def _uses(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
+        async def endpoint(ask: Ask) -> Answer:
+            name = ask.path("name")
+            resource = await self._resources.find(kind, name)
+            visibility = Visibility(ask.snapshot, ask.principal)
+            visibility.check_read(kind, name, resource.spec if resource else None)
+            specs = await self._resources.export()
+            items = [
+                {"kind": other, "name": own, "how": how}
+                for other, own, how in uses(specs, kind, name)
+                if visibility.sees(other, own, specs[other][own])
+            ]
+            return Answer({"items": items, "next": None})
+
+        return endpoint
+
     def _restore(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
         async def endpoint(ask: Ask) -> Answer:
             name, body = ask.path("name"), mapping_of(ask.body)
@@ -277,6 +294,9 @@ class ResourcesApi:
                 "Rotated",
             )
             yield route("POST", f"{named}/revoke", "End all secrets of a key at once", self._revoke)
+        yield route(
+            "GET", f"{named}/uses", f"What names a {one}, and who it is granted to", self._uses(kind), "", "History"
+        )
         yield route("GET", f"{named}/history", f"All versions of a {one}", self._history(kind), "", "History")
         yield route(
             "POST",
