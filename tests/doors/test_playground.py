@@ -104,7 +104,7 @@ def test_everybody_sees_what_they_may_use(hub):
     hub.put("teams", "play", {"models": ["demo"], "profiles": []})
     hub.put("budgets", "play", {"scope": {"team": "play"}, "usd": 3})
     made = hub.put("keys", "playing", {"team": "play"})
-    with hub.client(made["secret"] if "secret" in made else None) as client:
+    with hub.client(made.get("secret")) as client:
         assert [model["id"] for model in client.get("/api/v1/me/models").json()["items"]] == ["demo"]
         assert client.get("/api/v1/me/profiles").json()["items"] == []
         budgets = client.get("/api/v1/me/budgets").json()["items"]
