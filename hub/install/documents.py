@@ -1,0 +1,157 @@
+"""Files of each format as editable text: one face over JSON with comments, TOML, YAML and lines of variables."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from hub.install import jsonc, yaml_edit
+from hub.install.paths import ABSENT, Step, find, with_value, written
+
+MAX_BYTES = 8 << 20
+
+
+class Uneditable(ValueError):
+    """A file that cannot be read or edited safely; the message says why. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one format is read and edited: text in, text out."""
+
+    data: Callable[[str], Any]
+    put: Callable[[str, Sequence[Step], Any], str]
+    remove: Callable[[str, Sequence[Step]], str]
+
+
+def _toml_data(text: str) -> Any:
+    return tomllib.loads(text)
+
+
+def _toml_put(text: str, path: Sequence[Step], value: Any) -> str:
+    document = tomlkit.parse(text)
+    table: Any = document
+    for depth, step in enumerate(path[:-1]):
+        name = _plain(step)
+        if name not in table:
+            inner: Any = tomlkit.table(is_super_table=depth < len(path) - 1)
+            table[name] = inner
+        table = table[name]
+    name = _plain(path[-1])
+    if isinstance(value, Mapping) and name not in table:
+        table[name] = _toml_table(value)
+    else:
+        table[name] = value
+    return tomlkit.dumps(document)
+
+
+def _toml_table(value: Mapping[str, Any]) -> Any:
+    table = tomlkit.table()
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and not any(isinstance(one, Mapping) for one in inner.values()):
+            line = tomlkit.inline_table()
+            line.update(inner)
+            table[name] = line
+        else:
+            table[name] = _toml_table(inner) if isinstance(inner, Mapping) else inner
+    return table
+
+
+def _plain(step: Step) -> str:
+    if not isinstance(step, str):
+        raise Uneditable("lists of tables are not edited")
+    return step
+
+
+def _toml_remove(text: str, path: Sequence[Step]) -> str:
+    document = tomlkit.parse(text)
+    table: Any = document
+    for step in path[:-1]:
+        if _plain(step) not in table:
+            return text
+        table = table[_plain(step)]
+    if _plain(path[-1]) not in table:
+        return text
+    del table[_plain(path[-1])]
+    return tomlkit.dumps(document)
+
+
+_VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+
+
+def _env_data(text: str) -> dict[str, str]:
+    return {name: value.strip("\"'") for name, value in _VARIABLE.findall(text)}
+
+
+def _env_put(text: str, path: Sequence[Step], value: Any) -> str:
+    name, line = _plain(path[0]), f"{path[0]}={value}"
+    for match in _VARIABLE.finditer(text):
+        if match.group(1) == name:
+            return text[: match.start()] + line + text[match.end() :]
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
+
+
+def _env_remove(text: str, path: Sequence[Step]) -> str:
+    for match in _VARIABLE.finditer(text):
+        if match.group(1) == path[0]:
+            return text[: match.start()] + text[match.end() :].removeprefix("\n")
+    return text
+
+
+def _json_data(text: str) -> Any:
+    return jsonc.parse(text).value
+
+
+FORMATS: Mapping[str, Format] = {
+    "json": Format(_json_data, jsonc.put, jsonc.remove),
+    "toml": Format(_toml_data, _toml_put, _toml_remove),
+    "yaml": Format(yaml_edit.data, yaml_edit.put, yaml_edit.remove),
+    "env": Format(_env_data, _env_put, _env_remove),
+}
+
+
+def read(format_: str, text: str) -> Any:
+    """A file's text as plain data; an empty one is {}. Raises Uneditable."""
+    if len(text) > MAX_BYTES:
+        raise Uneditable(f"it is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        found = FORMATS[format_].data(text)
+    except (ValueError, RecursionError) as error:
+        raise Uneditable(f"it is not {format_.upper()}: {error}") from None
+    return {} if found is None else found
+
+
+def put(format_: str, text: str, path: Sequence[Step], value: Any) -> str:
+    """`text` with `value` at `path` (ABSENT: without it). The result is read back and compared before it is given.
+
+    Raises Uneditable: the file is not what its name says, or its layout is beyond the editor.
+    """
+    before = read(format_, text)
+    if find(before, path) == value:
+        return text
+    editor = FORMATS[format_]
+    try:
+        new = editor.remove(text, path) if value is ABSENT else editor.put(text, path, value)
+        after = read(format_, new)
+    except (TOMLKitError, ValueError, LookupError, TypeError) as error:
+        raise Uneditable(f"{written(path)} cannot be edited: {error}") from None
+    if _same(format_, after) != _same(format_, with_value(before, path, value)):
+        raise Uneditable(f"{written(path)} cannot be edited without changing something else")
+    return new
+
+
+def _same(format_: str, value: Any) -> str:
+    """Data as a text to compare; in TOML, a table that holds nothing is as good as none."""
+    return json.dumps(_pruned(value) if format_ == "toml" else value, sort_keys=True, default=str)
+
+
+def _pruned(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    inner = {name: _pruned(one) for name, one in value.items()}
+    return {name: one for name, one in inner.items() if one != {}}
