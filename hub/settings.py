@@ -66,6 +66,11 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024, le=1024 * _MIB)]
 
 
+def process_environment() -> Mapping[str, str]:
+    """The process's environment as it is, for whoever looks for another program's folders."""
+    return MappingProxyType(dict(os.environ))  # noqa: TID251 - this is the place
+
+
 class InvalidSettings(InvalidSpec, ValueError):
     """Settings that do not hold; each fault stands at its variable's name. No value is shown: it may be a secret."""
 
@@ -203,7 +208,7 @@ class Settings(BaseSettings):
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """The process's environment, for those who resolve `env:` references and start programs."""
-        return MappingProxyType(dict(os.environ))  # noqa: TID251 - this is the place
+        return process_environment()
 
     @cached_property
     def provider_keys(self) -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
+from hub.app.listings import Listings
 from hub.app.observed import Observed
 from hub.catalogue import Catalogue
 from hub.core.capture import Capture
@@ -205,6 +206,7 @@ def _doors(
         queries=queries,
         ledger=ledger,
         observed=Observed(stored.resources, queries, stages.policy, stages.servers, stored.secrets, stages.catalogue),
+        listings=Listings(stored.resources, stages.catalogue),
         metrics=metrics,
         in_flight=in_flight,
         model_path=ModelPath(

@@ -8,11 +8,14 @@ from typing import Any, cast
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from hub.app.catalogues import catalogue_routes
+from hub.app.listings import Listings
 from hub.app.observed import Observed
 from hub.core.metrics import Metrics
 from hub.core.principal import Principal
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
+from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.guards import App
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
@@ -42,6 +45,7 @@ class Doors:
     queries: Queries
     ledger: Ledger
     observed: Observed
+    listings: Listings
     metrics: Metrics
     in_flight: InFlight
     model_path: ModelPath
@@ -124,6 +128,9 @@ def _pages(doors: Doors) -> Starlette:
             *ops.routes(),
             *api.routes(),
             *AuthApi(doors.sign_ins, doors.resources, ui.login).routes(),
+            *catalogue_routes(
+                doors.listings, CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot), address
+            ),
             *ui.routes(),
         ],
         exception_handlers=exception_handlers(),

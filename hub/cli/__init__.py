@@ -28,6 +28,8 @@ COMMANDS = {
     "key": "hub.cli.key:app",
     "user": "hub.cli.user:app",
     "secret": "hub.cli.secret:app",
+    "install": "hub.cli.install:install",
+    "uninstall": "hub.cli.install:uninstall",
     "tools": "hub.cli.tools:app",
     "chat": "hub.cli.chat:chat",
     "explain": "hub.cli.chat:explain",

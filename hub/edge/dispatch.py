@@ -18,11 +18,11 @@ from hub.edge.wire import internal
 
 log = get_logger(__name__)
 
-# Forms of a path that another program on the way may read as another path. Names of models hold slashes, which
-# SDKs escape; nothing else does.
+# Forms of a path that another program on the way may read as another path. Names of models and of servers in the
+# registry hold slashes, which clients escape; nothing else does.
 _ODD = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 _ODD_ESCAPE = re.compile(rb"%(?:2f|5c|2e|25|[01][0-9a-f]|7f)", re.IGNORECASE)
-_MODEL_NAMES = (b"/v1/models/", b"/v1beta/models/")
+_NAMES = (b"/v1/models/", b"/v1beta/models/", b"/registry/v0.1/servers/", b"/registry/v0/servers/")
 
 
 def is_odd(path: str, raw_path: bytes) -> bool:
@@ -31,7 +31,7 @@ def is_odd(path: str, raw_path: bytes) -> bool:
         return True
     if b"%" not in raw_path:
         return False
-    prefix = next((prefix for prefix in _MODEL_NAMES if raw_path.startswith(prefix)), None)
+    prefix = next((prefix for prefix in _NAMES if raw_path.startswith(prefix)), None)
     return prefix is None and _ODD_ESCAPE.search(raw_path) is not None
 
 

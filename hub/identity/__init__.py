@@ -1,5 +1,6 @@
 """Credentials in, principal out: keys, and the table of what each role may do."""
 
+from hub.identity.catalogue_tokens import CatalogueTokens, catalogue_token
 from hub.identity.keys import digest, is_mistyped, make_key
 from hub.identity.kind_permissions import READ, WRITE
 from hub.identity.permissions import PLATFORM_ROLES, TABLE, Permission, require, teams_with
@@ -10,8 +11,10 @@ __all__ = [
     "READ",
     "TABLE",
     "WRITE",
+    "CatalogueTokens",
     "Identity",
     "Permission",
+    "catalogue_token",
     "digest",
     "is_mistyped",
     "make_key",

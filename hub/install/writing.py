@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ from hub.install.owned import Entry, Owned, OwnedFile, OwnedValue
 from hub.install.paths import ABSENT, Step, find, written
 
 _SHARED = 0o644
+_NONE: Mapping[Path, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,10 @@ def _without_line(text: str, name: str) -> str:
     return "\n".join(one for one in text.splitlines() if one.partition(":")[0].strip().lower() != name.lower())
 
 
-def plan(client: Client, what: str, scope: str, facts: Facts, where: Where, known: Owned) -> Plan:
-    """What setting up `what` (tools, models, passthrough) for a client would write.
+def plan(
+    client: Client, what: str, scope: str, facts: Facts, where: Where, known: Owned, first: Mapping[Path, str] = _NONE
+) -> Plan:
+    """What setting up `what` (tools, models, passthrough) for a client would write, after what `first` writes.
 
     Raises Malformed (the client has no such file), Conflict (something of that name is there and is not
     ours), or Refusal `uneditable_file`.
@@ -121,7 +125,7 @@ def plan(client: Client, what: str, scope: str, facts: Facts, where: Where, know
     if template is None:
         raise Malformed("malformed", missing(client, what, scope))
     path = where.path(template, facts.name)
-    before = disk.read_text(path)
+    before = first[path] if path in first else disk.read_text(path)
     text = before or ""
     file = known.files.get(str(path))
     if not text.strip() and template.start:

@@ -1,0 +1,18 @@
+"""The doors that show what a profile offers: catalogues, marketplaces, the registry and bare configurations."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from hub.app.listings import Listings
+from hub.edge.catalog_api import CatalogApi, Sources
+from hub.edge.catalogue_visitors import CatalogueVisitors
+
+
+def catalogue_routes(
+    listings: Listings, visitors: CatalogueVisitors, address: Callable[[Request], str]
+) -> list[BaseRoute]:
+    """The routes, to be mounted at the root."""
+    sources = Sources(listings, visitors.principal, address)
+    return [*CatalogApi(sources).routes()]

@@ -1,0 +1,352 @@
+"""Set a client up for a profile, take it away again, and see how it fares."""
+
+import platform
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from hub.cli.client import Api, Connection
+from hub.cli.output import say, show_json, table, warn
+from hub.core.refusal import Conflict, Forbidden, Malformed, NotFound, Refusal
+from hub.install import (
+    Client,
+    Entry,
+    Facts,
+    Owned,
+    OwnedKey,
+    Plan,
+    Undone,
+    Where,
+    clients,
+    condition,
+    load,
+    model_of,
+    plan,
+    save,
+    undo,
+)
+from hub.install import apply as write
+from hub.install import client as client_named
+from hub.install.bundle import facts_of
+from hub.install.listing import from_json, warnings
+from hub.settings import process_environment
+
+_NEW_KEY = "hub_a-key-made-for-this-client"
+Named = Annotated[str | None, Parameter(help="Which client: `hub install --status` lists them.")]
+Project = Annotated[Path | None, Parameter(help="The project's folder, for --scope project (the current one).")]
+
+
+def _where(project: Path | None) -> Where:
+    system = {"Darwin": "macos", "Windows": "windows"}.get(platform.system(), "linux")
+    return Where(Path.home(), process_environment(), system, (project or Path.cwd()).resolve())
+
+
+def install(
+    client: Named = None,
+    *,
+    profile: Annotated[str | None, Parameter(help="The profile whose tools the client gets.")] = None,
+    models: Annotated[bool, Parameter(help="Also use the hub's models.", negative="")] = False,
+    passthrough: Annotated[
+        bool, Parameter(help="Claude Code: keep your own sign-in at the provider; the hub routes.", negative="")
+    ] = False,
+    scope: Annotated[str, Parameter(help="user (this machine) or project (a file to commit, without a key).")] = "user",
+    name: Annotated[str | None, Parameter(help="What the server is called in the client (the profile's name).")] = None,
+    model: Annotated[str | None, Parameter(help="The main model, for --models.")] = None,
+    project: Project = None,
+    use_key: Annotated[bool, Parameter(help="Write your own key instead of making one.", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(help="Show what would be written, and write nothing.", negative="")] = False,
+    status: Annotated[bool, Parameter(help="Show what is installed where, and how it fares.", negative="")] = False,
+    connection: Connection = Connection(),
+) -> int:
+    """Write a client's own configuration for a profile: atomically, with a backup, keeping everything else."""
+    where = _where(project)
+    if status or client is None:
+        return _status(where, connection)
+    whats = [*(["tools"] if profile else []), *(["passthrough"] if passthrough else ["models"] if models else [])]
+    if not whats or scope not in ("user", "project"):
+        raise Malformed("malformed", "Say --profile NAME, --models or both; --scope is user or project.")
+    chosen = client_named(client)
+    with connection.api() as api:
+        desk = _Desk(api, chosen, where, scope, use_key=use_key)
+        plans, key = desk.plans(whats, profile or "", name or "", model or "", dry_run=dry_run)
+        if not dry_run:
+            for made in plans:
+                desk.known = write(made, desk.known, where.state)
+    if connection.json:
+        _show_plans(plans, key)
+        return 0
+    for made in plans:
+        say(_told(made, key, dry_run=dry_run))
+    for text in [] if dry_run else _next_steps(plans, chosen, desk.main_model):
+        say(text)
+    for text in desk.cautions:
+        warn(f"note: {text}")
+    return 0
+
+
+class _Desk:
+    """One run of `hub install`: what the hub says, what this machine knows, and the key that goes between."""
+
+    def __init__(self, api: Api, client: Client, where: Where, scope: str, *, use_key: bool) -> None:
+        self.api = api
+        self.client = client
+        self.where = where
+        self.scope = scope
+        self.use_key = use_key
+        self.known = load(where.state)
+        self.cautions: list[str] = list(client.warnings)
+        self.main_model = ""
+
+    def plans(self, whats: list[str], profile: str, name: str, model: str, *, dry_run: bool) -> tuple[list[Plan], str]:
+        """What would be written, and the key in it."""
+        facts = self._facts(profile, name, model, with_models="models" in whats or "passthrough" in whats)
+        if facts.name in self.client.reserved:
+            raise Conflict(
+                "already_exists", f"{self.client.title} keeps the name '{facts.name}' for itself: use --name."
+            )
+        for what in whats:  # refuse before a key is made
+            plan(self.client, what, self.scope, _keyed(facts, _NEW_KEY), self.where, self.known)
+        key = ""
+        if self.scope == "user" and (facts.needs_key or whats != ["tools"]):
+            key = _NEW_KEY if dry_run and not self._kept() else self._key(profile, whats, dry_run=dry_run)
+        facts = _keyed(facts, key)
+        self.main_model = str(facts.words()["main_model"] or "")
+        made: list[Plan] = []
+        for what in whats:
+            before = {one.path: one.after for one in made}
+            made.append(plan(self.client, what, self.scope, facts, self.where, self.known, before))
+        return made, key
+
+    def _facts(self, profile: str, name: str, model: str, *, with_models: bool) -> Facts:
+        listed = self.api.call("GET", "/v1/models")["data"] if with_models else []
+        found = tuple(model_of(item) for item in listed)
+        if model and model not in {one.id for one in found}:
+            raise NotFound("model_not_found", f"There is no model '{model}' that this key may call.")
+        if not profile:
+            return Facts("hub", "", self.api.url, models=found, wanted=model)
+        listing = from_json(self.api.call("GET", f"/catalog/{profile}.json"))
+        self.cautions += [f"{c.tool or listing.profile}: {c.message}" for c in warnings(listing, [self.client])][:5]
+        facts = facts_of(listing, name)
+        return Facts(
+            facts.name, profile, self.api.url, facts.title, facts.description, "", facts.needs_key, found, model
+        )
+
+    def _kept(self) -> OwnedKey | None:
+        return self.known.key(self.api.url, self.client.name)
+
+    def _key(self, profile: str, whats: list[str], *, dry_run: bool) -> str:
+        """The client's key on this machine, made or given the access that it lacks."""
+        if self.use_key:
+            return self.api.key
+        kept = self._kept()
+        needs_models = whats != ["tools"]
+        if kept is not None and (dry_run or _is_good(self.api, kept.secret)):
+            if not dry_run and (profile not in ("", *kept.profiles) or (needs_models and not kept.models)):
+                kept = self._widened(kept, profile, needs_models)
+            return kept.secret
+        profiles = [*(kept.profiles if kept else ()), *([profile] if profile else [])]
+        made = self._made(list(dict.fromkeys(profiles)), needs_models or (kept is not None and kept.models))
+        self._renew(made.secret)
+        return made.secret
+
+    def _widened(self, kept: OwnedKey, profile: str, models: bool) -> OwnedKey:
+        profiles = (*kept.profiles, profile) if profile not in ("", *kept.profiles) else kept.profiles
+        new = OwnedKey(kept.hub, kept.client, kept.name, kept.secret, profiles, kept.models or models)
+        path = self.api.resource("keys", kept.name)
+        spec = {**self.api.call("GET", path)["spec"], **_grants(new.profiles, new.models)}
+        self.api.call("PUT", path, {"spec": spec})
+        self._remember(new)
+        return new
+
+    def _made(self, profiles: list[str], models: bool) -> OwnedKey:
+        me = self.api.call("GET", "/api/v1/me")
+        host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().partition(".")[0].lower()).strip("-")[:20] or "machine"
+        spec: dict[str, Any] = {"title": f"{self.client.title} on {host}", **_grants(profiles, models)}
+        if me["roles"].get("*") != "admin":  # an administrator's key must not make administrators of their editors
+            spec |= {field: me[field] for field in ("user", "team") if me[field]}
+        base = f"{self.client.name}-{host}"
+        for number in range(1, 100):
+            name = base if number == 1 else f"{base}-{number}"
+            try:
+                answer = self.api.call("POST", "/api/v1/keys", {"name": name, "spec": spec})
+            except Refusal as refusal:
+                if refusal.status in (404, 409):  # it is somebody else's, whether we may know or not
+                    continue
+                if refusal.status == 403:
+                    raise Forbidden(
+                        "forbidden", f"{refusal.message} Or write your own key into the file with --use-key."
+                    ) from None
+                raise
+            made = OwnedKey(self.api.url, self.client.name, name, answer["secret"], tuple(profiles), models)
+            self._remember(made)
+            return made
+        raise Conflict("already_exists", f"There are too many keys named {base}.")
+
+    def _remember(self, key: OwnedKey) -> None:
+        self.known = self.known.with_key(key)
+        save(self.where.state, self.known)
+
+    def _renew(self, secret: str) -> None:
+        """Put a new key where an older one of the same client stands."""
+        entries = [entry for _, entry in self.known.entries()]
+        for entry in entries:
+            if (entry.client, entry.hub, entry.scope, entry.what) == (self.client.name, self.api.url, "user", "tools"):
+                facts = Facts(entry.name, entry.profile, entry.hub, entry.profile, "", secret)
+                made = plan(self.client, entry.what, entry.scope, facts, self.where, self.known)
+                self.known = write(made, self.known, self.where.state)
+
+
+def _keyed(facts: Facts, key: str) -> Facts:
+    return Facts(
+        facts.name,
+        facts.profile,
+        facts.hub_url,
+        facts.title,
+        facts.description,
+        key,
+        facts.needs_key,
+        facts.models,
+        facts.wanted,
+    )
+
+
+def _grants(profiles: tuple[str, ...] | list[str], models: bool) -> dict[str, Any]:
+    return {"profiles": list(profiles), "models": ["*"] if models else []}
+
+
+def _is_good(api: Api, secret: str) -> bool:
+    """Whether the hub still takes a key."""
+    answer = api.http.get("/api/v1/me", headers={"authorization": f"Bearer {secret}"})
+    return answer.status_code == 200
+
+
+def _show_plans(plans: list[Plan], key: str) -> None:
+    rows = [(str(made.path), made.entry.what, made.changes, made.diff(key)) for made in plans]
+    show_json([dict(zip(("path", "what", "changed", "diff"), row, strict=True)) for row in rows])
+
+
+def _told(made: Plan, key: str, *, dry_run: bool) -> str:
+    if dry_run:
+        return made.diff(key) if made.changes else f"{made.path} would stay as it is."
+    return f"{'Written' if made.changes else 'Already there'}: {made.path}"
+
+
+def _next_steps(plans: list[Plan], client: Client, model: str) -> list[str]:
+    entry = plans[0].entry
+    texts = [client.after_project if entry.scope == "project" else client.after] if entry.what == "tools" else []
+    texts += [client.after_models] if any(made.entry.what != "tools" for made in plans) else []
+    for word, value in {"<name>": entry.name, "<main_model>": model}.items():
+        texts = [text.replace(word, value) for text in texts]
+    return [*filter(None, texts), f"Undo: hub uninstall {client.name}"]
+
+
+def uninstall(
+    client: Annotated[str, Parameter(help="Which client.")],
+    *,
+    profile: Annotated[str | None, Parameter(help="Only this profile's tools.")] = None,
+    models: Annotated[bool, Parameter(help="Only the models.", negative="")] = False,
+    project: Project = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Take away what `hub install` wrote. Files that nobody changed since are as they were before, to the byte."""
+    where = _where(project)
+    known = load(where.state)
+    chosen = client_named(client)
+
+    def is_meant(entry: Entry) -> bool:
+        if entry.client != chosen.name:
+            return False
+        if profile is not None or models:
+            return (entry.what == "tools" and entry.profile == profile) or (models and entry.what != "tools")
+        return True
+
+    known, reports = undo(known, is_meant, where.state)
+    if not reports:
+        raise NotFound("not_found", f"Nothing of {chosen.title} was installed from this machine's account.")
+    ended = _end_keys(known, chosen.name, where, connection)
+    if connection.json:
+        show_json({"files": [_undone_view(report) for report in reports], "keys": ended})
+        return
+    for report in reports:
+        say(f"{report.outcome.capitalize()}: {report.path}")
+        for kept in report.kept:
+            warn(f"  {kept} was changed since and stays.")
+    for name in ended:
+        say(f"Key '{name}' is deleted.")
+
+
+def _undone_view(report: Undone) -> dict[str, Any]:
+    return {"path": report.path, "outcome": report.outcome, "kept": list(report.kept)}
+
+
+def _end_keys(known: Owned, client: str, where: Where, connection: Connection) -> list[str]:
+    """Delete the client's keys that nothing uses any more, at the hub they belong to, if that hub is reached."""
+    in_use = {entry.hub for _, entry in known.entries() if entry.client == client}
+    ended: list[str] = []
+    for key in known.keys:
+        if key.client != client or key.hub in in_use:
+            continue
+        with connection.api() as api:
+            try:
+                if api.url == key.hub:
+                    api.call("DELETE", api.resource("keys", key.name))
+                    ended.append(key.name)
+                else:
+                    warn(f"The key '{key.name}' of {key.hub} still exists: hub key revoke {key.name} --url {key.hub}")
+            except Refusal as refusal:
+                if refusal.status != 404:
+                    warn(f"The key '{key.name}' still exists at {key.hub}: {refusal.message}")
+        known = known.without_key(key)
+    if known.files or known.keys:
+        save(where.state, known)
+    else:
+        where.state.unlink(missing_ok=True)
+    return ended
+
+
+def _status(where: Where, connection: Connection) -> int:
+    """What is installed where. Exit status 1 when something is not as it was written."""
+    known = load(where.state)
+    rows: list[dict[str, Any]] = []
+    with connection.api() as api:
+        states = {key: _key_state(api, key) for key in known.keys}
+    for file, entry in known.entries():
+        key = known.key(entry.hub, entry.client) if entry.scope == "user" else None
+        state = condition(file, entry)
+        if state == "ok" and entry.hub != connection.url.rstrip("/"):
+            state = "other endpoint"
+        rows.append(
+            {
+                "client": entry.client, "what": entry.what, "profile": entry.profile or None, "scope": entry.scope,
+                "hub": entry.hub, "path": file.path, "state": state,
+                "key": key.name if key else None, "key_state": states[key] if key else None,
+            }
+        )  # fmt: skip
+    if connection.json:
+        show_json({"installed": rows, "clients": [_client_view(one) for one in clients().values()]})
+    elif rows:
+        shown = ("client", "what", "profile", "state", "key_state", "hub", "path")
+        table(("client", "what", "profile", "state", "key", "hub", "file"), [[row[f] for f in shown] for row in rows])
+    else:
+        say("Nothing is installed. Clients: " + ", ".join(clients()))
+    return 1 if any(row["state"] not in ("ok", "other endpoint") or row["key_state"] == "stale" for row in rows) else 0
+
+
+def _client_view(client: Client) -> dict[str, Any]:
+    return {
+        "name": client.name,
+        "title": client.title,
+        "takes": sorted({f"{file.what} ({file.scope})" for file in client.files}),
+    }
+
+
+def _key_state(api: Api, key: OwnedKey) -> str:
+    if api.url != key.hub:
+        return "not checked"
+    try:
+        return "ok" if _is_good(api, key.secret) else "stale"
+    except Exception:  # noqa: BLE001 - whatever keeps the hub from answering, the key is only not checked
+        return "not checked"

@@ -1,0 +1,47 @@
+"""Who reads a catalogue: a key, a browser's sign-in, or a catalogue token, also in the form that git sends."""
+
+import base64
+import binascii
+from collections.abc import Callable
+
+from starlette.requests import Request
+
+from hub.core.calls import Credentials
+from hub.core.principal import Principal
+from hub.core.refusal import Unauthenticated
+from hub.edge.visitors import Visitors
+from hub.identity import CatalogueTokens, Identity
+from hub.resources import Snapshot
+
+_TOKEN = "hubcat_"  # noqa: S105 - the beginning of every such token
+
+
+class CatalogueVisitors:
+    """Finds the principal of a request for a catalogue."""
+
+    def __init__(self, visitors: Visitors, identity: Identity, snapshots: Callable[[], Snapshot]) -> None:
+        self._visitors = visitors
+        self._identity = identity
+        self._snapshots = snapshots
+        self._tokens = CatalogueTokens()
+
+    async def principal(self, request: Request) -> Principal:
+        """Who is asking; ANONYMOUS without a credential. Raises Unauthenticated for one that is not good."""
+        snapshot = self._snapshots()
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        secret = _password(rest.strip()) if scheme.lower() == "basic" else rest.strip()
+        if secret.startswith(_TOKEN):
+            return self._tokens.resolve(snapshot, secret).principal
+        if scheme.lower() == "basic":
+            return self._identity.resolve(snapshot, Credentials(secret)).principal
+        return await self._visitors.principal(request, snapshot)
+
+
+def _password(encoded: str) -> str:
+    """The password in Basic credentials; the user name is anybody's. Raises Unauthenticated."""
+    try:
+        text = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Unauthenticated("invalid_key", "The Basic credentials cannot be read.") from None
+    user, _, password = text.partition(":")
+    return password or user
