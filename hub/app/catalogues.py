@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from hub.app.listings import Listings
 from hub.edge.catalog_api import CatalogApi, Sources
 from hub.edge.catalogue_visitors import CatalogueVisitors
+from hub.edge.marketplace_api import MarketplaceApi
 
 
 def catalogue_routes(
@@ -15,4 +16,4 @@ def catalogue_routes(
 ) -> list[BaseRoute]:
     """The routes, to be mounted at the root."""
     sources = Sources(listings, visitors.principal, address)
-    return [*CatalogApi(sources).routes()]
+    return [*CatalogApi(sources).routes(), *MarketplaceApi(sources).routes()]

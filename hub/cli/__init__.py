@@ -30,6 +30,7 @@ COMMANDS = {
     "secret": "hub.cli.secret:app",
     "install": "hub.cli.install:install",
     "uninstall": "hub.cli.install:uninstall",
+    "catalog": "hub.cli.catalog:catalog",
     "tools": "hub.cli.tools:app",
     "chat": "hub.cli.chat:chat",
     "explain": "hub.cli.chat:explain",

@@ -21,10 +21,11 @@ Merge = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One file: `merge` makes the new text from what is there ("" for no file)."""
+    """One file: `merge` makes the new text from what is there ("" for no file); `joins` if it keeps that."""
 
     path: str
     merge: Merge
+    joins: bool = True
 
 
 def facts_of(listing: Listing, name: str = "", key: str = "") -> Facts:
@@ -77,7 +78,7 @@ def _config_file(client: Client, facts: Facts) -> Generated | None:
 
 
 def _whole(path: str, text: str) -> Generated:
-    return Generated(path, lambda _: text)
+    return Generated(path, lambda _: text, joins=False)
 
 
 def _block(path: str, listing: Listing) -> Generated:
@@ -95,6 +96,7 @@ def gemini_extension(listing: Listing, facts: Facts) -> str:
     data = {
         "name": f"hub-{facts.name}",
         "version": listing.version,
+        "description": f"{plain(listing.title, 100)}. {catalogs.note(listing)}",
         "mcpServers": {facts.name: entry},
         "contextFileName": "GEMINI.md",
     }

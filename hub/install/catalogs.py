@@ -1,7 +1,7 @@
 """Catalogues of a profile as text: Markdown for people and agents, skills, rules, toolsets and context blocks."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hub.install.listing import Listing, Tool, warnings
 from hub.install.neutral import code, markdown, plain
@@ -16,8 +16,12 @@ def note(listing: Listing) -> str:
 
 def when(listing: Listing) -> str:
     """One line: what the profile is for, and so when an agent should turn to it."""
-    about = plain(listing.description or listing.instructions or f"Tools of {listing.title}.", 400)
-    names = ", ".join(tool.name for tool in listing.tools[:6])
+    return _when(listing, plain, plain)
+
+
+def _when(listing: Listing, text: Callable[[str, int], str], name: Callable[[str, int], str]) -> str:
+    about = text(listing.description or listing.instructions or f"Tools of {listing.title}.", 400)
+    names = ", ".join(name(tool.name, 128) for tool in listing.tools[:6])
     more = f" and {len(listing.tools) - 6} more" if len(listing.tools) > 6 else ""
     return f"{about} Use it when a task needs one of: {names}{more}." if names else about
 
@@ -79,7 +83,7 @@ def skill(listing: Listing) -> str:
     """`SKILL.md`: front matter, when to use the profile, and its tools."""
     head = {"name": listing.profile.replace(".", "-"), "description": plain(when(listing), 900)}
     front = "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in head.items())
-    parts = [f"---\n{front}\n---", f"# {markdown(listing.title, 200)}", markdown(when(listing), 1000)]
+    parts = [f"---\n{front}\n---", f"# {markdown(listing.title, 200)}", _when(listing, markdown, code)]
     parts += [_quoted(listing.instructions)]
     for server, tools in by_server(listing):
         parts += [f"## {markdown(server)}", tool_table(tools)]
@@ -98,7 +102,7 @@ def context_block(listing: Listing) -> str:
     lines = [
         f"## Tools: {markdown(listing.title, 100)}",
         "",
-        markdown(when(listing), 600),
+        _when(listing, markdown, code),
         "",
         f"They come from the MCP server `{listing.profile}` at `{listing.url}`."
         + (" Keys are read from the environment (HUB_KEY) and never written to a file." if listing.needs_key else ""),

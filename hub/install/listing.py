@@ -10,6 +10,7 @@ from hub.install.neutral import plain
 
 _MOST_ARGUMENTS = 12
 _PROPERTY = 64
+_DEEP = 8
 _UNION = ("anyOf", "oneOf", "allOf")
 
 
@@ -118,16 +119,25 @@ def _arguments(schema: Mapping[str, Any]) -> Iterable[Argument]:
         yield Argument(plain(name, 64), _type(inner), name in names)
 
 
-def _type(schema: Any) -> str:
-    if not isinstance(schema, Mapping):
+def _type(schema: Any, depth: int = 0) -> str:
+    """A schema in a word or two, for people."""
+    if not isinstance(schema, Mapping) or depth > _DEEP:
         return "any"
     if isinstance(values := schema.get("enum"), list):
         return " or ".join(plain(str(value), 24) for value in values[:4]) + (" or more" if len(values) > 4 else "")
+    for union in _UNION:
+        if isinstance(options := schema.get(union), list) and options:
+            words = [
+                _type(one, depth + 1)
+                for one in options[:4]
+                if not (isinstance(one, Mapping) and one.get("type") == "null")
+            ]
+            return " or ".join(dict.fromkeys(words)) or "any"
     kind = schema.get("type")
     if isinstance(kind, list):
         return " or ".join(plain(str(one), 16) for one in kind[:4] if one != "null")
     if kind == "array":
-        return f"{_type(schema.get('items'))} list" if isinstance(schema.get("items"), Mapping) else "list"
+        return f"{_type(schema.get('items'), depth + 1)} list" if isinstance(schema.get("items"), Mapping) else "list"
     return plain(kind, 16) or "any"
 
 

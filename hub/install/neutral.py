@@ -9,7 +9,7 @@ _HIDDEN = re.compile(
     "\ufff9-\ufffb\ufe00-\ufe0f\U000e0000-\U000e0fff]"
 )
 _URL = re.compile(r"(?:\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|\bwww\.|\bmailto:|\bjavascript:|\bdata:)[^\s`<>|]*")
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+_MARKUP = re.compile(r"([\\`*{}\[\]<>#|~!&]|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_]))")
 
 
 def plain(text: object, most: int = 300) -> str:

@@ -1,0 +1,133 @@
+"""Plugin marketplaces as repositories: one plugin per profile, in the shape that each client installs from."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hub.core.refusal import NotFound
+from hub.install import catalogs
+from hub.install.bundle import entry_name
+from hub.install.git_objects import Repository, repository
+from hub.install.listing import Listing
+from hub.install.neutral import markdown, plain
+
+NAME = "hub"
+SERVER = "hub"  # short, since a tool's name carries the plugin's and the server's
+_ENTRY = Callable[[Listing], dict[str, Any]]
+
+
+def _entry(listing: Listing, header: str) -> dict[str, Any]:
+    headers = {"headers": {"Authorization": header}} if listing.needs_key else {}
+    return {"type": "http", "url": listing.url, **headers}
+
+
+def _codex(listing: Listing) -> dict[str, Any]:
+    return {
+        **_entry(listing, "Bearer ${HUB_KEY}"),
+        **({"bearer_token_env_var": "HUB_KEY"} if listing.needs_key else {}),
+    }
+
+
+# How each client's plugin finds the key: asked at the installation, or taken from the environment.
+KINDS: Mapping[str, _ENTRY] = {
+    "claude": lambda listing: _entry(listing, "Bearer ${user_config.hub_token}"),
+    "codex": _codex,
+    "copilot": lambda listing: _entry(listing, "Bearer ${HUB_KEY}"),
+    "vscode": lambda listing: _entry(listing, "Bearer ${env:HUB_KEY}"),
+}
+_USER_CONFIG = {
+    "hub_token": {
+        "type": "string",
+        "title": "Hub key",
+        "description": "Your key of the hub. Make one on the hub's install page, or with 'hub key create'.",
+        "sensitive": True,
+        "required": True,
+    }
+}
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
+    """The files of one profile's plugin, by path within it."""
+    name = entry_name(listing.profile)
+    about = plain(catalogs.when(listing), 500)
+    manifest: dict[str, Any] = {
+        "name": name,
+        "version": listing.version,
+        "description": about,
+        "author": {"name": "hub"},
+        "homepage": f"{listing.hub_url}/install/{listing.profile}",
+        "keywords": ["mcp", "hub", name],
+    }
+    if kind == "claude":
+        manifest |= {"displayName": plain(listing.title, 100)}
+        manifest |= {"userConfig": _USER_CONFIG} if listing.needs_key else {}
+    return {
+        ".claude-plugin/plugin.json": _json(manifest),
+        ".mcp.json": _json({"mcpServers": {SERVER: KINDS[kind](listing)}}),
+        f"skills/{name}/SKILL.md": catalogs.skill(listing).encode(),
+        f"commands/{name}-tools.md": _command(listing).encode(),
+        "README.md": _readme(kind, listing).encode(),
+    }
+
+
+def _command(listing: Listing) -> str:
+    about = json.dumps(f"Show the tools of {plain(listing.title, 80)}, and which one fits the task", ensure_ascii=False)
+    table = catalogs.tool_table(listing.tools)
+    return f"---\ndescription: {about}\n---\n\nShow this table, then name the tools that fit: $ARGUMENTS\n\n{table}\n"
+
+
+_HOW = {
+    "claude": "claude plugin install {name} --marketplace {url} --config hub_token=YOUR_HUB_KEY",
+    "codex": "codex plugin marketplace add {url} && codex plugin add {name}@hub",
+    "copilot": "copilot plugin marketplace add {url} && copilot plugin install {name}@hub",
+    "vscode": 'Set "chat.plugins.marketplaces": ["{url}"], then install {name} from the Extensions view (@agentPlugins).',
+}
+
+
+def how(kind: str, listing: Listing) -> str:
+    """The line that installs a profile's plugin."""
+    return _HOW[kind].format(name=entry_name(listing.profile), url=f"{listing.hub_url}/marketplace/{kind}.git")
+
+
+def _readme(kind: str, listing: Listing) -> str:
+    key = "" if kind == "claude" or not listing.needs_key else "\n\nThe key is read from the variable HUB_KEY."
+    return (
+        f"# {markdown(listing.title, 200)}\n\n{markdown(listing.description, 1000)}\n\n"
+        f"{len(listing.tools)} tools from the hub at {listing.hub_url}.{key}\n\n"
+        f"    {how(kind, listing)}\n\n{catalogs.note(listing)}\n"
+    )
+
+
+def files(kind: str, listings: Sequence[Listing]) -> dict[str, bytes]:
+    """All files of a marketplace, by path. Raises NotFound for an unknown kind."""
+    if kind not in KINDS:
+        raise NotFound("not_found", f"There is no marketplace '{kind[:40]}'. Marketplaces: {', '.join(KINDS)}.")
+    plugins: list[dict[str, Any]] = []
+    made: dict[str, bytes] = {}
+    for listing in listings:
+        name = entry_name(listing.profile)
+        about = plain(catalogs.when(listing), 500)
+        plugins.append({"name": name, "source": f"./plugins/{name}", "description": about, "version": listing.version})
+        made |= {f"plugins/{name}/{path}": data for path, data in plugin(kind, listing).items()}
+    index = {
+        "name": NAME,
+        "description": "The profiles of this hub that you may use, each as a plugin.",
+        "owner": {"name": "hub"},
+        "plugins": plugins,
+    }
+    made[".claude-plugin/marketplace.json"] = _json(index)
+    if kind in ("copilot", "vscode"):
+        made[".github/plugin/marketplace.json"] = _json(index)
+    made["README.md"] = (
+        b"Made by the hub: one plugin for each profile that you may use. Do not edit; it is made anew.\n"
+    )
+    return made
+
+
+def marketplace(kind: str, listings: Sequence[Listing]) -> Repository:
+    """A marketplace as a repository. The commit moves when, and only when, a file does."""
+    return repository(files(kind, listings), f"The profiles of this hub for {kind}")
