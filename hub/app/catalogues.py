@@ -9,6 +9,7 @@ from hub.app.listings import Listings
 from hub.edge.catalog_api import CatalogApi, Sources
 from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.marketplace_api import MarketplaceApi
+from hub.edge.registry_api import RegistryApi
 
 
 def catalogue_routes(
@@ -16,4 +17,8 @@ def catalogue_routes(
 ) -> list[BaseRoute]:
     """The routes, to be mounted at the root."""
     sources = Sources(listings, visitors.principal, address)
-    return [*CatalogApi(sources).routes(), *MarketplaceApi(sources).routes()]
+    return [
+        *CatalogApi(sources).routes(),
+        *MarketplaceApi(sources).routes(),
+        *RegistryApi(sources, visitors.holder).routes(),
+    ]

@@ -86,7 +86,7 @@ def dispatch(doors: Doors) -> App:
         ),
         tools=McpApi(doors.tool_path, doors.in_flight, body_bytes=settings.mcp_body_bytes),
         pages=cast("App", pages),
-        guard=Guard(settings.hosts, settings.public_url),
+        guard=Guard(settings.hosts, settings.public_url, open_to_all=("/registry/",)),
         proxies=Proxies(settings.trusted_proxies),
         in_flight=doors.in_flight,
         body_bytes=settings.manage_body_bytes,

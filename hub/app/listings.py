@@ -48,6 +48,10 @@ class Listings:
         ]
         return [one for one in made if one is not None]
 
+    def all_are_open(self) -> bool:
+        """Whether every profile may be used without a key."""
+        return all(spec.security == "none" for spec in self._resources.snapshot().profiles.values())
+
     async def _listing(
         self, snapshot: Snapshot, name: str, spec: ProfileSpec, principal: Principal, address: str
     ) -> Listing | None:
@@ -67,6 +71,7 @@ class Listings:
             url=f"{address}/mcp/{name}",
             version=version_of(resource.version if resource else 0, tools, *texts, address),
             tools=tools,
+            updated=resource.updated_at.isoformat() if resource else "",
             gaps=tuple((gap.server, gap.message) for gap in view.gaps),
         )
 

@@ -31,6 +31,10 @@ class Listings(Protocol):
         """Every profile that the caller may use."""
         ...
 
+    def all_are_open(self) -> bool:
+        """Whether every profile may be used without a key."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

@@ -25,13 +25,17 @@ class CatalogueVisitors:
         self._snapshots = snapshots
         self._tokens = CatalogueTokens()
 
+    def holder(self, token: str) -> Principal:
+        """Who a catalogue token belongs to. Raises Unauthenticated."""
+        return self._tokens.resolve(self._snapshots(), token).principal
+
     async def principal(self, request: Request) -> Principal:
         """Who is asking; ANONYMOUS without a credential. Raises Unauthenticated for one that is not good."""
         snapshot = self._snapshots()
         scheme, _, rest = request.headers.get("authorization", "").partition(" ")
         secret = _password(rest.strip()) if scheme.lower() == "basic" else rest.strip()
         if secret.startswith(_TOKEN):
-            return self._tokens.resolve(snapshot, secret).principal
+            return self.holder(secret)
         if scheme.lower() == "basic":
             return self._identity.resolve(snapshot, Credentials(secret)).principal
         return await self._visitors.principal(request, snapshot)

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 # registry hold slashes, which clients escape; nothing else does.
 _ODD = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 _ODD_ESCAPE = re.compile(rb"%(?:2f|5c|2e|25|[01][0-9a-f]|7f)", re.IGNORECASE)
-_NAMES = (b"/v1/models/", b"/v1beta/models/", b"/registry/v0.1/servers/", b"/registry/v0/servers/")
+_NAMES = (b"/v1/models/", b"/v1beta/models/", b"/registry/")
 
 
 def is_odd(path: str, raw_path: bytes) -> bool:

@@ -36,6 +36,8 @@ async def _body(request: Request) -> bytes:
         body = unpacker.decompress(raw, _MOST_BYTES)
     except zlib.error:
         raise Malformed("malformed", "The body is not gzip.") from None
+    if not unpacker.eof and not unpacker.unconsumed_tail:
+        raise Malformed("malformed", "The body is not whole.")
     if unpacker.unconsumed_tail:
         raise TooLarge("body_too_large", f"A negotiation has at most {_MOST_BYTES} bytes.")
     return body
@@ -50,7 +52,7 @@ class MarketplaceApi:
     async def _repository(self, request: Request) -> Repository:
         """The marketplace as the caller may see it.
 
-        Raises Unauthenticated with a Basic challenge when nothing is open to everybody: git asks then.
+        Raises Unauthenticated with a Basic challenge when there is something that is not open to everybody.
         """
         try:
             principal = await self._sources.visitor(request)
@@ -58,7 +60,8 @@ class MarketplaceApi:
             raise Unauthenticated(refusal.code, refusal.message, headers=_CHALLENGE) from None
         address = self._sources.address(request)
         listings = await self._sources.listings.all(principal, address)
-        if not listings and principal.kind == "anonymous":
+        # Git shows its credentials only when it is asked, so whoever could have some is asked.
+        if principal.kind == "anonymous" and not (listings and self._sources.listings.all_are_open()):
             message = "Give git a catalogue token or a key as password; the install page shows the address with it."
             raise Unauthenticated("missing_key", message, headers=_CHALLENGE)
         return marketplace(request.path_params["kind"], listings)

@@ -57,7 +57,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A profile as one caller may use it. `version` moves whenever what they see does."""
+    """A profile as one caller may use it. `version` moves whenever what they see does; `updated` is ISO 8601."""
 
     profile: str
     title: str
@@ -67,6 +67,7 @@ class Listing:
     url: str
     version: str
     tools: tuple[Tool, ...]
+    updated: str = ""
     gaps: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -224,7 +225,7 @@ def to_json(listing: Listing) -> dict[str, Any]:
     }
 
 
-_FIELDS = ("profile", "title", "description", "instructions", "security", "url", "version")
+_FIELDS = ("profile", "title", "description", "instructions", "security", "url", "version", "updated")
 
 
 def _tool_json(listing: Listing, tool: Tool) -> dict[str, Any]:

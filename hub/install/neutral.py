@@ -9,7 +9,7 @@ _HIDDEN = re.compile(
     "\ufff9-\ufffb\ufe00-\ufe0f\U000e0000-\U000e0fff]"
 )
 _URL = re.compile(r"(?:\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://|\bwww\.|\bmailto:|\bjavascript:|\bdata:)[^\s`<>|]*")
-_MARKUP = re.compile(r"([\\`*{}\[\]<>#|~!&]|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_]))")
+_MARKUP = re.compile(r"([\\`*{}\[\]#|~!&]|(?<![A-Za-z0-9_])_|_(?![A-Za-z0-9_]))")
 
 
 def plain(text: object, most: int = 300) -> str:
@@ -31,9 +31,13 @@ def markdown(text: object, most: int = 300) -> str:
     parts: list[str] = []
     at = 0
     for match in _URL.finditer(line):
-        parts += [_MARKUP.sub(r"\\\1", line[at : match.start()]), f"`{match.group()}`"]
+        parts += [_escaped(line[at : match.start()]), f"`{match.group()}`"]
         at = match.end()
-    return "".join([*parts, _MARKUP.sub(r"\\\1", line[at:])])
+    return "".join([*parts, _escaped(line[at:])])
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text).replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: object, most: int = 128) -> str:
