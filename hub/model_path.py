@@ -3,24 +3,25 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
 from hub.core.plan import Plan
-from hub.core.refusal import Malformed
+from hub.core.refusal import Malformed, Refusal
 from hub.core.usage import Usage
 from hub.dialect import estimate_tokens, peek
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
-from hub.policy import Decision, Policy
-from hub.resources import Snapshot
+from hub.policy import Decision, Elsewhere, Policy
+from hub.resources import KeyGrant, Snapshot
 from hub.routing import plan
 from hub.upstream import Delivery, ModelUpstream
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
 USUAL_OUTPUT = 4096
-MOST_RESERVED = 16_384
+MOST_TURNS = 3  # models that a call may be sent on to by budgets and rules, and one more
 
 
 class ModelPath:
@@ -53,17 +54,55 @@ class ModelPath:
             record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
             if fault is not None:
                 raise fault
-            chosen = plan(snapshot, grant, call)
-            tokens, ceiling = _expected(snapshot, call, chosen)
-            decision = await stack.enter_async_context(
-                self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
-            )
-            record.findings = decision.findings
-            await record.reserve(Usage(input=tokens), ceiling)
+            call, chosen, decision = await self._admitted(stack, snapshot, grant, call, record)
             delivery = await self._upstream.send(chosen, call, record)
             bill = Bill(snapshot, call, delivery, record, decision)
             stack.callback(bill.settle)
-            return bill.presented().owning(stack.pop_all())
+            reply = await bill.presented()
+            return reply.owning(stack.pop_all())
+
+    async def _admitted(
+        self, stack: AsyncExitStack, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, record: Record
+    ) -> tuple[ModelCall, Plan, Decision]:
+        """The call as it may go on, where to, and what was decided. A budget or a rule may send it to another model."""
+        turn: Elsewhere | None = None
+        for _ in range(MOST_TURNS):
+            chosen = self._planned(snapshot, grant, call, turn)
+            tokens, ceiling = _expected(snapshot, call, chosen)
+            decision = self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
+            stack.callback(_tell, record, decision)
+            try:
+                await stack.enter_async_context(decision)
+            except Elsewhere as elsewhere:
+                turn = elsewhere
+                call = replace(call, model=elsewhere.model)
+                continue
+            await record.reserve(Usage(input=tokens), ceiling)
+            if turn is not None and turn.action == "downgrade":
+                decision.say("x-hub-budget-action", "downgrade")
+            return _screened(call, decision), chosen, decision
+        assert turn is not None
+        raise turn.cause
+
+    def _planned(self, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, turn: Elsewhere | None) -> Plan:
+        """The plan for a call. Where it was sent elsewhere and cannot go there, what sent it stands."""
+        try:
+            return plan(snapshot, grant, call)
+        except Refusal:
+            if turn is None:
+                raise
+            raise turn.cause from None
+
+
+def _tell(record: Record, decision: Decision) -> None:
+    record.findings = (*record.findings, *decision.findings)
+
+
+def _screened(call: ModelCall, decision: Decision) -> ModelCall:
+    """The call with what the rules made of its body."""
+    if decision.body is call.body:
+        return call
+    return replace(call, body=decision.body, places=peek(call.dialect, decision.body).places)
 
 
 def _call_of(request: ModelRequest) -> tuple[ModelCall, Malformed | None]:
@@ -102,7 +141,8 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     virtual = snapshot.models.get(call.model)
     known = snapshot.catalogue_model(target)
     most = (virtual and virtual.max_output_tokens) or (known and known.max_output_tokens) or USUAL_OUTPUT
-    output = min(call.max_output or most, max(most, USUAL_OUTPUT), MOST_RESERVED)
+    # All that the model can produce, or the caller's cap: what is reserved is never less than what is spent.
+    output = min(call.max_output or most, max(most, USUAL_OUTPUT))
     prompt = estimate_tokens(call.body)
     tokens = prompt + (call.max_output or 0)
     if call.credential is not None:
@@ -136,16 +176,20 @@ class Bill:
         self._record.settle(usage, cost, version)
         self._decision.settle(usage, 0 if own else cost)
 
-    def presented(self) -> Reply:
-        """The reply with what the caller may know of limits, budgets and cost."""
+    async def presented(self) -> Reply:
+        """The reply as the caller may have it, with what they may know of limits, budgets and cost.
+
+        Raises Malformed `guardrail_blocked`.
+        """
         reply = self._delivery.reply
         if reply.chunks is None:
-            self._record.bodies.replied(reply.body)
             self.settle()
             cost = self._record.cost_micro_usd
             known = {} if cost is None else {"x-hub-cost-usd": f"{cost / 1e6:.6f}"}
-            return reply.with_headers({**self._decision.headers, **known})
-        chunks = self._record.bodies.following(reply.chunks)
+            body = await self._decision.screened(reply.body) if reply.status < 400 else reply.body
+            self._record.bodies.replied(body)
+            return Reply(reply.status, {**reply.headers, **self._decision.headers, **known}, body)
+        chunks = self._record.bodies.following(self._decision.screened_stream(reply.chunks))
         if self._call.receipt:
             chunks = self._receipted(chunks)
         return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=chunks)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from hub.core.telemetry import meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
-from hub.policy import Policy
+from hub.policy import Decision, Policy, ToolPrice
 from hub.profile import ProfileView, Tool
 from hub.resources import Snapshot
 from hub.upstream import CallerContext, RpcReply, ServerDefinitions, Servers
@@ -84,6 +84,9 @@ class ToolPath:
         if spec is None or spec.security == "key" or credentials.secret:
             principal = self._identity.resolve(snapshot, credentials).principal
         view = self._catalogue.view(snapshot, profile)
+        stop = snapshot.stops.get(("profile", profile))
+        if stop is not None and principal.may_use_profile(profile):
+            raise stop.refusal(("profile", profile))
         if spec is None or view is None or not (spec.security == "none" or principal.may_use_profile(profile)):
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
         return Visit(principal, view, snapshot, spec.title or profile)
@@ -101,12 +104,27 @@ class ToolPath:
             record = await stack.enter_async_context(self._ledger.record(visit.principal, call))
             check_arguments(call.arguments)
             tool = _tool(visit, call, record)
-            decision = self._policy.admit(visit.principal, call, server=tool.server, tool=tool.own)
+            price = ToolPrice.of(visit.snapshot.servers.get(tool.server), tool.own)
+            decision = self._policy.admit(
+                visit.principal,
+                call,
+                tokens=len(call.arguments) // 4,
+                cost_micro_usd=price.expected,
+                server=tool.server,
+                tool=tool.own,
+            )
+            stack.callback(_tell, record, decision)
             await stack.enter_async_context(decision)
-            record.findings = decision.findings
-            await record.reserve(ONE_CALL, 0, "free")
+            await record.reserve(ONE_CALL, price.expected, price.version)
+            call = replace(call, arguments=decision.body)
             reply = await self._relay(tool, _params(call, tool, record.traceparent(1)), caller, record)
-            decision.settle(ONE_CALL, 0)
+            size = len(reply.result or reply.error or b"")
+            cost = price.of_result(size)
+            record.settle(ONE_CALL, cost, price.version)
+            decision.settle(ONE_CALL, cost, tokens=(len(call.arguments) + size) // 4)
+            if reply.result is not None:
+                reply = replace(reply, result=await decision.screened(reply.result))
+            record.bodies.replied(reply.result or reply.error or b"")
             return reply
 
     async def _relay(self, tool: Tool, params: bytes, caller: CallerContext, record: Record) -> RpcReply:
@@ -118,8 +136,6 @@ class ToolPath:
         record.answered(tool.server)
         record.status = 200
         record.response_bytes = len(reply.result or reply.error or b"")
-        record.bodies.replied(reply.result or reply.error or b"")
-        record.settle(ONE_CALL, 0, "free")
         if reply.error is not None:
             self._check_error(tool, reply.error, record)
         else:
@@ -151,6 +167,10 @@ class ToolPath:
     def _failed(self, tool: Tool, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
         state = self._servers.definitions(tool.server).state
         return ServerFailed(code, message, tool.server, str(state), cause=cause)
+
+
+def _tell(record: Record, decision: Decision) -> None:
+    record.findings = decision.findings
 
 
 def _tool(visit: Visit, call: ToolCall, record: Record) -> Tool:

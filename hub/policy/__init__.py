@@ -1,7 +1,23 @@
 """Principal and call in, decision or refusal out: limits, budgets and guardrails, reserved before and settled after."""
 
-from hub.policy.admission import Decision, Policy
-from hub.policy.budgets import BudgetStatus, Gap
+from hub.policy.admission import JUDGE, Decision, OnAlert, Policy
+from hub.policy.budgets import Alert, BudgetRule, BudgetStatus, Gap
+from hub.policy.guardrails import Elsewhere
 from hub.policy.limits import LimitStatus
+from hub.policy.meters import LocalMeters
+from hub.policy.tool_prices import ToolPrice
 
-__all__ = ["BudgetStatus", "Decision", "Gap", "LimitStatus", "Policy"]
+__all__ = [
+    "JUDGE",
+    "Alert",
+    "BudgetRule",
+    "BudgetStatus",
+    "Decision",
+    "Elsewhere",
+    "Gap",
+    "LimitStatus",
+    "LocalMeters",
+    "OnAlert",
+    "Policy",
+    "ToolPrice",
+]

@@ -4,14 +4,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
+from hub.core.meters import Ask, Kind, Level, Meters
 from hub.core.refusal import Throttled
 from hub.policy.periods import bounds
 from hub.resources.spending import BudgetSpec
 
+_SOONEST_FORECAST = 3600  # seconds of a period that must have passed before a rate says anything
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """What of a budget is used in the current period, in micro-dollars; `resets_at` in seconds since the epoch."""
+    """What of a budget is used in the current period, in micro-dollars; times in seconds since the epoch.
+
+    `limit` includes what was carried over and what is there for a time. `runs_out_at` is when the money ends at the
+    rate of this period, if that is before the period does.
+    """
 
     limit: int
     spent: int
@@ -20,6 +27,8 @@ class BudgetStatus:
     resets_at: float | None
     alerts: tuple[int, ...]
     unpriced: int
+    carried_over: int = 0
+    runs_out_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,68 +41,155 @@ class Gap:
     until: float
 
 
-class BudgetState:
-    """The money of one budget in its current period, in micro-dollars."""
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A threshold that was reached: `level` percent of the budget. `id` names it once for its period."""
 
-    __slots__ = ("_end", "_since", "limit", "name", "reserved", "spec", "spent", "start", "unpriced")
+    id: str
+    budget: str
+    level: int
+    limit: int
+    spent: int
+    starts_at: float
+    resets_at: float | None
+
+
+class BudgetRule:
+    """One budget and its current period. Its money is in a meter that is named after the period."""
+
+    __slots__ = ("_carried", "_end", "_meter", "_since", "_told", "_where", "name", "spec", "start", "unpriced")
 
     def __init__(self, name: str, spec: BudgetSpec, now: float) -> None:
         self.name = name
         self.spec = spec
-        self.limit = round(spec.usd * 1_000_000)
-        self.spent = 0
-        self.reserved = 0
-        self.unpriced = 0
+        self._where = "/".join(spec.scope.parts)
         self._since: float | None = now
-        self.start, self._end = bounds(spec.period, spec.timezone, now)
+        self._carried: int | None = 0
+        self._told = 0
+        self.unpriced = 0
+        self._begin(now)
+        if spec.carry_over and self._end is not None:
+            self._carried = None  # the ledger knows
 
-    def advance(self, now: float) -> None:
-        """Begin a new period when the old one is over. Reservations in flight stay."""
-        if self._end is not None and now >= self._end:
-            self.start, self._end = bounds(self.spec.period, self.spec.timezone, now)
-            self.spent = self.unpriced = 0
-            self._since = None
+    def _begin(self, now: float) -> None:
+        self.start, self._end = bounds(self.spec.period, self.spec.timezone, now)
+        self._meter = f"budget:{self.name}:{self._where}:{self.start:.0f}"
 
-    def gap(self) -> Gap | None:
-        """What the ledger has to add, once, for the part of the period before this process began to count."""
-        if self._since is None:
-            return None
-        return Gap(self.name, self.spec.scope.parts, self.start, self._since)
+    def adopt(self, spec: BudgetSpec) -> bool:
+        """Follow a changed spec, if what was counted still counts: the same scope, period and time zone."""
+        same = all(
+            getattr(self.spec, part) == getattr(spec, part) for part in ("scope", "period", "timezone", "carry_over")
+        )
+        if same:
+            self.spec = spec
+            self._told = 0
+        return same
 
-    def credit(self, gap: Gap, micro_usd: int) -> None:
+    def advance(self, now: float, meters: Meters) -> None:
+        """Begin a new period when the old one is over. Calls in flight settle in the period that they began in."""
+        if self._end is None or now < self._end:
+            return
+        left = self._limit(now) - meters.level(self._meter, Kind.PURSE).used
+        follows = bounds(self.spec.period, self.spec.timezone, self._end)[0]
+        self._begin(now)
+        self.unpriced = self._told = 0
+        self._since = None
+        own = self._micro(self.spec.usd)
+        self._carried = (min(own, max(0, left)) if follows == self.start else own) if self.spec.carry_over else 0
+
+    # -- what the ledger adds --------------------------------------------------------------------------------------
+
+    def gaps(self) -> list[Gap]:
+        """What the ledger has to add, once: this period before this process counted, and the one before it."""
+        scope, found = self.spec.scope.parts, list[Gap]()
+        if self._since is not None:
+            found.append(Gap(self.name, scope, self.start, self._since))
+        if self._carried is None:
+            before, _ = bounds(self.spec.period, self.spec.timezone, self.start - 1)
+            found.append(Gap(self.name, scope, before, self.start))
+        return found
+
+    def credit(self, gap: Gap, micro_usd: int, meters: Meters) -> None:
         """Add what the ledger holds for `gap`; a gap that is filled or over is left alone."""
-        if self._since is not None and gap.since == self.start:
-            self.spent += micro_usd
+        if gap.since == self.start and self._since is not None:
             self._since = None
+            meters.credit(self._meter, micro_usd)
+            self._told = self._reached(micro_usd)
+        elif gap.until == self.start and self._carried is None:
+            own = self._micro(self.spec.usd)
+            self._carried = min(own, max(0, own - micro_usd))
 
-    def check(self, now: float, micro_usd: int) -> None:
-        """Refuse when a blocking budget cannot hold `micro_usd` more.
+    # -- calls -----------------------------------------------------------------------------------------------------
 
-        Raises Throttled `budget_exhausted` with the reset time and `x-hub-budget-action: block`.
-        """
-        self.advance(now)
-        if self.spec.mode != "block":
-            return
-        used = self.spent + self.reserved
-        if used + micro_usd <= self.limit and used < self.limit:
-            return
+    @staticmethod
+    def _micro(usd: float) -> int:
+        return round(usd * 1_000_000)
+
+    def _limit(self, now: float) -> int:
+        extra = self.spec.extra
+        more = self._micro(extra.usd) if extra is not None and now < extra.until.timestamp() else 0
+        return self._micro(self.spec.usd) + (self._carried or 0) + more
+
+    def ask(self, now: float, micro_usd: int, model: str, meters: Meters) -> Ask:
+        """What a call wants of it. A budget that only warns, or that already sent the call to the cheaper model, counts."""
+        self.advance(now, meters)
+        enforces = self.spec.mode == "block" or (self.spec.mode == "downgrade" and model != self.spec.downgrade_to)
+        return Ask(self._meter, Kind.PURSE, self._limit(now) if enforces else None, micro_usd)
+
+    def refusal(self, ask: Ask, level: Level, now: float) -> Throttled:
+        """The refusal `budget_exhausted`, with the reset time and `x-hub-budget-action`."""
         reset = "" if self._end is None else f" It resets at {datetime.fromtimestamp(self._end, UTC).isoformat()}."
-        raise Throttled(
+        limit = ask.limit or 0
+        fits = "" if ask.amount <= limit or not ask.amount else " A smaller cap on output tokens reserves less."
+        return Throttled(
             "budget_exhausted",
-            f"Budget '{self.name}' allows {self.limit / 1e6:.2f} USD per {self.spec.period}; {self.spent / 1e6:.4f} is "
-            f"spent and {self.reserved / 1e6:.4f} reserved by calls in flight.{reset} Ask its owner to raise it.",
+            f"Budget '{self.name}' allows {limit / 1e6:.2f} USD per {self.spec.period}; {level.used / 1e6:.4f} is "
+            f"spent and {level.reserved / 1e6:.4f} reserved by calls in flight, and this call may cost "
+            f"{ask.amount / 1e6:.4f}.{fits}{reset} Ask its owner to raise it.",
             retry_after=None if self._end is None else max(1, ceil(self._end - now)),
             retryable=False,
             headers={"x-hub-budget-action": "block"},
         )
 
-    @property
-    def remaining(self) -> int:
+    def remaining(self, meters: Meters, now: float) -> int:
         """What is neither spent nor reserved; below zero when a warning budget is passed."""
-        return self.limit - self.spent - self.reserved
+        level = meters.level(self._meter, Kind.PURSE)
+        return self._limit(now) - level.used - level.reserved
 
-    def status(self, now: float) -> BudgetStatus:
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def _reached(self, spent: int) -> int:
+        limit = self._limit(self.start)
+        return max((level for level in self.spec.alerts if spent * 100 >= limit * level), default=0)
+
+    def alert(self, meters: Meters, now: float) -> Alert | None:
+        """The highest threshold that was reached since the last one was told, once."""
+        if not self.spec.alerts:
+            return None
+        spent = meters.level(self._meter, Kind.PURSE).used
+        limit = self._limit(now)
+        reached = max((level for level in self.spec.alerts if spent * 100 >= limit * level), default=0)
+        if reached <= self._told:
+            return None
+        self._told = reached
+        return Alert(f"{self._meter}:{reached}", self.name, reached, limit, spent, self.start, self._end)
+
+    def status(self, meters: Meters, now: float) -> BudgetStatus:
         """What is used now."""
-        self.advance(now)
-        reached = tuple(level for level in sorted(self.spec.alerts) if self.spent * 100 >= self.limit * level)
-        return BudgetStatus(self.limit, self.spent, self.reserved, self.start, self._end, reached, self.unpriced)
+        self.advance(now, meters)
+        level = meters.level(self._meter, Kind.PURSE)
+        limit = self._limit(now)
+        reached = tuple(each for each in sorted(self.spec.alerts) if level.used * 100 >= limit * each)
+        return BudgetStatus(
+            limit, level.used, level.reserved, self.start, self._end, reached, self.unpriced,
+            carried_over=self._carried or 0, runs_out_at=self._forecast(limit, level.used, now),
+        )  # fmt: skip
+
+    def _forecast(self, limit: int, spent: int, now: float) -> float | None:
+        passed = now - self.start
+        if spent >= limit:
+            return now
+        if self._end is None or passed < _SOONEST_FORECAST or not spent:
+            return None
+        runs_out = now + (limit - spent) * passed / spent
+        return runs_out if runs_out < self._end else None

@@ -1,74 +1,293 @@
-"""What must not pass: words and patterns in prompts and tool arguments, matched in linear time."""
+"""Guardrails: which rules a call falls under, compiled once; and the screening of one call's bodies at each point."""
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import msgspec
-import re2
+from hub.core.entry import Finding
+from hub.core.inspection import Judges, Opinion, Question
+from hub.core.principal import Globs
+from hub.core.refusal import Malformed, Refusal
+from hub.policy.injection import is_suspect
+from hub.policy.masks import Masks
+from hub.policy.pack import Pack, Span
+from hub.policy.shapes import checks_of, stranger, tool_names
+from hub.policy.text import Reading
+from hub.resources.safety import SPANS, GuardrailSpec
 
-from hub.core.refusal import Malformed
-from hub.resources.safety import GuardrailSpec
-
-_DECODER = msgspec.json.Decoder()
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Every string of a JSON document, keys included, without recursion."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            stack.extend(reversed(item.values()))
-            stack.extend(reversed(item.keys()))
-        elif isinstance(item, list):
-            stack.extend(reversed(item))
+Scope = tuple[str, str]
+About = tuple[tuple[str, str], ...]
+_MOST_PACKS = 512
+_MOST_ASKED = 512 << 10  # characters that others are asked about
+_MOST_FINDINGS = 64
 
 
-def text_of(body: bytes) -> str:
-    """All text of a JSON document with its escapes resolved, so that a rule cannot be dodged by escaping a letter.
+class Elsewhere(Refusal):
+    """The call shall go to another model, `model`, instead: a rule or a budget says so (`action`: route, downgrade).
 
-    Raises Malformed when it is not JSON.
+    `cause` is what the caller is told where it cannot.
     """
-    try:
-        return "\n".join(_strings(_DECODER.decode(body)))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Malformed("malformed", "The body is not JSON.") from None
+
+    def __init__(self, model: str, cause: Refusal, action: str = "route") -> None:
+        super().__init__(cause.code, cause.message, status=cause.status)
+        self.model = model
+        self.cause = cause
+        self.action = action
 
 
-class Guardrail:
-    """One compiled rule: a set that says in one pass whether anything matches."""
+class Rule:
+    """One guardrail, compiled as far as it stands alone."""
 
-    __slots__ = ("_set", "name", "spec")
+    __slots__ = ("allowed", "asks", "checks", "name", "scans", "spec")
 
     def __init__(self, name: str, spec: GuardrailSpec) -> None:
         self.name = name
         self.spec = spec
-        options = re2.Options()
-        options.log_errors = False
-        self._set = re2.Set.SearchSet(options)
-        for word in spec.words:
-            self._set.Add(rf"(?i){_bounded(word)}")
-        for pattern in spec.patterns:
-            self._set.Add(pattern)
-        self._set.Compile()
+        self.scans = any(getattr(spec, kind) for kind in SPANS)
+        self.checks = checks_of(spec)
+        self.allowed = None if spec.allowed_tools is None else Globs(tuple(spec.allowed_tools))
+        self.asks = bool(spec.webhook or spec.moderation or spec.judge)
 
-    def finds(self, text: str) -> bool:
-        """Whether any word or pattern occurs in `text`."""
-        return bool(self._set.Match(text))
-
-    def refuse(self) -> Malformed:
-        """The refusal of a blocking rule. It names the rule, never what matched."""
-        return Malformed(
-            "guardrail_blocked",
-            f"The guardrail '{self.name}' blocked this. Remove what it looks for, or ask its owner.",
-        )
+    def blocked(self, why: str = "blocked this. Remove what it looks for, or ask its owner.") -> Malformed:
+        """The refusal of a rule. It names the rule, never what matched."""
+        return Malformed("guardrail_blocked", f"The guardrail '{self.name}' {why}")
 
 
-def _bounded(word: str) -> str:
-    """A word as a pattern that matches it only as a whole word, where its ends are word characters."""
-    escaped = re2.escape(word)
-    left = r"\b" if word[:1].isalnum() and word[:1].isascii() else ""
-    right = r"\b" if word[-1:].isalnum() and word[-1:].isascii() else ""
-    return f"{left}{escaped}{right}"
+class Guardrails:
+    """All rules of a snapshot, by their scopes. `judges` answers for those that ask others."""
+
+    def __init__(self, specs: Mapping[str, GuardrailSpec], judges: Judges | None) -> None:
+        self.judges = judges
+        self._by_scope: dict[Scope, tuple[Rule, ...]] = {}
+        self._packs: dict[tuple[Rule, ...], Pack] = {}
+        for name, spec in specs.items():
+            scope = spec.scope.parts
+            self._by_scope[scope] = (*self._by_scope.get(scope, ()), Rule(name, spec))
+
+    def applying(self, scopes: Iterable[Scope]) -> tuple[Rule, ...]:
+        """The rules of a call's scopes."""
+        if not self._by_scope:
+            return ()
+        return tuple(rule for scope in scopes for rule in self._by_scope.get(scope, ()))
+
+    def pack(self, rules: tuple[Rule, ...]) -> Pack:
+        """The rules compiled together; kept, since the same ones meet again."""
+        made = self._packs.get(rules)
+        if made is None:
+            if len(self._packs) >= _MOST_PACKS:
+                self._packs.clear()
+            made = self._packs[rules] = Pack([rule.spec for rule in rules])
+        return made
+
+
+class Screening:
+    """The rules of one call at work, what they found, and the masks they put on."""
+
+    __slots__ = ("_about", "_guardrails", "_now", "_rules", "findings", "masks")
+
+    def __init__(
+        self,
+        guardrails: Guardrails,
+        rules: tuple[Rule, ...],
+        about: About = (),
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._guardrails = guardrails
+        self._rules = rules
+        self._about = about
+        self._now = now
+        self.findings: list[Finding] = []
+        self.masks = Masks()
+
+    def rules(self, point: str) -> tuple[Rule, ...]:
+        """The rules at a point."""
+        return tuple(rule for rule in self._rules if point in rule.spec.on)
+
+    def pack(self, rules: tuple[Rule, ...]) -> Pack:
+        """The rules compiled together."""
+        return self._guardrails.pack(rules)
+
+    async def screen(self, point: str, body: bytes, *, tool: str = "", model: str = "") -> bytes:
+        """A body as it may go on: itself, or with parts redacted. `tool` is the tool that is called, `model` the model.
+
+        Raises Malformed `guardrail_blocked`, or Elsewhere.
+        """
+        rules = self.rules(point)
+        if not rules:
+            return self.restored(body) if point in ("output", "tool_result") else body
+        reading = Reading(body)
+        await self.inspect(rules, point, reading, tool=tool, model=model)
+        written = reading.document.written() if reading.document.is_changed else body
+        return self.restored(written) if point in ("output", "tool_result") else written
+
+    def restored(self, body: bytes) -> bytes:
+        """A body with the placeholders of this call undone."""
+        if not self.masks.originals:
+            return body
+        reading = Reading(body)
+        reading.replace(self.masks.spans(reading.text))
+        return reading.document.written()
+
+    async def inspect(
+        self, rules: tuple[Rule, ...], point: str, reading: Reading, *, tool: str = "", model: str = ""
+    ) -> None:
+        """Let the rules judge a reading; redactions are made in it. Raises as `screen` does."""
+        spans: list[tuple[int, int, str]] = []
+        verdicts: list[tuple[Rule, Finding]] = []
+        for rule, found in self._scanned(rules, reading):
+            verdicts.append((rule, found[0]))
+            spans += self.redactions(rule, found[1], reading.text)
+        verdicts += self._checked(rules, reading, tool)
+        asking = tuple(rule for rule in rules if rule.asks)
+        if asking:
+            opinions = await asyncio.gather(*(self._asked(rule, point, reading) for rule in asking))
+            verdicts += [(rule, finding) for rule, finding, _ in opinions if finding is not None]
+            for rule, _, opinion in opinions:
+                if opinion is not None and rule.spec.action == "redact" and not rule.spec.shadow:
+                    _rewrite(reading, opinion)
+        self.conclude(point, verdicts, model)
+        if spans:
+            reading.replace(spans)
+
+    async def observe(self, rules: tuple[Rule, ...], point: str, reading: Reading) -> None:
+        """Let rules look at what has passed already: what they find is noted as observed, and enforces nothing."""
+        for rule, (finding, _) in self._scanned(rules, reading):
+            self.note(finding, rule, point, "observe")
+        for rule, finding in self._checked(rules, reading, ""):
+            self.note(finding, rule, point, "observe")
+        for rule in rules:
+            if rule.asks:
+                _, finding, _ = await self._asked(rule, point, reading)
+                if finding is not None:
+                    self.note(finding, rule, point, "observe")
+
+    # -- what each kind finds --------------------------------------------------------------------------------------
+
+    def _scanned(self, rules: tuple[Rule, ...], reading: Reading) -> list[tuple[Rule, tuple[Finding, list[Span]]]]:
+        scanning = tuple(rule for rule in rules if rule.scans)
+        if not scanning:
+            return []
+        began = self._now()
+        hits = self.pack(scanning).scan(reading.text)
+        took = (self._now() - began) * 1000
+        return [
+            (rule, (Finding(rule.name, kinds_of(hits[index]), count=len(hits[index]), ms=took), hits[index]))
+            for index, rule in enumerate(scanning)
+            if index in hits
+        ]
+
+    def _checked(self, rules: tuple[Rule, ...], reading: Reading, tool: str) -> list[tuple[Rule, Finding]]:
+        found: list[tuple[Rule, Finding]] = []
+        for rule in rules:
+            sensitivity = rule.spec.injection
+            if sensitivity is not None:
+                began = self._now()
+                suspects = sum(is_suspect(piece.seen, sensitivity, piece.text) for piece in reading.pieces)
+                if suspects:
+                    took = (self._now() - began) * 1000
+                    found.append((rule, Finding(rule.name, "injection", count=suspects, ms=took)))
+            for kind, fails in rule.checks:
+                began = self._now()
+                if fails(reading):
+                    found.append((rule, Finding(rule.name, kind, ms=(self._now() - began) * 1000)))
+            if rule.allowed is not None and stranger(
+                rule.allowed, iter((tool,)) if tool else tool_names(reading.document.body)
+            ):
+                found.append((rule, Finding(rule.name, "tool")))
+        return found
+
+    async def _asked(self, rule: Rule, point: str, reading: Reading) -> tuple[Rule, Finding | None, Opinion | None]:
+        began = self._now()
+        error = ""
+        opinion = None
+        try:
+            question = _question(rule.name, point, reading, self._about)
+            async with asyncio.timeout(rule.spec.deadline_ms / 1000):
+                opinion = await self._opinion(rule.spec, question)
+        except TimeoutError:
+            error = f"no answer within {rule.spec.deadline_ms} ms"
+        except Refusal as refusal:
+            error = refusal.message[:200]
+        took = (self._now() - began) * 1000
+        if error:
+            return rule, Finding(rule.name, "error", ms=took, error=error), None
+        assert opinion is not None
+        finding = Finding(rule.name, opinion.kind, ms=took) if opinion.found else None
+        return rule, finding, opinion if opinion.found else None
+
+    async def _opinion(self, spec: GuardrailSpec, question: Question) -> Opinion:
+        judges = self._guardrails.judges
+        if judges is None:
+            raise Malformed("guardrail_blocked", "There is nobody here to ask.")
+        opinion = Opinion(found=False)
+        if spec.webhook is not None:
+            hook = spec.webhook
+            opinion = await judges.webhook(question, hook.url, hook.secret, private=hook.allow_private)
+        if not opinion.found and spec.moderation is not None:
+            opinion = await judges.moderation(question, spec.moderation.model)
+        if not opinion.found and spec.judge is not None:
+            opinion = await judges.judge(question, spec.judge.model, spec.judge.question)
+        return opinion
+
+    # -- what follows from it --------------------------------------------------------------------------------------
+
+    def redactions(self, rule: Rule, hits: Iterable[Span], text: str) -> list[tuple[int, int, str]]:
+        """What stands in place of what a redacting rule found."""
+        if rule.spec.action != "redact" or rule.spec.shadow:
+            return []
+        hide, reversible = self.masks.hide, rule.spec.reversible
+        return [(hit.start, hit.end, hide(hit.kind, text[hit.start : hit.end], reversible=reversible)) for hit in hits]
+
+    def note(self, finding: Finding, rule: Rule, point: str, action: str) -> None:
+        """Keep a finding for the entry."""
+        if len(self.findings) < _MOST_FINDINGS:
+            took = round(finding.ms, 3)
+            self.findings.append(
+                Finding(finding.rule, finding.kind, point, action, finding.count, took, rule.spec.shadow, finding.error)
+            )
+
+    def conclude(self, point: str, verdicts: Iterable[tuple[Rule, Finding]], model: str) -> None:
+        """Note every verdict, then do what the first that enforces says. Raises Malformed or Elsewhere."""
+        first: Refusal | None = None
+        for rule, finding in verdicts:
+            action: str = rule.spec.action
+            refusal: Refusal | None = None
+            if finding.error:
+                action = "block" if rule.spec.on_error == "closed" else "pass"
+                why = "could not be asked, and nothing passes without it. Try again, or ask its owner."
+                refusal = rule.blocked(why) if action == "block" else None
+            elif action == "block":
+                refusal = rule.blocked()
+            elif action == "route" and rule.spec.route_to and rule.spec.route_to != model:
+                refusal = Elsewhere(rule.spec.route_to, rule.blocked())
+            self.note(finding, rule, point, action)
+            if refusal is not None and not rule.spec.shadow and (first is None or isinstance(first, Elsewhere)):
+                first = refusal if first is None or not isinstance(refusal, Elsewhere) else first
+        if first is not None:
+            raise first
+
+
+def kinds_of(hits: Iterable[Span]) -> str:
+    """The kinds of things that were found, by comma."""
+    return ",".join(sorted({hit.kind for hit in hits}))
+
+
+def _question(rule: str, point: str, reading: Reading, about: About) -> Question:
+    if len(reading.text) > _MOST_ASKED:
+        raise Malformed("guardrail_blocked", f"the text is longer than the {_MOST_ASKED} characters that are sent")
+    return Question(rule, point, tuple(piece.text for piece in reading.pieces), about)
+
+
+def _rewrite(reading: Reading, opinion: Opinion) -> None:
+    """Put the texts of an opinion in the place of those it was asked about."""
+    if len(opinion.texts) != len(reading.pieces):
+        return
+    for piece, text in zip(reading.pieces, opinion.texts, strict=True):
+        if text != piece.text:
+            piece.new = text
+
+
+def masked(values: Mapping[str, Any]) -> About:
+    """Whose call it is, as pairs for those who are asked; what is empty is left out."""
+    return tuple((name, str(value)) for name, value in values.items() if value)

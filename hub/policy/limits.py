@@ -1,11 +1,13 @@
 """Rates: requests, tokens and tool calls per minute, and calls at the same time, per scope."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hub.core.meters import Ask, Kind, Meters, Taken
 from hub.core.refusal import Throttled
-from hub.policy.window import Window
 from hub.resources.spending import LimitSpec
+
+_UNITS = (("requests", "rpm"), ("tokens", "tpm"), ("tool calls", "tool_calls_per_minute"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,90 +20,78 @@ class LimitStatus:
     parallel: int
 
 
-class LimitState:
-    """The counters of one limit. They survive a change of its numbers."""
+class LimitRule:
+    """One limit. What is counted survives a change of its numbers, and not of its scope."""
 
-    __slots__ = ("name", "parallel", "requests", "spec", "tokens", "tools")
+    __slots__ = ("_limits", "_meters", "name", "spec")
 
     def __init__(self, name: str, spec: LimitSpec) -> None:
         self.name = name
         self.spec = spec
-        self.requests = Window()
-        self.tokens = Window()
-        self.tools = Window()
-        self.parallel = 0
+        where = "/".join(spec.scope.parts)
+        self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
+        self._limits: tuple[tuple[str, int | None], ...] = tuple((unit, getattr(spec, field)) for unit, field in _UNITS)
 
-    def check(self, now: float, tokens: int, tool_calls: int) -> None:
-        """Refuse if one more call would be too much. Changes nothing but the passing of time.
+    def asks(self, tokens: int, tool_calls: int) -> Iterable[Ask]:
+        """What a call wants of it: counted in every unit, refused in those that are limited."""
+        amounts = (1, tokens, tool_calls)
+        for (unit, limit), amount in zip(self._limits, amounts, strict=True):
+            yield Ask(self._meters[unit], Kind.RATE, limit, amount)
+        yield Ask(self._meters["parallel"], Kind.SLOTS, self.spec.parallel, 1)
 
-        Raises Throttled: `rate_limited` with `retry_after`, or `too_many_parallel`.
-        """
-        for window, limit, amount, unit in (
-            (self.requests, self.spec.rpm, 1, "requests"),
-            (self.tokens, self.spec.tpm, tokens, "tokens"),
-            (self.tools, self.spec.tool_calls_per_minute, tool_calls, "tool calls"),
-        ):
-            if limit is None:
-                continue
-            window.advance(now)
-            if amount and window.total + amount > limit:
-                self._refuse(window, limit, amount, unit, now)
-        if self.spec.parallel is not None and self.parallel >= self.spec.parallel:
-            raise Throttled(
+    def refusal(self, ask: Ask, taken: Taken) -> Throttled:
+        """The refusal for want of room: `rate_limited` with `retry_after`, or `too_many_parallel`."""
+        if ask.kind is Kind.SLOTS:
+            return Throttled(
                 "too_many_parallel",
                 f"Limit '{self.name}' allows {self.spec.parallel} calls at the same time. Wait for one to end.",
                 retry_after=1,
             )
+        unit, limit = ask.meter.rpartition(":")[2], ask.limit or 0
+        if ask.amount > limit:
+            message = (
+                f"Limit '{self.name}' allows {limit} {unit} a minute and this call alone needs about {ask.amount}."
+            )
+            return Throttled("rate_limited", message, retryable=False)
+        message = f"Limit '{self.name}' allows {limit} {unit} a minute. Try again in {taken.wait} s."
+        headers = _headers(unit, limit, taken.level.used, taken.level.rest)
+        return Throttled("rate_limited", message, retry_after=taken.wait, headers=headers)
 
-    def _refuse(self, window: Window, limit: int, amount: int, unit: str, now: float) -> None:
-        if amount > limit:
-            message = f"Limit '{self.name}' allows {limit} {unit} a minute and this call alone needs about {amount}."
-            raise Throttled("rate_limited", message, retryable=False)
-        wait = window.wait(limit - amount, now)
-        message = f"Limit '{self.name}' allows {limit} {unit} a minute. Try again in {wait} s."
-        raise Throttled("rate_limited", message, retry_after=wait, headers=self.headers(now))
-
-    def take(self, tokens: int, tool_calls: int) -> int:
-        """Count one call; returns the second by which its tokens are corrected."""
-        self.requests.add(1)
-        self.tools.add(tool_calls)
-        self.parallel += 1
-        return self.tokens.add(tokens)
-
-    def give_back(self, second: int, difference: int) -> None:
-        """A call ended; its tokens turned out to differ by `difference` from what was taken."""
-        self.parallel -= 1
-        if difference:
-            self.tokens.correct(second, difference)
-
-    def headers(self, now: float) -> dict[str, str]:
+    def headers(self, meters: Meters) -> dict[str, str]:
         """`x-ratelimit-*` for what this limit limits (seconds until it is all there again)."""
         headers: dict[str, str] = {}
-        for window, limit, unit in ((self.requests, self.spec.rpm, "requests"), (self.tokens, self.spec.tpm, "tokens")):
+        for unit, limit in self._limits:
             if limit is not None:
-                headers[f"x-ratelimit-limit-{unit}"] = str(limit)
-                headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, limit - window.total))
-                headers[f"x-ratelimit-reset-{unit}"] = f"{window.rest(now)}s"
+                level = meters.level(self._meters[unit], Kind.RATE)
+                headers |= _headers(unit, limit, level.used, level.rest)
         return headers
 
-    def status(self, now: float) -> LimitStatus:
+    def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""
-        for window in (self.requests, self.tokens, self.tools):
-            window.advance(now)
-        return LimitStatus(self.requests.total, self.tokens.total, self.tools.total, self.parallel)
+        used = [meters.level(self._meters[unit], Kind.RATE).used for unit, _ in _UNITS]
+        return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], Kind.SLOTS).used)
 
 
-def tightest(states: tuple[LimitState, ...], now: float) -> Mapping[str, str]:
-    """The `x-ratelimit-*` headers of whichever limit leaves the least room, for requests and for tokens."""
-    if not states:
+def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:
+    name = unit.replace(" ", "-")
+    return {
+        f"x-ratelimit-limit-{name}": str(limit),
+        f"x-ratelimit-remaining-{name}": str(max(0, limit - used)),
+        f"x-ratelimit-reset-{name}": f"{rest}s",
+    }
+
+
+def tightest(rules: tuple[LimitRule, ...], meters: Meters) -> Mapping[str, str]:
+    """The `x-ratelimit-*` headers of whichever limit leaves the least room, for each unit by itself."""
+    if not rules:
         return {}
-    if len(states) == 1:
-        return states[0].headers(now)
+    if len(rules) == 1:
+        return rules[0].headers(meters)
     best: dict[str, str] = {}
-    for state in states:
-        found = state.headers(now)
-        for unit in ("requests", "tokens"):
+    for rule in rules:
+        found = rule.headers(meters)
+        for unit in ("requests", "tokens", "tool-calls"):
             key = f"x-ratelimit-remaining-{unit}"
             if key in found and (key not in best or int(found[key]) < int(best[key])):
-                best.update({name: value for name, value in found.items() if name.endswith(unit)})
+                best.update({name: value for name, value in found.items() if name.endswith(f"-{unit}")})
     return best

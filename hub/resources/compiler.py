@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -16,7 +17,19 @@ from hub.resources.kinds import Specs, dump
 from hub.resources.model_catalog import ModelCatalog, Price
 from hub.resources.references import check_references
 from hub.resources.serving import ModelSpec, PriceSpec, RouteSpec, TargetSpec
-from hub.resources.snapshot import REVOKED, KeyGrant, KeySecret, Provider, Snapshot, Target, VirtualModel, provider_of
+from hub.resources.snapshot import (
+    REVOKED,
+    KeyGrant,
+    KeySecret,
+    Provider,
+    Snapshot,
+    Stop,
+    Target,
+    VirtualModel,
+    provider_of,
+)
+
+NO_STOPS: Mapping[tuple[str, str], Stop] = MappingProxyType({})
 
 
 def canonical(specs: Specs) -> bytes:
@@ -171,7 +184,12 @@ def _keys(
 
 
 def compile_snapshot(
-    specs: Specs, *, secrets: Iterable[KeySecret], catalogue: ModelCatalog, generation: int
+    specs: Specs,
+    *,
+    secrets: Iterable[KeySecret],
+    catalogue: ModelCatalog,
+    generation: int,
+    stops: Mapping[tuple[str, str], Stop] = NO_STOPS,
 ) -> Snapshot:
     """Compile all resources into a snapshot.
 
@@ -201,4 +219,5 @@ def compile_snapshot(
         guardrails=_enabled(specs, "guardrails"),
         announcements=_enabled(specs, "announcements"),
         exports=_enabled(specs, "exports"),
+        stops=stops,
     )

@@ -8,6 +8,7 @@ from hub.core.refusal import Fault
 from hub.resources.access import KeySpec, UserSpec
 from hub.resources.includes import include_faults
 from hub.resources.kinds import Specs
+from hub.resources.safety import GuardrailSpec
 from hub.resources.serving import ModelSpec, RouteSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
 from hub.resources.tools import ProfileSpec
@@ -70,17 +71,36 @@ def _scoped(kind: str) -> Callable[[Specs, str, Any], Iterator[Fault]]:
 
 def _budget(specs: Specs, name: str, spec: BudgetSpec) -> Iterator[Fault]:
     yield from _scoped("budgets")(specs, name, spec)
+    yield from _callable_model(specs, f"budgets.{name}.downgrade_to", spec.downgrade_to)
     try:
         ZoneInfo(spec.timezone)
     except (ValueError, OSError, KeyError):
         yield Fault(f"budgets.{name}.timezone", f"there is no time zone '{spec.timezone}'; for example Europe/Berlin")
 
 
+def _callable_model(specs: Specs, where: str, model: str | None) -> Iterator[Fault]:
+    """Whether there is such a model: a public one, or `provider/upstream-model`."""
+    if model is None or model in specs.get("models", {}):
+        return
+    if "/" not in model:
+        yield from _missing(specs, where, "models", model)
+    else:
+        yield from _missing(specs, where, "providers", model.partition("/")[0])
+
+
+def _guardrail(specs: Specs, name: str, spec: GuardrailSpec) -> Iterator[Fault]:
+    yield from _scoped("guardrails")(specs, name, spec)
+    yield from _callable_model(specs, f"guardrails.{name}.route_to", spec.route_to)
+    if spec.judge is not None:
+        yield from _callable_model(specs, f"guardrails.{name}.judge.model", spec.judge.model)
+    if spec.moderation is not None:
+        provider = spec.moderation.model.partition("/")[0]
+        yield from _missing(specs, f"guardrails.{name}.moderation.model", "providers", provider)
+
+
 def _limit(specs: Specs, name: str, spec: LimitSpec) -> Iterator[Fault]:
     yield from _scoped("limits")(specs, name, spec)
     scope, _ = spec.scope.parts
-    if scope in ("profile", "server", "tool") and spec.tpm:
-        yield Fault(f"limits.{name}.tpm", f"tokens are counted on model calls; a {scope} has none")
     if scope == "model" and spec.tool_calls_per_minute:
         yield Fault(f"limits.{name}.tool_calls_per_minute", "a model has no tool calls")
 
@@ -93,7 +113,7 @@ _CHECKS: dict[str, Callable[[Specs, str, Any], Iterator[Fault]]] = {
     "profiles": _profile,
     "budgets": _budget,
     "limits": _limit,
-    "guardrails": _scoped("guardrails"),
+    "guardrails": _guardrail,
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hub.core.plan import Deployment, Target, Timeouts
 from hub.core.principal import Globs, Principal
+from hub.core.refusal import Forbidden
 from hub.resources.access import TeamSpec, UserSpec
 from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
 from hub.resources.notices import AnnouncementSpec, ExportSpec
@@ -38,6 +39,27 @@ class KeyGrant:
     principal: Principal
     routes: tuple[str, ...] = ()
     ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An emergency stop: why, who made it, and when (ISO 8601)."""
+
+    reason: str
+    by: str
+    at: str
+
+    def refusal(self, scope: tuple[str, str]) -> Forbidden:
+        """What callers are told of what is stopped. It is not to be tried again."""
+        kind, name = scope
+        what = f"{kind} '{name}' is" if name else "Everything is"
+        why = f": {self.reason}" if self.reason else "."
+        return Forbidden(
+            "forbidden",
+            f"{what[0].upper()}{what[1:]} stopped by an administrator since {self.at[:19]}{why} It works again after "
+            "'hub resume'.",
+            headers={"x-hub-stopped": kind},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,7 @@ class Snapshot:
 
     `digest` is the SHA-256 of all specs in canonical form: two hubs with the same resources agree on it.
     `keys` maps the SHA-256 of a credential to what it gives. `budgets`, `limits` and `guardrails` map a
-    resource's name to its spec, disabled ones left out.
+    resource's name to its spec, disabled ones left out. `stops` are the emergency stops, by scope.
     """
 
     generation: int
@@ -109,6 +131,7 @@ class Snapshot:
     guardrails: Mapping[str, GuardrailSpec] = field(default_factory=dict[str, GuardrailSpec])
     announcements: Mapping[str, AnnouncementSpec] = field(default_factory=dict[str, AnnouncementSpec])
     exports: Mapping[str, ExportSpec] = field(default_factory=dict[str, ExportSpec])
+    stops: Mapping[tuple[str, str], Stop] = field(default_factory=dict[tuple[str, str], Stop])
 
     def catalogue_model(self, target: str) -> CatalogModel | None:
         """What the bundled catalogue knows about `provider/model`, by the provider's kind."""

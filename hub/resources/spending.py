@@ -1,10 +1,12 @@
 """Specs of how much: budgets (money) and limits (rate). Each has one scope."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from hub.resources.spec import Spec, Title
+from hub.resources.access import Instant
+from hub.resources.serving import HttpUrl, ModelName
+from hub.resources.spec import SecretRef, Spec, Text, Title
 
 ScopeName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -37,30 +39,53 @@ class ScopeSpec(Spec):
         raise AssertionError("validated: exactly one is set")
 
 
-class BudgetSpec(Spec):
-    """Money per period. `block` refuses before the call, `warn` lets it pass and says so."""
+class ExtraSpec(Spec):
+    """More money for a time: `usd` on top, until `until`."""
 
-    LATER: ClassVar[dict[str, str]] = {
-        "carry_over": "comes with budget governance",
-        "raise": "comes with budget governance",
-        "downgrade_to": "comes with budget governance",
-    }
+    usd: Annotated[float, Field(gt=0, le=1_000_000_000)]
+    until: Instant
+    reason: Text = ""
+
+
+class NotifySpec(Spec):
+    """Where alerts are posted as JSON, signed with `secret`."""
+
+    url: HttpUrl
+    secret: SecretRef
+    allow_private: bool = False
+
+
+class BudgetSpec(Spec):
+    """Money per period. `block` refuses before the call, `warn` lets it pass and says so.
+
+    `downgrade` sends calls to `downgrade_to` once the money is spent, `shadow` only counts. With `carry_over`, what the
+    last period left (at most one period's amount) is added to this one.
+    """
 
     title: Title = ""
     scope: ScopeSpec
     usd: Annotated[float, Field(gt=0, le=1_000_000_000)]
     period: Literal["day", "week", "month", "quarter", "total"] = "month"
     timezone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
-    mode: Literal["warn", "block"] = "block"
+    mode: Literal["warn", "block", "downgrade", "shadow"] = "block"
+    downgrade_to: ModelName | None = None
+    carry_over: bool = False
+    extra: ExtraSpec | None = None
     alerts: list[Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=list, max_length=10)
+    notify: NotifySpec | None = None
     enabled: bool = True
 
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _mode_supported(cls, value: object) -> object:
-        if value in ("downgrade", "shadow"):
-            raise ValueError(f"mode '{value}' is not supported yet; use warn or block")
-        return value
+    @model_validator(mode="after")
+    def _holds_together(self) -> "BudgetSpec":
+        if (self.mode == "downgrade") != (self.downgrade_to is not None):
+            raise ValueError("downgrade_to goes with mode: downgrade")
+        if self.mode == "downgrade" and any((self.scope.profile, self.scope.server, self.scope.tool)):
+            raise ValueError("a tool has no cheaper model to go to: use block or warn")
+        if self.notify is not None and not self.alerts:
+            raise ValueError("notify goes with alerts: say at which percentages")
+        if self.carry_over and self.period == "total":
+            raise ValueError("a total has no last period to carry over from")
+        return self
 
 
 class LimitSpec(Spec):

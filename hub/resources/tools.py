@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from hub.resources.serving import HttpUrl, Seconds
-from hub.resources.shaping import HintsSpec, ProfileServerSpec
+from hub.resources.serving import HttpUrl, Money, Seconds
+from hub.resources.shaping import HintsSpec, ProfileServerSpec, ToolName
 from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
@@ -50,6 +50,14 @@ class ServerTimeoutsSpec(Spec):
     call: Seconds = 300.0
 
 
+class ToolPriceSpec(Spec):
+    """What calls cost, as decimal strings in USD: each call, some tools by their own names, a million tokens of results."""
+
+    call: Money = "0"
+    tools: dict[ToolName, Money] = Field(default_factory=dict, max_length=500)
+    result_tokens: Money | None = None
+
+
 class ServerSpec(Spec):
     """An upstream MCP server: a command (stdio), a url (streamable HTTP or HTTP+SSE), or one that the hub brings.
 
@@ -78,6 +86,7 @@ class ServerSpec(Spec):
     icon: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None
     categories: list[Name] = Field(default_factory=list, max_length=20)
     note: Text = ""
+    price: ToolPriceSpec | None = None
     enabled: bool = True
 
     @model_validator(mode="after")

@@ -51,7 +51,19 @@ def test_the_digest_depends_on_what_is_said_and_not_on_its_order():
         ({"budgets": {"b": {"usd": 1, "scope": {"team": "t"}}}}, "budgets.b.scope.team"),
         ({"budgets": {"b": {"usd": 1, "scope": {"org": True}, "timezone": "Mars"}}}, "budgets.b.timezone"),
         ({"limits": {"l": {"rpm": 1, "scope": {"key": "k"}}}}, "limits.l.scope.key"),
-        ({"limits": {"l": {"tpm": 1, "scope": {"tool": "s/t"}}}}, "limits.l.tpm"),
+        ({"limits": {"l": {"tool_calls_per_minute": 1, "scope": {"model": "m"}}}}, "limits.l.tool_calls_per_minute"),
+        (
+            {"budgets": {"b": {"usd": 1, "scope": {"org": True}, "mode": "downgrade", "downgrade_to": "m"}}},
+            "budgets.b.downgrade_to",
+        ),
+        (
+            {
+                "guardrails": {
+                    "g": {"scope": {"org": True}, "on": ["input"], "words": ["x"], "action": "route", "route_to": "m"}
+                }
+            },
+            "guardrails.g.route_to",
+        ),
         (
             {"providers": {"openai": OPENAI}, "models": {"openai/x": {"targets": [{"model": "openai/y"}]}}},
             "models.openai/x",

@@ -1,0 +1,122 @@
+"""Many rules at once: one pass over a text finds the places where any word, pattern, personal datum or secret stands."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import ahocorasick
+import re2
+
+from hub.policy.detectors import PII, SECRETS, Check, Detector
+from hub.resources.safety import GuardrailSpec
+
+# Stands at the end of every text and is looked for like all else: where it is not found, the one pass has failed.
+_CANARY = "\U0010fffd"
+_MEMORY = 64 << 20
+
+
+class Span(NamedTuple):
+    """A place in a text, and what kind of thing stands there."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def options() -> Any:
+    """How every pattern is compiled. A line is a string of the document, so `^` and `$` are its ends."""
+    made = re2.Options()
+    made.log_errors = False
+    made.max_mem = _MEMORY
+    return made
+
+
+class _Looked(NamedTuple):
+    """One pattern and the rules that asked for it, each with what a match must also be."""
+
+    pattern: Any
+    asked: list[tuple[int, str, Check | None]]
+
+
+class Pack:
+    """The kinds of `SPANS` of several rules, compiled together."""
+
+    __slots__ = ("_looked", "_set", "_words")
+
+    def __init__(self, rules: Sequence[GuardrailSpec]) -> None:
+        asked: dict[str, list[tuple[int, str, Check | None]]] = {}
+        words: dict[str, list[int]] = {}
+        for index, rule in enumerate(rules):
+            for pattern in rule.patterns:
+                asked.setdefault(f"(?m){pattern}", []).append((index, "pattern", None))
+            for detector in _detectors(rule):
+                asked.setdefault(detector.pattern, []).append((index, detector.kind, detector.holds))
+            for word in rule.words:
+                words.setdefault(_lower(word), []).append(index)
+        self._looked = [_Looked(re2.compile(pattern, options()), who) for pattern, who in asked.items()]
+        self._set: Any = None
+        if asked:
+            self._set = re2.Set.SearchSet(options())
+            for pattern in asked:
+                self._set.Add(pattern)
+            self._set.Add(_CANARY)
+            self._set.Compile()
+        self._words: Any = None
+        if words:
+            self._words = ahocorasick.Automaton()
+            for word, who in words.items():
+                self._words.add_word(word, (len(word), who))
+            self._words.make_automaton()
+
+    def scan(self, text: str) -> dict[int, list[Span]]:
+        """What each rule (by its index) finds in `text`."""
+        found: dict[int, list[Span]] = {}
+        if self._words is not None:
+            self._scan_words(text, found)
+        if self._set is not None:
+            for number in self._candidates(text):
+                looked = self._looked[number]
+                for match in looked.pattern.finditer(text):
+                    self._note(match, looked.asked, found)
+        return found
+
+    def _candidates(self, text: str) -> Sequence[int]:
+        """The patterns that occur. All of them when the pass over all at once ran out of memory."""
+        every = len(self._looked)
+        matched = self._set.Match(f"{text}\n{_CANARY}") or ()
+        return [number for number in matched if number < every] if every in matched else range(every)
+
+    def _note(self, match: Any, asked: list[tuple[int, str, Check | None]], found: dict[int, list[Span]]) -> None:
+        start, end = match.span()
+        if start == end:
+            return
+        for index, kind, holds in asked:
+            if holds is None or holds(match.group()):
+                found.setdefault(index, []).append(Span(start, end, kind))
+
+    def _scan_words(self, text: str, found: dict[int, list[Span]]) -> None:
+        lower = _lower(text)
+        for last, (length, who) in self._words.iter(lower):
+            start, end = last - length + 1, last + 1
+            if _is_bounded(lower, start, end):
+                for index in who:
+                    found.setdefault(index, []).append(Span(start, end, "word"))
+
+
+def _detectors(rule: GuardrailSpec) -> list[Detector]:
+    wanted = [detector for detector in PII if detector.kind in rule.pii]
+    return [*wanted, *SECRETS] if rule.secrets else wanted
+
+
+def _lower(text: str) -> str:
+    """Lower case of the same length, so that places stay places."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+def _is_bounded(text: str, start: int, end: int) -> bool:
+    """Whether a word stands by itself: where its ends are letters or digits, no other one is next to them."""
+    if start > 0 and text[start].isalnum() and text[start - 1].isalnum():
+        return False
+    return not (end < len(text) and text[end - 1].isalnum() and text[end].isalnum())

@@ -1,0 +1,179 @@
+"""The strings of a JSON body: where they stand, what they say to a reader, and the body with some of them replaced.
+
+What rules see is declared: every string, keys too, with escapes resolved; JSON within a string, to a depth of two;
+compatibility forms folded (NFKC), invisible characters taken out, and hidden tag characters read as what they hide.
+Not seen: what is encoded otherwise (base64, ciphers), look-alikes of other alphabets, images, and one word that is
+split over two strings.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from hub.core.refusal import Malformed
+
+_RAW = msgspec.json.Decoder(Raw)
+_STRING = msgspec.json.Decoder(str)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_DEPTH = 2
+_GONE = (
+    0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),
+)  # fmt: skip
+_PLAIN: dict[int, str | None] = {
+    **dict.fromkeys(_GONE),
+    **dict.fromkeys(range(0xE0000, 0xE0080)),
+    **{0xE0000 + code: chr(code) for code in range(0x20, 0x7F)},
+}
+
+
+def plain(text: str) -> str:
+    """What `text` says to a reader: compatibility forms folded, invisible characters gone, hidden ones shown."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_PLAIN))
+
+
+def hides(text: str) -> bool:
+    """Whether `text` holds tag characters or many invisible ones: nobody types them."""
+    if text.isascii():
+        return False
+    tags = sum(0xE0000 <= ord(char) < 0xE0080 for char in text)
+    return tags > 3 or sum(ord(char) in _PLAIN for char in text) > max(20, len(text) // 10)
+
+
+def _origins(text: str) -> list[int]:
+    """For each character of `plain(text)`, near enough, where it comes from in `text`; one more for the end."""
+    origins: list[int] = []
+    for place, char in enumerate(text):
+        origins += [place] * len(plain(char))
+    origins.append(len(text))
+    return origins
+
+
+class Piece:
+    """One string of a document. `new` replaces it when the document is written again; `inner` is JSON within it."""
+
+    __slots__ = ("end", "inner", "new", "seen", "start", "text")
+
+    def __init__(self, start: int, end: int, text: str, inner: "Document | None") -> None:
+        self.start = start
+        self.end = end
+        self.text = text
+        self.seen = plain(text)
+        self.inner = inner
+        self.new: str | None = None
+
+    def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
+        """Replace spans (start and end in `seen`, what then stands there), which must not overlap."""
+        origins = None
+        if self.seen is not self.text:
+            found = _origins(self.text)
+            origins = found if len(found) == len(self.seen) + 1 else None
+            if origins is None:  # the reader's text cannot be traced back: all of it goes
+                self.new = "".join(value for _, _, value in spans)
+                return
+        parts: list[str] = []
+        last = 0
+        for start, end, value in sorted(spans):
+            begin, stop = (start, end) if origins is None else (origins[start], origins[end - 1] + 1)
+            parts += (self.text[last:begin], value)
+            last = stop
+        self.new = "".join([*parts, self.text[last:]])
+
+
+class Document:
+    """A JSON body and its strings. Raises Malformed when it is not JSON."""
+
+    __slots__ = ("body", "pieces")
+
+    def __init__(self, body: bytes, depth: int = 0) -> None:
+        self.body = body
+        try:
+            _RAW.decode(body)
+            self.pieces = [_piece(match, depth) for match in _TOKEN.finditer(body)]
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            raise Malformed("malformed", "The body is not JSON.") from None
+
+    def leaves(self) -> Iterator[Piece]:
+        """Every string; where one is JSON itself, those within it instead."""
+        for piece in self.pieces:
+            if piece.inner is not None:
+                yield from piece.inner.leaves()
+            else:
+                yield piece
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether any string was replaced."""
+        return any(piece.new is not None for piece in self.leaves())
+
+    def written(self) -> bytes:
+        """The body with the strings that were replaced; all other bytes as they came."""
+        parts: list[bytes] = []
+        last = 0
+        for piece in self.pieces:
+            new = piece.new
+            if piece.inner is not None and piece.inner.is_changed:
+                new = piece.inner.written().decode()
+            if new is not None:
+                parts += (self.body[last : piece.start], msgspec.json.encode(new))
+                last = piece.end
+        return b"".join([*parts, self.body[last:]])
+
+
+def _piece(match: "re.Match[bytes]", depth: int) -> Piece:
+    token = match[0]
+    text = _STRING.decode(token) if b"\\" in token else token[1:-1].decode()
+    inner = None
+    if depth < _DEPTH and text[:1] in ("{", "[") and text[-1:] in ("}", "]") and '"' in text:
+        try:
+            inner = Document(text.encode(), depth + 1)
+        except (Malformed, UnicodeEncodeError):
+            inner = None
+    return Piece(match.start(), match.end(), text, inner)
+
+
+class Reading:
+    """All strings of a document as one text, a line each, and the way back from a place in it to its string."""
+
+    __slots__ = ("_starts", "document", "pieces", "text")
+
+    def __init__(self, body: bytes) -> None:
+        self.document = Document(body)
+        self.pieces = list(self.document.leaves())
+        self.text = "\n".join(piece.seen for piece in self.pieces)
+        self._starts: list[int] | None = None
+
+    def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
+        """Replace spans of `text` in the strings they lie in. Of spans that overlap, the first counts for both."""
+        if self._starts is None:
+            self._starts = []
+            place = 0
+            for piece in self.pieces:
+                self._starts.append(place)
+                place += len(piece.seen) + 1
+        found: dict[int, list[tuple[int, int, str]]] = {}
+        for start, end, value in joined(spans):
+            first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, max(start, end - 1)) - 1
+            for index in range(first, last + 1):
+                begin = max(start - self._starts[index], 0)
+                stop = min(end - self._starts[index], len(self.pieces[index].seen))
+                if stop > begin:
+                    found.setdefault(index, []).append((begin, stop, value if index == first else ""))
+        for index, replaced in found.items():
+            self.pieces[index].replace(replaced)
+
+
+def joined(spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Spans in order, those that overlap made one, with what the first of them is replaced by."""
+    merged: list[tuple[int, int, str]] = []
+    for start, end, value in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if merged and start < merged[-1][1]:
+            first = merged[-1]
+            merged[-1] = (first[0], max(first[1], end), first[2])
+        else:
+            merged.append((start, end, value))
+    return merged
