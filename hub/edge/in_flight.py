@@ -1,13 +1,18 @@
 """The requests that are being answered right now: ended when their caller leaves, or when the hub does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from hub.core.refusal import Unavailable
+from hub.edge.cycle import DEPARTURE
 
 Receive = Callable[[], Any]
+Scope = Mapping[str, Any]
+# Takes what to call when the client leaves; gives how not to be called any more.
+Departure = Callable[[Callable[[], None]], Callable[[], object]]
 
 
 class InFlight:
@@ -25,9 +30,9 @@ class InFlight:
         """Always true: an empty one is not a missing one."""
         return True
 
-    def watch(self, receive: Receive) -> "Exchange":
-        """The exchange of the running task, whose request body is already read: `with in_flight.watch(receive)`."""
-        return Exchange(self, receive)
+    def watch(self, scope: Scope, receive: Receive) -> "Exchange":
+        """The exchange of the running task, whose request body is already read: `with in_flight.watch(...)`."""
+        return Exchange(self, scope.get("extensions", {}).get(DEPARTURE) or partial(_departure, receive))
 
     def end(self) -> None:
         """End every exchange that is still open: the time to drain is over."""
@@ -48,6 +53,17 @@ def going_down() -> Unavailable:
     return Unavailable("overloaded", "The hub is restarting and could not finish this. Send it again.", retry_after=5)
 
 
+def _departure(receive: Receive, callback: Callable[[], None]) -> Callable[[], object]:
+    """Departure on a server that does not tell it: a task waits for the message that says so."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        callback()
+
+    return asyncio.get_running_loop().create_task(watch()).cancel
+
+
 class Exchange:
     """One request and its answer, carried by the task that enters it.
 
@@ -56,13 +72,13 @@ class Exchange:
     the unwinding. A cancellation by the caller's leaving ends at this context manager.
     """
 
-    __slots__ = ("_in_flight", "_receive", "_task", "_watcher", "ended", "left")
+    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "ended", "left")
 
-    def __init__(self, in_flight: InFlight, receive: Receive) -> None:
+    def __init__(self, in_flight: InFlight, departure: Departure) -> None:
         self._in_flight = in_flight
-        self._receive = receive
+        self._departure = departure
+        self._stop: Callable[[], object] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
         self.left = False
         self.ended = False
 
@@ -70,12 +86,10 @@ class Exchange:
         """Begin to watch."""
         self._task = asyncio.current_task()
         self._in_flight.enter(self)
-        self._watcher = asyncio.get_running_loop().create_task(self._watch())  # cancelled in `finish`
+        self._stop = self._departure(self._leave)
         return self
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self) -> None:
         self.left = True
         if self._task is not None and not self.ended:
             self._task.cancel()
@@ -90,9 +104,9 @@ class Exchange:
         """The answer is complete; nothing is watched any more."""
         self._in_flight.leave(self)
         self._task = None
-        if self._watcher is not None:
-            self._watcher.cancel()
-            self._watcher = None
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
 
     def was_ended(self) -> bool:
         """Whether the cancellation that was just caught came from the hub; then it is taken back."""

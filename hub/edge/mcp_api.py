@@ -83,7 +83,7 @@ class McpApi:
         origin = origin_of(scope, headers, request_id_of(scope))
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
         body = await read_body(receive, scope["headers"], self._body_bytes) if scope["method"] == "POST" else b""
-        with self._in_flight.watch(receive) as exchange:
+        with self._in_flight.watch(scope, receive) as exchange:
             request = Request(visit, given, headers, scope["headers"], origin, answer, exchange)
             if scope["method"] == "POST":
                 await self._post(request, body)

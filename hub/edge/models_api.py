@@ -121,7 +121,7 @@ class ModelsApi:
             route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
             receipt=fields.get(b"x-hub-receipt", b"") == b"1",
         )
-        with desk.in_flight.watch(receive) as exchange:
+        with desk.in_flight.watch(scope, receive) as exchange:
             await carry(
                 desk.path.run(request),
                 send,

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from hub.edge.cycle import DEPARTURE, Cycle
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
 _SLICE = 16_384  # what the parser gets at once, so that its limits hold to within one slice
@@ -85,7 +87,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._shared.waiting.pop(self, None)
+        cycle = self._unanswered()
         super().connection_lost(exc)
+        if isinstance(cycle, Cycle):
+            cycle.leave()
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
@@ -182,10 +187,31 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError
         if any(b"_" in name for name, _ in headers):
             headers[:] = without_underscores(headers)
-        super().on_headers_complete()
+        self._begin(version)
         self._shared.waiting.pop(self, None)
         self._phase = Phase.BODY
         self._since = self.loop.time()
+
+    def _begin(self, version: str) -> None:
+        """Hand the request to the application."""
+        parser = self.parser
+        assert parser is not None
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = cast("dict[str, Any]", self.scope)
+        cycle = Cycle(
+            self.scope, self.transport, self.flow, self.logger, self.access_logger, False,
+            self.server_state.default_headers, asyncio.Event(), self.expect_100_continue,
+            version != "1.0" and parser.should_keep_alive(), self.on_response_complete,
+        )  # fmt: skip
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        scope["extensions"] = {DEPARTURE: cycle.departure}
+        self.cycle = cycle
+        self._start_asgi_task(cycle, cast("Any", self.app))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -238,6 +264,8 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
+            if isinstance(cycle, Cycle):
+                cycle.leave()
             if cycle.response_started:
                 self.transport.abort()
                 return

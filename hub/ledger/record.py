@@ -9,7 +9,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from hub.core.entry import AttemptRecord, Entry, Finding, Outcome
-from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
+from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.telemetry import span_of, traceparent
 from hub.core.usage import Usage
 from hub.ledger.bodies import NO_BODIES, Bodies
@@ -179,12 +179,11 @@ class Record:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the entry. A disk that does not take it is the spool's business, not the caller's."""
+        """Write the entry. A disk that does not take it is the spool's business, not the caller's.
+
+        Nobody waits until it is on the disk: a power cut before that leaves what the opening says, as an estimate.
+        """
         self._write(error)
-        try:
-            await self._spool.confirm()
-        except Unavailable:
-            return  # the spool has said so, and refuses the next call
 
     def _write(self, error: BaseException | None) -> None:
         if isinstance(error, Refusal):

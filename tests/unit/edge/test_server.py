@@ -30,7 +30,7 @@ class Streams:
 
     async def __call__(self, scope, receive, send):
         await receive()
-        with self.in_flight.watch(receive) as exchange:
+        with self.in_flight.watch(scope, receive) as exchange:
             await carry(
                 self.reply(int(scope["path"][1:])),
                 send,

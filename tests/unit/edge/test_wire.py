@@ -51,7 +51,7 @@ class Call:
 
 async def carried(caller, call, in_flight=None, **reply):
     in_flight = InFlight() if in_flight is None else in_flight
-    with in_flight.watch(caller.receive) as exchange:
+    with in_flight.watch({}, caller.receive) as exchange:
         await carry(
             call.reply(**reply), caller.send, exchange, last_words=lambda r: f"!{r.code}".encode(), request_id="r1"
         )
@@ -204,7 +204,7 @@ async def test_over_a_connection_the_call_ends_soon_after_the_client(run, log):
 
     async def app(scope, receive, send):
         await receive()
-        with in_flight.watch(receive) as exchange:
+        with in_flight.watch({}, receive) as exchange:
             call = Call(log)
             if scope["path"] == "/wait":
                 opened.append(True)
@@ -240,7 +240,7 @@ async def test_a_slow_reader_slows_the_stream(run):
 
     async def app(scope, receive, send):
         await receive()
-        with in_flight.watch(receive) as exchange:
+        with in_flight.watch({}, receive) as exchange:
             await carry(Call([]).reply(chunks=flood()), send, exchange, last_words=lambda r: b"", request_id="r")
 
     async def flood():

@@ -1,0 +1,111 @@
+"""One request and its answer on a connection: uvicorn's cycle, which writes less often and tells at once who leaves."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+DEPARTURE = "hub.departure"  # the ASGI extension under which `departure` is found in a scope
+
+
+class Cycle(RequestResponseCycle):
+    """The head of an answer waits for the first piece of its body, but never longer than this turn of the loop.
+
+    Most answers are whole when they begin, and so leave in one write, and one packet. Headers are checked all at once.
+    """
+
+    _head: bytes = b""
+    _flush: asyncio.Handle | None = None
+    _departed: Callable[[], None] | None = None
+
+    def departure(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` once, when the client leaves before its answer is complete; returns how not to."""
+        self._departed = callback
+        if self.disconnected:
+            self.leave()
+        return self._stay
+
+    def _stay(self) -> None:
+        self._departed = None
+
+    def leave(self) -> None:
+        """The client is gone."""
+        departed, self._departed = self._departed, None
+        if departed is not None and not self.response_complete:
+            departed()
+
+    async def send(self, message: Any) -> None:
+        """Write one message of the application. Raises RuntimeError when it is out of order or ill-formed."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self.response_started:
+            self._start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body" and self.response_started and not self.response_complete:
+            self._body(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"Unexpected ASGI message '{kind}'")
+
+    def _start(self, status: int, given: Iterable[tuple[bytes, bytes]]) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        headers = [*self.default_headers, *given]
+        fields = b"".join([text for header in headers for text in header])
+        if b"\n" in fields or b"\r" in fields or b"\0" in fields:
+            raise RuntimeError("A header of the answer holds a line break.")
+        parts = [STATUS_LINE[status]]
+        closing = False
+        for name, value in headers:
+            if name == b"content-length":
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive, closing = False, True
+            parts += (name, b": ", value, b"\r\n")
+        if not self.keep_alive and not closing:
+            parts.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
+            self.chunked_encoding = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        parts.append(b"\r\n")
+        self._head = b"".join(parts)
+        self._flush = asyncio.get_running_loop().call_soon(self._write_head)
+
+    def _write_head(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self.disconnected:
+            self.transport.write(head)
+
+    def _body(self, body: bytes, more: bool) -> None:
+        head, self._head = self._head, b""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        self._write(head, body, more)
+        if not more:
+            if self.expected_content_length:
+                raise RuntimeError("Response content shorter than Content-Length")
+            self.response_complete = True
+            self._departed = None
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+
+    def _write(self, head: bytes, body: bytes, more: bool) -> None:
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+            data = head
+        elif self.chunked_encoding:
+            size = b"%x\r\n" % len(body) if body else b""
+            data = b"".join((head, size, body, b"\r\n" if body else b"", b"" if more else b"0\r\n\r\n"))
+        else:
+            if len(body) > self.expected_content_length:
+                raise RuntimeError("Response content longer than Content-Length")
+            self.expected_content_length -= len(body)
+            data = head + body if head else body
+        if data:
+            self.transport.write(data)

@@ -1,0 +1,111 @@
+"""An answer on the wire: one write where one will do, never a header that breaks the line, and leaving told at once."""
+
+import asyncio
+
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+
+from hub.edge.cycle import Cycle
+
+pytestmark = pytest.mark.anyio
+
+
+class Wire:
+    """A transport that keeps each write apart."""
+
+    def __init__(self):
+        self.writes = []
+        self.closed = False
+
+    def write(self, data):
+        self.writes.append(bytes(data))
+
+    def close(self):
+        self.closed = True
+
+    def is_closing(self):
+        return self.closed
+
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+
+@pytest.fixture
+def wire():
+    return Wire()
+
+
+@pytest.fixture
+async def cycle(wire):
+    done = []
+    made = Cycle(
+        {"type": "http", "method": "GET"}, wire, FlowControl(wire), None, None, False, [(b"server", b"x")],
+        asyncio.Event(), False, True, lambda: done.append(True),
+    )  # fmt: skip
+    made.done = done
+    return made
+
+
+def start(*headers, status=200):
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data, more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def test_a_whole_answer_is_one_write(cycle, wire):
+    await cycle.send(start((b"content-length", b"2")))
+    assert wire.writes == []
+    await cycle.send(body(b"ok"))
+    assert wire.writes == [b"HTTP/1.1 200 OK\r\nserver: x\r\ncontent-length: 2\r\n\r\nok"]
+    assert cycle.done == [True]
+    await asyncio.sleep(0)
+    assert len(wire.writes) == 1
+
+
+async def test_the_head_does_not_wait_longer_than_a_turn_of_the_loop(cycle, wire):
+    await cycle.send(start())
+    await asyncio.sleep(0)
+    assert wire.writes == [b"HTTP/1.1 200 OK\r\nserver: x\r\ntransfer-encoding: chunked\r\n\r\n"]
+    await cycle.send(body(b"abc", more=True))
+    await cycle.send(body(b""))
+    assert wire.writes[1:] == [b"3\r\nabc\r\n", b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: x", b"a\nb", b"a\rb", b"a\0b"])
+async def test_a_header_cannot_break_its_line(cycle, wire, value):
+    with pytest.raises(RuntimeError):
+        await cycle.send(start((b"x-a", value)))
+    await asyncio.sleep(0)
+    assert wire.writes == []
+
+
+@pytest.mark.parametrize(("length", "data"), [(b"3", b"ab"), (b"1", b"ab")])
+async def test_the_length_is_kept(cycle, length, data):
+    await cycle.send(start((b"content-length", length)))
+    with pytest.raises(RuntimeError):
+        await cycle.send(body(data))
+
+
+async def test_leaving_is_told_once_and_not_after_the_end(cycle):
+    told = []
+    cycle.departure(lambda: told.append(1))
+    cycle.leave()
+    cycle.leave()
+    assert told == [1]
+    stop = cycle.departure(lambda: told.append(2))
+    stop()
+    cycle.leave()
+    assert told == [1]
+    cycle.disconnected = True
+    cycle.departure(lambda: told.append(3))
+    assert told == [1, 3]
+
+
+async def test_messages_come_in_order(cycle):
+    with pytest.raises(RuntimeError):
+        await cycle.send(body(b"x"))
