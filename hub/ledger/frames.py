@@ -1,7 +1,8 @@
 """Framed lines: how a record lies in a spool segment, so that a torn or damaged one is seen and skipped.
 
-A frame is one line: a kind letter, the payload's length and CRC-32 (8 hexadecimal digits each), a space, the
-payload and a newline. The payload is JSON, which holds no raw newline, so after damage the next line is whole again.
+A frame is one line: a kind letter, the payload's length and the CRC-32 of kind and payload (8 hexadecimal digits
+each), a space, the payload and a newline. The payload is JSON, which holds no raw newline, so after damage the next
+line is whole again.
 """
 
 from dataclasses import dataclass
@@ -31,13 +32,13 @@ class Scan:
 
 def frame(kind: bytes, payload: bytes) -> bytes:
     """The line for `payload`, which must not contain a newline."""
-    return b"%b%08x%08x %b\n" % (kind, len(payload), crc32(payload), payload)
+    return b"%b%08x%08x %b\n" % (kind, len(payload), crc32(payload, kind[0]), payload)
 
 
 def parse(line: bytes) -> Frame | None:
     """The frame that `line` (without its newline) is, or None when it is torn or damaged."""
     kind, payload = line[:1], line[HEAD:]
-    if kind not in (OPEN, CLOSE) or line[1:HEAD] != b"%08x%08x " % (len(payload), crc32(payload)):
+    if kind not in (OPEN, CLOSE) or line[1:HEAD] != b"%08x%08x " % (len(payload), crc32(payload, kind[0])):
         return None
     return Frame(kind, payload)
 

@@ -39,6 +39,10 @@ def test_a_torn_tail_costs_only_the_torn_frame(records, draw):
     assert read(data[:cut][found.taken :] + data[cut:]) == records[len(found.frames) :]  # and the rest comes later
 
 
+def test_a_kind_that_is_hit_is_damage():
+    assert scan(frame(b"O", b"{}").replace(b"O", b"C", 1)).damaged == 1
+
+
 @given(PAYLOADS.filter(bool), st.data())
 def test_damage_is_seen_and_does_not_spread(records, draw):
     data = bytearray(written(records))
