@@ -56,7 +56,7 @@ class PlaygroundApi:
 
     def _carrying(self, request: ModelRequest, request_id: str) -> App:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            with self.in_flight.watch(receive) as exchange:
+            with self.in_flight.watch(scope, receive) as exchange:
                 await carry(
                     self.models.run(request),
                     send,
