@@ -16,6 +16,12 @@ from hub.ui.sources import Visit
 _AUDIT = ("actor", "action", "kind", "name")
 
 
+async def _missing(visit: Visit) -> list[str]:
+    """The kinds without which nobody can use the hub, and of which there is none."""
+    kinds = ("teams", "providers", "models", "profiles")
+    return [kind for kind in kinds if not (await visit.get(f"/{kind}", limit=1))["items"]]
+
+
 class AdminPages:
     """Pages for administrators and auditors."""
 
@@ -35,9 +41,13 @@ class AdminPages:
 
     async def _overview(self, visit: Visit) -> Response:
         _, since = since_of(visit, "7d")
+        missing = await _missing(visit)
+        if "teams" in missing and "providers" in missing and visit.can("people.write"):
+            return self._site.go(visit, "/admin/start")
         return self._site.show(
             visit,
             "overview.html",
+            missing=missing if visit.can("people.write") else [],
             instance=await visit.get("/instance"),
             spend=await this_month(visit),
             series=(await visit.get("/usage", group_by="day", since=since))["items"],

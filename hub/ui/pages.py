@@ -8,12 +8,15 @@ from starlette.routing import BaseRoute, Route
 
 from hub.ui.admin import AdminPages
 from hub.ui.assets import Assets
+from hub.ui.composer import ComposerPages
 from hub.ui.console import ConsolePages
 from hub.ui.ledger import LedgerPages
 from hub.ui.playground import PlaygroundPages
 from hub.ui.resources import ResourcePages
 from hub.ui.site import Site
 from hub.ui.sources import Sources
+from hub.ui.tooltry import ToolPages
+from hub.ui.wizard import WizardPages
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -39,9 +42,12 @@ class Pages:
             Route("/", self._root),
             *ConsolePages(site).routes(),
             *PlaygroundPages(site).routes(),
+            *ToolPages(site).routes(),
             *LedgerPages(site, "/console").routes(),
             *ResourcePages(site, "/console").routes(("keys",)),
             *AdminPages(site).routes(),
+            *WizardPages(site).routes(),
+            *ComposerPages(site).routes(),
             *LedgerPages(site, "/admin").routes(),
             *ResourcePages(site, "/admin").routes(),
             *self._assets.routes(),

@@ -17,12 +17,13 @@ from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
 from hub.ui.columns import PAGES, pick
 from hub.ui.forms import ABSENT, Field, faults_within, fields, read, with_row
-from hub.ui.shapes import about, shapes_of
+from hub.ui.shapes import Shape, about, shapes_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 MOST_FIELDS = 20_000
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
+_OF_ADMINISTRATORS = frozenset({"secret", "routes"})
 _ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -86,7 +87,7 @@ class ResourcePages:
                 words=visit.query("q"),
                 next=data["next"],
                 base=f"{self._base}/{kind}",
-                new=f"{self._base}/new/{kind}" if visit.can(WRITE[kind]) else "",
+                new=f"{self._base}/new/{kind}" if _may_write(visit, kind) else "",
                 pick=pick,
             )
 
@@ -133,7 +134,7 @@ class ResourcePages:
             versions=versions,
             base=f"{self._base}/{kind}",
             here_path=self._path(kind, name),
-            writable=visit.can(WRITE[kind]) and not versions[0]["managed_by"].startswith("file:"),
+            writable=_may_write(visit, kind) and not versions[0]["managed_by"].startswith("file:"),
         )
 
     def _path(self, kind: str, name: str) -> str:
@@ -179,7 +180,7 @@ class ResourcePages:
 
     async def _write(self, visit: Visit, old: Draft, resource: dict[str, Any] | None) -> Response:
         form = await form_of(visit.request)
-        draft = _drafted(form, old)
+        draft = _drafted(form, old, _editable(visit, old.kind))
         do = str(form.get("do", "save"))
         if do.startswith("add:"):
             path = do.removeprefix("add:")
@@ -220,7 +221,7 @@ class ResourcePages:
     async def _editor(
         self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, *, status: int = 200
     ) -> Response:
-        shown: tuple[Field, ...] = fields(shapes_of(draft.kind), draft.spec, draft.faults)
+        shown: tuple[Field, ...] = fields(_editable(visit, draft.kind), draft.spec, draft.faults)
         return self._site.show(
             visit,
             "resource.html",
@@ -233,8 +234,21 @@ class ResourcePages:
             base=f"{self._base}/{draft.kind}",
             here_path=self._path(draft.kind, draft.name) if resource else f"{self._base}/new/{draft.kind}",
             choices=await _choices(visit),
-            writable=visit.can(WRITE[draft.kind]),
+            writable=_may_write(visit, draft.kind),
+            uses=await visit.items(f"/{draft.kind}/{draft.name}/uses") if resource else [],
         )
+
+
+def _may_write(visit: Visit, kind: str) -> bool:
+    return visit.can(WRITE[kind]) or (kind == "keys" and visit.can("keys.own"))
+
+
+def _editable(visit: Visit, kind: str) -> tuple[Shape, ...]:
+    """The fields that the visitor may say something about: some of a key's are an administrator's."""
+    shapes = shapes_of(kind)
+    if kind != "keys" or visit.operator:
+        return shapes
+    return tuple(shape for shape in shapes if shape.name not in _OF_ADMINISTRATORS)
 
 
 async def form_of(request: Request) -> FormData:
@@ -251,7 +265,7 @@ def values_of(form: FormData) -> dict[str, list[str]]:
     return found
 
 
-def _drafted(form: FormData, old: Draft) -> Draft:
+def _drafted(form: FormData, old: Draft, shapes: tuple[Shape, ...]) -> Draft:
     values = values_of(form)
     name = old.name or (values.get("name") or [""])[0].strip()
     typed = (values.get("version") or [""])[0]
@@ -264,7 +278,13 @@ def _drafted(form: FormData, old: Draft) -> Draft:
     if do.startswith("drop:"):
         path, _, index = do.removeprefix("drop:").rpartition(".")
         values[f"{path}.@row"] = [row for row in values.get(f"{path}.@row", []) if row != index]
-    return Draft(old.kind, name, read(shapes_of(old.kind), values, old.spec), version)
+    return Draft(old.kind, name, {**_kept(old.spec, shapes), **read(shapes, values, old.spec)}, version)
+
+
+def _kept(spec: dict[str, Any], shapes: tuple[Shape, ...]) -> dict[str, Any]:
+    """What the form does not show stays as it is."""
+    shown = {shape.name for shape in shapes}
+    return {name: value for name, value in spec.items() if name not in shown}
 
 
 def _parsed(text: str) -> tuple[Any, str]:
@@ -295,6 +315,12 @@ def _starting(visit: Visit, kind: str) -> dict[str, Any]:
     known = {shape.name: shape for shape in shapes_of(kind)}
     given = {name: value for name, value in visit.request.query_params.items() if name in known}
     spec: dict[str, Any] = {name: value for name, value in given.items() if known[name].widget in ("text", "choice")}
+    if kind == "keys" and not visit.operator:
+        spec = {
+            "team": visit.principal.team,
+            **({} if visit.can("keys.write") else {"user": visit.principal.user}),
+            **spec,
+        }
     scope = visit.query("scope").partition(":")
     if "scope" in known and scope[0]:
         spec["scope"] = {scope[0]: scope[2] or True}

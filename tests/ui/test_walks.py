@@ -1,0 +1,320 @@
+"""Walks in a browser: what people do in the two apps, with every console error and blocked resource a failure."""
+
+import re
+
+import pytest
+
+from tests.ui.conftest import HELLO
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_developer_makes_rotates_and_revokes_a_key(world, browse):
+    page = browse("dev", "/console/keys")
+    page.get_by_role("link", name="New key").first.click()
+    page.get_by_label("Name *").fill("laptop")
+    page.get_by_label("Title").fill("My laptop")
+    assert page.get_by_label("Team").input_value() == "platform"
+    assert page.get_by_label("Secret").count() == 0
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", name="The secret of laptop").wait_for()
+    secret = page.locator(".secret code").first.inner_text()
+    assert secret.startswith("hub_")
+    with world.hub.client(secret) as client:
+        assert client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code == 200
+    page.get_by_role("link", name="I have stored it").click()
+    assert secret not in page.content()
+    page.get_by_label("The old secret works on for").select_option("0")
+    page.get_by_role("button", name="Make a new secret").click()
+    page.get_by_role("heading", name="The secret of laptop").wait_for()
+    fresh = page.locator(".secret code").first.inner_text()
+    assert fresh != secret
+    with world.hub.client(secret) as client:
+        assert client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code == 401
+    page.get_by_role("link", name="I have stored it").click()
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.get_by_role("button", name="Revoke at once").click()
+    page.get_by_text("Revoked. The next request").wait_for()
+    assert "next request with it is refused" in asked[0]
+    with world.hub.client(fresh) as client:
+        assert client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code == 401
+
+
+def test_an_administrator_edits_with_faults_at_their_fields_and_nothing_lost(world, browse):
+    page = browse("admin", "/admin/new/budgets", allowed=[r"422"])
+    page.get_by_label("Name *").fill("walk")
+    page.get_by_label("Of", exact=True).select_option("team")
+    page.get_by_label("Named").fill("platform")
+    page.get_by_label("Amount (USD)").fill("a lot")
+    page.get_by_label("Alerts").fill("50, 80")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Nothing was saved yet").wait_for()
+    amount = page.get_by_label("Amount (USD)")
+    assert amount.get_attribute("aria-invalid") == "true"
+    assert amount.input_value() == "a lot"
+    assert page.get_by_label("Name *").input_value() == "walk"
+    assert page.get_by_label("Named").input_value() == "platform"
+    amount.fill("12.5")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Created.").wait_for()
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/budgets/walk").json()["spec"] == {
+            "scope": {"team": "platform"},
+            "usd": 12.5,
+            "alerts": [50, 80],
+        }
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete budget").click()
+    page.get_by_text("walk is gone").wait_for()
+    page.get_by_role("link", name="Show its history").click()
+    page.get_by_role("button", name="Restore").click()
+    page.get_by_text("Restored as a new version").wait_for()
+    with world.hub.client() as operator:
+        assert operator.delete("/api/v1/budgets/walk").status_code == 200
+
+
+def test_rows_of_a_model_are_added_and_taken_away(world, browse):
+    page = browse("admin", "/admin/new/models")
+    page.get_by_label("Name *").fill("mine")
+    page.get_by_role("button", name="Add to targets").click()
+    page.get_by_label("Model *").first.fill("demo/a")
+    page.get_by_role("button", name="Add to targets").click()
+    page.get_by_label("Model *").nth(1).fill("demo/b")
+    page.get_by_role("button", name="Remove targets 1").click()
+    page.get_by_role("button", name="Remove targets 2").wait_for(state="detached")
+    assert page.get_by_label("Model *").input_value() == "demo/b"
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Created.").wait_for()
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/models/mine").json()["spec"]["targets"] == [{"model": "demo/b"}]
+        operator.delete("/api/v1/models/mine")
+
+
+def test_two_people_who_edit_the_same_get_a_clear_conflict(world, browse):
+    world.hub.put("teams", "shared", {"title": "Before"})
+    one = browse("admin", "/admin/teams/shared", allowed=[r"409"])
+    other = browse("olga", "/admin/teams/shared")
+    other.get_by_label("Title").fill("By Olga")
+    other.get_by_role("button", name="Save").click()
+    other.get_by_text("Saved. It is in force").wait_for()
+    one.get_by_label("Title").fill("By the admin")
+    one.get_by_role("button", name="Save").click()
+    one.get_by_text("Somebody else changed this").wait_for()
+    assert "user:olga" in one.locator("#editor").inner_text()
+    assert one.locator("del").inner_text() == "By Olga"
+    assert one.get_by_label("Title").input_value() == "By the admin"
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/teams/shared").json()["spec"]["title"] == "By Olga"
+    one.get_by_role("button", name="Save").click()
+    one.get_by_text("Saved. It is in force").wait_for()
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/teams/shared").json()["spec"]["title"] == "By the admin"
+        operator.delete("/api/v1/teams/shared")
+
+
+def test_what_a_file_manages_can_only_be_read(world, browse):
+    with world.hub.client() as operator:
+        body = {"resources": {"teams": {"filed": {"title": "From a file"}}}, "source": "file:teams.yaml"}
+        assert operator.post("/api/v1/apply", json=body).status_code == 200
+    page = browse("admin", "/admin/teams/filed")
+    assert "teams.yaml" in page.locator("#editor").inner_text()
+    assert page.get_by_role("button", name="Save").count() == 0
+    assert page.get_by_role("button", name="Delete team").count() == 0
+
+
+def test_a_profile_is_composed_and_a_tool_of_it_tried(world, browse):
+    world.hub.put("profiles", "walked", {"servers": {"new": {}}})
+    page = browse("admin", "/admin/compose/walked")
+    before = int(page.locator("#sum-tools").inner_text())
+    page.get_by_role("checkbox", name="fail").uncheck()
+    assert int(page.locator("#sum-tools").inner_text()) == before - 1
+    echo = page.locator(".choose", has=page.get_by_text("echo", exact=True))
+    echo.get_by_text("Present it differently").click()
+    echo.get_by_label("Public name").fill("say")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved. It is in force").wait_for()
+    with world.hub.client() as operator:
+        own = operator.get("/api/v1/profiles/walked").json()["spec"]["servers"]["new"]
+    assert "fail" not in own["tools"]
+    assert len(own["tools"]) == before - 1
+    assert own["rename"] == {"echo": "say"}
+    page.get_by_label("Add a server").select_option("hub")
+    page.get_by_role("button", name="Show its tools").click()
+    page.get_by_role("checkbox", name="whoami").wait_for()
+    page.goto(f"{world.url}/console/profiles/walked/tools/say")
+    page.get_by_label("Text").fill("<b>bold</b>")
+    page.get_by_role("button", name="Call it").click()
+    page.locator("#answer pre").first.wait_for()
+    assert "<b>bold</b>" in page.locator("#answer").inner_text()
+    page.get_by_role("link", name="Its entry in the logs").click()
+    assert "playground" in page.locator("main").inner_text()
+    with world.hub.client() as operator:
+        operator.delete("/api/v1/profiles/walked")
+
+
+def test_the_playground_compares_models_and_runs_tools_with_a_yes(world, browse):
+    page = browse("admin", "/console/playground?model=demo&model=demo/demo-2&profile=both&system=Be+brief")
+    page.get_by_label("Your message").fill("Say hello")
+    page.keyboard.press("Control+Enter")
+    page.locator(".column").nth(1).locator(".facts-line").first.wait_for()
+    page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    texts = page.locator(".column").all_inner_texts()
+    assert len(texts) == 2
+    assert all("tokens" in text and "done after" in text for text in texts)
+    assert "$0." in texts[0]
+    assert "cost unknown" in texts[1]
+    page.get_by_label("Your message").fill("Use the echo tool, please echo this")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Run it").first.click()
+    page.locator(".column").first.locator(".tool-call pre").nth(1).wait_for()
+    page.get_by_role("button", name="Decline").first.click()
+    page.get_by_role("button", name="Stop").wait_for(state="hidden")
+    assert "declined" in page.locator("#columns").inner_text()
+    page.get_by_label("Copy as").select_option("python")
+    code = page.locator("#code-text").inner_text()
+    assert "OpenAI(base_url=" in code
+    assert 'model="demo"' in code
+    compile(code, "snippet", "exec")
+    page.keyboard.press("Escape")
+    page.get_by_text("Plan", exact=True).first.click()
+    page.get_by_text(re.compile('"attempts"')).first.wait_for()
+    page.get_by_role("link", name="log").first.click()
+    page.locator("#results tbody tr").first.wait_for()
+
+
+def test_filters_stand_in_the_url_and_logs_lead_to_entry_and_session(world, browse):
+    page = browse("admin", "/admin/logs")
+    page.get_by_label("Outcome").select_option("refused")
+    page.wait_for_url(re.compile("outcome=refused"))
+    page.locator("#results tbody tr").first.wait_for()
+    assert set(page.locator("#results .state").all_inner_texts()) == {"model_not_found"}
+    page.goto(f"{world.url}/admin/logs?session=of-ci")
+    page.locator("#results tbody a").first.click()
+    page.get_by_role("link", name="The whole session").click()
+    assert page.locator("svg.turn").count() == 2
+
+
+def test_usage_draws_what_its_table_says(world, browse):
+    page = browse("admin", "/admin/usage?range=7d")
+    page.locator(".plot canvas").first.wait_for()
+    assert page.locator(".plot canvas").count() == 3
+    page.get_by_label("By", exact=True).select_option("team")
+    page.wait_for_url(re.compile("by=team"))
+    page.locator("#results th", has_text="platform").wait_for()
+    page.locator(".plot canvas").first.wait_for()
+
+
+def test_the_keyboard_is_enough(world, browse):
+    page = browse("admin", "/admin/teams")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("research")
+    page.locator("#results", has_not=page.get_by_role("link", name="platform")).wait_for()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("audit")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/admin/audit"))
+
+
+def test_pages_read_without_scripts(world, browse):
+    page = browse("admin", "/console", java_script_enabled=False)
+    for path in (
+        "/console/models?q=demo",
+        "/console/profiles/both",
+        "/admin",
+        "/admin/audit",
+        "/admin/logs?outcome=refused",
+        "/admin/usage",
+        "/admin/models/demo",
+        "/admin/models/demo?view=history",
+    ):
+        page.goto(world.url + path)
+        assert page.locator("h1").is_visible()
+    page.goto(f"{world.url}/admin/new/teams")
+    page.fill("#name", "plain")
+    page.click("text=Create")
+    assert "Created." in page.inner_text("main")
+    with world.hub.client() as operator:
+        operator.delete("/api/v1/teams/plain")
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_nothing_runs_out_of_the_window(world, browse, width):
+    page = browse("admin", "/console")
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in (
+        "/console",
+        "/console/models",
+        "/console/profiles/both",
+        "/console/playground",
+        "/console/usage",
+        "/admin",
+        "/admin/servers",
+        "/admin/models/demo",
+        "/admin/compose/both",
+        "/admin/audit",
+        "/admin/roles",
+        "/admin/start",
+        "/admin/logs",
+    ):
+        page.goto(world.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    if width == 360:
+        page.get_by_role("link", name="Menu", exact=True).click()
+        page.get_by_role("navigation", name="Admin Dashboard").get_by_role("link", name="Teams").click()
+        page.wait_for_url(re.compile("/admin/teams"))
+
+
+def test_the_first_page_is_light_and_quick(world, browse):
+    sizes = []
+    page = browse("admin", "/console/usage")
+    page.on("response", lambda answer: sizes.append(answer.request.sizes()["responseBodySize"]))
+    page.context.clear_cookies(name="none")
+    page.goto(f"{world.url}/admin/usage", wait_until="networkidle")
+    assert sum(sizes) <= 100_000
+
+
+def test_hostile_texts_stay_texts(world, browse):
+    text = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>{{7*7}}"
+    dialogs = []
+    world.hub.put("teams", "hostile", {"title": text, "description": text})
+    world.hub.put(
+        "profiles",
+        "hostile",
+        {"title": text[:200], "description": text, "servers": {"hub": {"describe": {"whoami": text}}}},
+    )
+    with world.hub.client() as operator:
+        operator.post(
+            "/v1/chat/completions",
+            json={"model": text, "messages": HELLO},
+            headers={"user-agent": text, "x-hub-session": "hostile"},
+        )
+    world.wait_for_calls(1, session="hostile")
+    page = browse("admin", "/admin/teams/hostile")
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    for path in (
+        "/admin/teams",
+        "/admin/teams/hostile?view=history",
+        "/admin/audit",
+        "/console/profiles/hostile",
+        "/admin/compose/hostile",
+        "/admin/logs",
+        "/admin/sessions/hostile",
+        "/console/playground?system=" + text,
+    ):
+        page.goto(world.url + path)
+        assert "alert(1)" in page.content()
+        assert page.locator("img[src=x]").count() == 0
+    page.get_by_label("Your message").fill(text)
+    page.keyboard.press("Control+Enter")
+    page.locator(".facts-line").first.wait_for()
+    assert page.locator("#columns img").count() == 0
+    assert dialogs == []
+    with world.hub.client() as operator:
+        operator.delete("/api/v1/profiles/hostile")
+        operator.delete("/api/v1/teams/hostile")
