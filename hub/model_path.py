@@ -116,8 +116,8 @@ def _call_of(request: ModelRequest) -> tuple[ModelCall, Malformed | None]:
     call = ModelCall(
         id=new_id(),
         dialect=request.dialect,
-        model=seen.model if seen else "",
-        stream=seen.stream if seen else False,
+        model=request.model or (seen.model if seen else ""),
+        stream=request.stream or (seen.stream if seen else False),
         body=request.body,
         origin=request.origin,
         headers=request.headers,

@@ -41,6 +41,7 @@ from hub.upstream import (
     Builtin,
     BuiltinTool,
     DemoProvider,
+    Echo,
     ModelUpstream,
     Ports,
     ProviderSecrets,
@@ -150,7 +151,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         transport = await stack.enter_async_context(Transport())
         provider_secrets = ProviderSecrets(stored.secrets)
         health = Health()
-        models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider()}, health)
+        models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider(), "echo": Echo()}, health)
         servers = await _open_servers(stack, stored, settings, transport, queries)
         catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))

@@ -11,10 +11,14 @@ from hub.core.telemetry import TraceContext
 
 
 class Dialect(StrEnum):
-    """A wire format that models are called in."""
+    """A wire format that models are called in. The last two ask how many tokens a call has, and make none."""
 
     OPENAI_CHAT = "openai_chat"
     OPENAI_RESPONSES = "openai_responses"
+    GEMINI = "gemini"
+    BEDROCK = "bedrock"
+    ANTHROPIC_COUNT = "anthropic_count"
+    GEMINI_COUNT = "gemini_count"
     ANTHROPIC_MESSAGES = "anthropic_messages"
 
 
@@ -79,6 +83,7 @@ class ModelRequest:
 
     `headers` are those that belong to the provider (betas, versions), lower case; `query` is the raw query
     string; `route` the value of `x-hub-route`; `receipt` whether a stream shall end in a comment with its cost.
+    `model` and `stream` are what the path says, in dialects that say it there.
     """
 
     dialect: Dialect
@@ -87,6 +92,8 @@ class ModelRequest:
     credentials: Credentials = Credentials()
     headers: tuple[tuple[str, str], ...] = ()
     query: str = ""
+    model: str = ""
+    stream: bool = False
     route: str = ""
     receipt: bool = False
 

@@ -21,7 +21,8 @@ class Deployment:
     """One model at one endpoint with one credential.
 
     `base_url` is what the provider's own SDK takes; `paths` gives the path to append for each dialect it
-    speaks. `auth` is (header name, prefix before the secret) and `secret` a reference (`env:`, `file:`,
+    speaks, `members` what a body in a dialect must hold there, or not (None). `auth` is (header name, prefix
+    before the secret), or (a scheme of signing, its scope), and `secret` a reference (`env:`, `file:`,
     `vault:`) or "" for none; `spares` are further ones to turn to. `private` allows loopback and private
     addresses. `local` names an in-process provider ("demo") that needs no address. `context_window` is in
     tokens, None when it is not known; `region` is where the provider computes, as the operator says.
@@ -36,6 +37,7 @@ class Deployment:
     secret: str = ""
     spares: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    members: Mapping[Dialect, Mapping[str, str | None]] = field(default_factory=dict[Dialect, Mapping[str, str | None]])
     timeouts: Timeouts = Timeouts()
     private: bool = False
     local: str = ""

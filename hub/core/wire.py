@@ -58,8 +58,9 @@ class Whole:
 class Lane(Protocol):
     """How one attempt carries one call: its body on the way out, and the answer on the way back.
 
-    `name` is passthrough or translate; `spoken` the dialect that the upstream is called in; `body` what it gets;
-    `dropped` the names of the caller's fields that could not cross. `keep_alive` fills silence in a stream.
+    `name` is passthrough, translate or estimate; `spoken` the dialect that the upstream is called in; `body` what it
+    gets; `dropped` the names of the caller's fields that could not cross; `local` the provider inside the process
+    that answers in the deployment's place, or "". `keep_alive` fills silence in a stream.
     """
 
     @property
@@ -70,6 +71,8 @@ class Lane(Protocol):
     def body(self) -> bytes: ...  # noqa: D102 - see the class
     @property
     def dropped(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+    @property
+    def local(self) -> str: ...  # noqa: D102 - see the class
     @property
     def keep_alive(self) -> bytes: ...  # noqa: D102 - see the class
 

@@ -7,13 +7,19 @@ from typing import Any, Protocol
 from hub.core.calls import Dialect
 from hub.core.plan import Deployment
 from hub.dialect import (
+    bedrock_answers,
     chat_answers,
     chat_streams,
     chat_to_neutral,
+    gemini_answers,
+    gemini_streams,
+    gemini_to_neutral,
     messages_answers,
     messages_streams,
     messages_to_neutral,
+    neutral_to_bedrock,
     neutral_to_chat,
+    neutral_to_gemini,
     neutral_to_messages,
     neutral_to_responses,
     responses_answers,
@@ -21,6 +27,7 @@ from hub.dialect import (
     responses_to_neutral,
 )
 from hub.dialect.ask import Ask
+from hub.dialect.event_stream import EventStream
 from hub.dialect.given import Notes
 from hub.dialect.happenings import Happening
 from hub.dialect.neutral import Answer, Request
@@ -88,6 +95,10 @@ SPOKEN: Mapping[Dialect, Spoken] = {
     Dialect.OPENAI_RESPONSES: Spoken(
         neutral_to_responses.write_request, responses_answers.read_answer, responses_streams.ResponsesReader
     ),
+    Dialect.GEMINI: Spoken(neutral_to_gemini.write_request, gemini_answers.read_answer, gemini_streams.GeminiReader),
+    Dialect.BEDROCK: Spoken(
+        neutral_to_bedrock.write_request, bedrock_answers.read_answer, bedrock_answers.BedrockReader, EventStream
+    ),
 }
 HEARD: Mapping[Dialect, Heard] = {
     Dialect.ANTHROPIC_MESSAGES: Heard(
@@ -97,4 +108,5 @@ HEARD: Mapping[Dialect, Heard] = {
     Dialect.OPENAI_RESPONSES: Heard(
         responses_to_neutral.read_request, responses_answers.write_answer, responses_streams.ResponsesWriter
     ),
+    Dialect.GEMINI: Heard(gemini_to_neutral.read_request, gemini_answers.write_answer, gemini_streams.GeminiWriter),
 }

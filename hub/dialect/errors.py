@@ -94,6 +94,9 @@ _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
     Dialect.OPENAI_CHAT: openai_error,
     Dialect.OPENAI_RESPONSES: openai_error,
     Dialect.ANTHROPIC_MESSAGES: anthropic_error,
+    Dialect.ANTHROPIC_COUNT: anthropic_error,
+    Dialect.GEMINI: gemini_error,
+    Dialect.GEMINI_COUNT: gemini_error,
 }
 
 

@@ -14,18 +14,27 @@ from hub.dialect.codecs import HEARD, SPOKEN
 from hub.dialect.errors import error_body, message_of
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
-from hub.dialect.members import UNREADABLE
+from hub.dialect.members import UNREADABLE, with_members
+from hub.dialect.sealed import holds_sealed
 from hub.dialect.translation import TranslatingReader
+from hub.dialect.unsealing import unsealed
 from hub.dialect.wires import WIRES, Wire
 
 # What a caller of another dialect is translated to, the richest first.
-_PREFERRED = (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES, Dialect.OPENAI_CHAT)
+_PREFERRED = (
+    Dialect.ANTHROPIC_MESSAGES, Dialect.GEMINI, Dialect.OPENAI_RESPONSES, Dialect.BEDROCK, Dialect.OPENAI_CHAT,
+)  # fmt: skip
+_COUNTS = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
+# The provider inside the process that gives back what it gets.
+ECHO = "echo"
 
 
-def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Translate":
+def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Estimate | Translate":
     """The lane of `call` to `deployment`. Raises Malformed when the call cannot be read for translation."""
     if call.dialect in deployment.paths:
         return Passthrough(call, deployment, WIRES[call.dialect])
+    if call.dialect in _COUNTS:
+        return Estimate(call, deployment, WIRES[call.dialect])
     spoken = next(dialect for dialect in _PREFERRED if dialect in deployment.paths)
     return Translate(call, deployment, spoken)
 
@@ -34,6 +43,7 @@ class Passthrough:
     """Both sides speak one dialect. See `hub.core.wire.Lane`."""
 
     name = "passthrough"
+    local = ""
     dropped: tuple[str, ...] = ()
 
     def __init__(self, call: ModelCall, deployment: Deployment, wire: Wire) -> None:
@@ -41,6 +51,13 @@ class Passthrough:
         self._wire = wire
         self.spoken = call.dialect
         self.body = wire.request(call, deployment.model)
+        members = deployment.members.get(self.spoken)
+        if members:
+            self.body = with_members(self.body, members)
+        if holds_sealed(self.body):
+            notes = Notes()
+            self.body = unsealed(call.dialect, self.body, notes)
+            self.dropped = notes.names
         self.keep_alive = wire.keep_alive
 
     def whole(self, body: bytes) -> Whole:
@@ -61,10 +78,23 @@ class Passthrough:
         return self._wire.error_event(refusal, self._call.origin.request_id)
 
 
+class Estimate(Passthrough):
+    """The tokens of a call, where nobody counts them: by size. It never leaves the process."""
+
+    name = "estimate"
+    local = ECHO
+
+    def __init__(self, call: ModelCall, deployment: Deployment, wire: Wire) -> None:
+        super().__init__(call, deployment, wire)
+        field = "input_tokens" if call.dialect is Dialect.ANTHROPIC_COUNT else "totalTokens"
+        self.body = msgspec.json.encode({field: estimate_tokens(call.body)})
+
+
 class Translate:
     """The two sides speak different dialects. See `hub.core.wire.Lane`."""
 
     name = "translate"
+    local = ""
 
     def __init__(self, call: ModelCall, deployment: Deployment, spoken: Dialect) -> None:
         self._call = call
@@ -75,7 +105,12 @@ class Translate:
         self.keep_alive = self._wire.keep_alive
         notes = Notes()
         request = self._heard.read_request(parse(call.body), notes)
-        self.body = msgspec.json.encode(self._spoken.write_request(request, deployment, call.stream, notes))
+        body = self._spoken.write_request(request, deployment, call.stream, notes)
+        for name, value in deployment.members.get(spoken, {}).items():
+            body.pop(name, None)
+            if value is not None:
+                body[name] = value
+        self.body = msgspec.json.encode(body)
         self.dropped = notes.names
         self._ask = Ask(call, request, int(time.time()))
         self._names = Names(request.tools)

@@ -1,7 +1,7 @@
 """Where the fields of a JSON object stand, so that one of them can be read or exchanged without touching the rest."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -79,3 +79,13 @@ def splice(body: bytes, changes: Iterable[tuple[int, int, bytes]]) -> bytes:
         last = end
     pieces.append(body[last:])
     return b"".join(pieces)
+
+
+def with_members(body: bytes, members: Mapping[str, str | None]) -> bytes:
+    """`body` with these fields, or without those that are None; all else stays as it is written."""
+    given = _OBJECT.decode(body)
+    for name, value in members.items():
+        given.pop(name, None)
+        if value is not None:
+            given[name] = Raw(msgspec.json.encode(value))
+    return msgspec.json.encode(given)

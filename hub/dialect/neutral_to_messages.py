@@ -52,7 +52,7 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         if choice:
             body["tool_choice"] = choice
     body["messages"] = messages
-    thinking, effort = _thinking(request, deployment.model, most, notes)
+    thinking, effort = thinking_of(request, deployment.model, most, notes)
     output: dict[str, Any] = {"effort": effort} if effort else {}
     if request.form is not None and request.form.schema is not None:
         output["format"] = {"type": "json_schema", "schema": request.form.schema}
@@ -103,7 +103,7 @@ def _temperature(request: Request, notes: Notes, *, thinking: bool) -> float | N
     return min(request.temperature, 1.0)  # OpenAI's scale ends at 2
 
 
-def _thinking(request: Request, model: str, most: int, notes: Notes) -> tuple[dict[str, Any] | None, str]:
+def thinking_of(request: Request, model: str, most: int, notes: Notes) -> tuple[dict[str, Any] | None, str]:
     """How to think, and the effort, in what this model understands."""
     thought = request.thought
     shown = {} if thought.shown is None else {"display": "summarized" if thought.shown else "omitted"}

@@ -4,8 +4,7 @@ A caller gives back what a model has thought and signed, word for word, or the v
 the caller's dialect has room for a text only, that text holds the whole block and says whose it is.
 """
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import msgspec
@@ -13,8 +12,11 @@ import msgspec
 from hub.core.values import a_dict, a_text
 from hub.dialect.neutral import Thinking
 
-MARK = "hub.sealed."
+# Twelve bytes, so that in base64 they are a mark of sixteen characters; all of it is base64, as Gemini wants it.
+_HEAD = b"hub.sealed::"
+MARK = b64encode(_HEAD).decode()
 _MARK = MARK.encode()
+_STANDARD = str.maketrans("-_", "+/")  # some clients write base64 in its other alphabet
 
 
 def holds_sealed(body: bytes) -> bool:
@@ -25,7 +27,7 @@ def holds_sealed(body: bytes) -> bool:
 def seal(block: Thinking) -> str:
     """The block as a text that only the hub opens."""
     held = {"o": block.origin, "t": block.text, "s": block.signature, "i": block.id, "r": block.redacted}
-    return MARK + urlsafe_b64encode(msgspec.json.encode(held)).decode()
+    return b64encode(_HEAD + msgspec.json.encode(held)).decode()
 
 
 def unseal(text: str) -> Thinking | None:
@@ -33,8 +35,8 @@ def unseal(text: str) -> Thinking | None:
     if not text.startswith(MARK):
         return None
     try:
-        held = a_dict(msgspec.json.decode(urlsafe_b64decode(text[len(MARK) :])))
-    except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):
+        held = a_dict(msgspec.json.decode(b64decode(text.translate(_STANDARD))[len(_HEAD) :]))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     if not a_text(held.get("o")):
         return None
@@ -50,11 +52,6 @@ def unseal(text: str) -> Thinking | None:
 def told(block: Thinking, vendor: str) -> str:
     """The signature to show to a caller of `vendor`'s dialect: the vendor's own as it is, any other sealed."""
     return block.signature if block.origin == vendor and not block.id else seal(block)
-
-
-def kept(block: Thinking, vendor: str) -> bool:
-    """Whether `vendor` can be given the block back."""
-    return block.origin == vendor
 
 
 def opaque(value: Any, text: str, vendor: str) -> Thinking:

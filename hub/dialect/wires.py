@@ -8,7 +8,9 @@ from hub.core.refusal import Refusal
 from hub.core.usage import Usage
 from hub.core.wire import StreamReader
 from hub.dialect.anthropic_messages import AnthropicMessages
+from hub.dialect.counts import AnthropicCount, GeminiCount
 from hub.dialect.fields import Peek
+from hub.dialect.gemini_api import Gemini
 from hub.dialect.openai_chat import OpenAIChat
 from hub.dialect.openai_responses import OpenAIResponses
 
@@ -53,4 +55,7 @@ WIRES: Mapping[Dialect, Wire] = {
     Dialect.OPENAI_CHAT: OpenAIChat(),
     Dialect.OPENAI_RESPONSES: OpenAIResponses(),
     Dialect.ANTHROPIC_MESSAGES: AnthropicMessages(),
+    Dialect.GEMINI: Gemini(),
+    Dialect.ANTHROPIC_COUNT: AnthropicCount(),
+    Dialect.GEMINI_COUNT: GeminiCount(),
 }

@@ -13,6 +13,8 @@ from hub.dialect import error_event
 from hub.edge.body import declared_length, read_body
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of, speaks_anthropic
+from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
+from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import InFlight
 from hub.edge.model_lists import (
@@ -27,17 +29,18 @@ from hub.edge.origins import origin_of
 from hub.edge.wire import carry
 from hub.identity import Identity
 from hub.resources import Snapshot
-from hub.routing import visible_model, visible_models
+from hub.routing import VisibleModel, visible_model, visible_models
 
 CALLS: Mapping[str, Dialect] = {
     "/v1/chat/completions": Dialect.OPENAI_CHAT,
     "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
+    "/v1/messages/count_tokens": Dialect.ANTHROPIC_COUNT,
     "/v1/responses": Dialect.OPENAI_RESPONSES,
 }
 # Named in the documentation, and not served yet.
 LATER = frozenset(
     {
-        "/v1/messages/count_tokens", "/v1/embeddings", "/v1/completions", "/v1/images/generations",
+        "/v1/embeddings", "/v1/completions", "/v1/images/generations",
         "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/rerank", "/v1/moderations", "/v1/status",
     }
 )  # fmt: skip
@@ -95,15 +98,20 @@ class ModelsApi:
         dialect = CALLS.get(path)
         if dialect is not None:
             _check_method(scope, "POST")
-            await self._call(dialect, scope, receive, send)
+            await self._call(Aim(dialect, "", stream=False), scope, receive, send)
+        elif path.startswith(f"{GEMINI_MODELS}/") and scope["method"] == "POST":
+            await self._call(aim_of(path, scope["query_string"]), scope, receive, send)
+        elif path == GEMINI_MODELS or path.startswith(f"{GEMINI_MODELS}/"):
+            _check_method(scope, "GET", "HEAD")
+            await self._list_for_gemini(path.removeprefix(GEMINI_MODELS)[1:], scope, send)
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _check_method(scope, "GET", "HEAD")
             await self._list(path.removeprefix(MODELS)[1:], scope, send)
         else:
             raise _unknown(path)
 
-    async def _call(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
-        desk = self._desk
+    async def _call(self, aim: Aim, scope: Scope, receive: Receive, send: Send) -> None:
+        desk, dialect = self._desk, aim.dialect
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         fields = dict(headers)
         given = presented(scope)
@@ -117,7 +125,10 @@ class ModelsApi:
             origin=origin_of(scope, fields, request_id),
             credentials=given,
             headers=provider_headers(headers, given),
-            query=scope["query_string"].decode("latin-1"),
+            # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
+            query="" if aim.model else scope["query_string"].decode("latin-1"),
+            model=aim.model,
+            stream=aim.stream,
             route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
             receipt=fields.get(b"x-hub-receipt", b"") == b"1",
         )
@@ -138,16 +149,17 @@ class ModelsApi:
         anthropic = speaks_anthropic(fields)
         query = query_of(scope["query_string"])
         if name:
-            found = visible_model(snapshot, principal, name)
-            if found is None:
-                raise NotFound(
-                    "model_not_found",
-                    f"There is no model '{name[:100]}' that this key may call. GET {MODELS} lists those.",
-                )
+            found = _found(snapshot, principal, name)
             answer = anthropic_model(found) if anthropic else openai_model(found)
         else:
             answer = self._listed(snapshot, principal, query, anthropic)
         await _send_json(answer, scope, send)
+
+    async def _list_for_gemini(self, name: str, scope: Scope, send: Send) -> None:
+        snapshot = self._desk.snapshots()
+        principal = self._desk.identity.resolve(snapshot, presented(scope)).principal
+        found = gemini_model(_found(snapshot, principal, name)) if name else None
+        await _send_json(found or gemini_list(visible_models(snapshot, principal)), scope, send)
 
     def _listed(
         self, snapshot: Snapshot, principal: Principal, query: Mapping[str, Sequence[str]], anthropic: bool
@@ -156,6 +168,15 @@ class ModelsApi:
         if anthropic:
             return anthropic_list(models, query)
         return codex_list(models) if "client_version" in query else openai_list(models)
+
+
+def _found(snapshot: Snapshot, principal: Principal, name: str) -> VisibleModel:
+    found = visible_model(snapshot, principal, name)
+    if found is None:
+        raise NotFound(
+            "model_not_found", f"There is no model '{name[:100]}' that this key may call. GET {MODELS} lists those."
+        )
+    return found
 
 
 def _check_method(scope: Scope, *allowed: str) -> None:
@@ -168,8 +189,6 @@ def _unknown(path: str) -> NotFound:
     shown = path[:100]
     if path in LATER:
         return NotFound("not_found", f"{shown} comes in a later version of the hub.")
-    if path.startswith("/v1beta/"):
-        return NotFound("not_found", f"Gemini's API comes in a later version of the hub. Use {' or '.join(CALLS)}.")
     return NotFound("not_found", f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS))}.")
 
 

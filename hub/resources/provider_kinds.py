@@ -1,7 +1,8 @@
 """Provider kinds as rows: where each company is, which dialects it speaks and how it takes a key."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.core.calls import Dialect
 
@@ -14,7 +15,10 @@ _BEARER = ("authorization", "Bearer ")
 class ProviderKind:
     """One row. `base_url` is the default that the kind's own SDK uses, `env` its well-known variable.
 
-    `local` names an in-process provider; `catalogue` is the company's name in the bundled model catalogue.
+    `local` names an in-process provider; `catalogue` is the company's name in the bundled model catalogue. In
+    `base_url`, `{region}` is the provider's region and `{project}` that of its service account. A path may hold
+    `{model}`, and `{WHOLE|STREAM}` for what differs. `serves` says by a pattern which models speak a dialect, where
+    not all do; `members` what a body in a dialect must hold there, or not (None).
     """
 
     base_url: str
@@ -24,6 +28,14 @@ class ProviderKind:
     headers: tuple[tuple[str, str], ...] = ()
     local: str = ""
     catalogue: str = ""
+    serves: Mapping[Dialect, str] = field(default_factory=dict[Dialect, str])
+    members: Mapping[Dialect, Mapping[str, str | None]] = field(default_factory=dict[Dialect, Mapping[str, str | None]])
+
+    def paths_of(self, model: str) -> Mapping[Dialect, str]:
+        """The paths of the dialects that `model` speaks."""
+        if not self.serves:
+            return self.paths
+        return {spoken: path for spoken, path in self.paths.items() if re.search(self.serves.get(spoken, ""), model)}
 
 
 KINDS: Mapping[str, ProviderKind] = {
@@ -31,7 +43,7 @@ KINDS: Mapping[str, ProviderKind] = {
     "openai-compatible": ProviderKind("", _CHAT),
     "anthropic": ProviderKind(
         "https://api.anthropic.com",
-        {Dialect.ANTHROPIC_MESSAGES: "/v1/messages"},
+        {Dialect.ANTHROPIC_MESSAGES: "/v1/messages", Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens"},
         auth=("x-api-key", ""),
         env="ANTHROPIC_API_KEY",
         headers=(("anthropic-version", "2023-06-01"),),
@@ -39,9 +51,34 @@ KINDS: Mapping[str, ProviderKind] = {
     ),
     "gemini": ProviderKind(
         "https://generativelanguage.googleapis.com",
-        {Dialect.OPENAI_CHAT: "/v1beta/openai/chat/completions"},
+        {
+            Dialect.GEMINI: "/v1beta/models/{model}:{generateContent|streamGenerateContent?alt=sse}",
+            Dialect.GEMINI_COUNT: "/v1beta/models/{model}:countTokens",
+        },
+        auth=("x-goog-api-key", ""),
         env="GEMINI_API_KEY",
         catalogue="gemini",
+    ),
+    "azure-openai": ProviderKind("", _OPENAI, auth=("api-key", ""), catalogue="openai"),
+    "vertex": ProviderKind(
+        "https://{region}-aiplatform.googleapis.com/v1/projects/{project}/locations/{region}",
+        {
+            Dialect.ANTHROPIC_MESSAGES: "/publishers/anthropic/models/{model}:{rawPredict|streamRawPredict}",
+            Dialect.GEMINI: "/publishers/google/models/{model}:{generateContent|streamGenerateContent?alt=sse}",
+            Dialect.GEMINI_COUNT: "/publishers/google/models/{model}:countTokens",
+        },
+        auth=("google-jwt", "https://aiplatform.googleapis.com/"),
+        serves={
+            Dialect.ANTHROPIC_MESSAGES: "^claude",
+            Dialect.GEMINI: "^(?!claude)",
+            Dialect.GEMINI_COUNT: "^(?!claude)",
+        },
+        members={Dialect.ANTHROPIC_MESSAGES: {"anthropic_version": "vertex-2023-10-16", "model": None}},
+    ),
+    "bedrock": ProviderKind(
+        "https://bedrock-runtime.{region}.amazonaws.com",
+        {Dialect.BEDROCK: "/model/{model}/{converse|converse-stream}"},
+        auth=("aws-sigv4", "bedrock"),
     ),
     "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),
     "groq": ProviderKind("https://api.groq.com/openai/v1", _CHAT, env="GROQ_API_KEY", catalogue="groq"),
@@ -61,4 +98,4 @@ KINDS: Mapping[str, ProviderKind] = {
     "vllm": ProviderKind("http://127.0.0.1:8000/v1", _CHAT),
 }
 
-LATER_KINDS = frozenset({"vertex", "bedrock", "azure-openai"})
+LATER_KINDS: frozenset[str] = frozenset()

@@ -44,7 +44,7 @@ def _attempt(snapshot: Snapshot, model: str, target: Target, kept: list[Target])
         "priority": target.priority,
         "weight": target.weight,
         "share": round(target.weight / rivals, 4),
-        "endpoints": [ENDPOINTS[spoken] for spoken in target.deployment.paths],
+        "endpoints": [ENDPOINTS[spoken] for spoken in target.deployment.paths if spoken in ENDPOINTS],
         "price": price_view(snapshot.price(model, target.deployment.target)),
     }
 

@@ -15,6 +15,9 @@ ENDPOINTS = {
     Dialect.OPENAI_CHAT: "/v1/chat/completions",
     Dialect.OPENAI_RESPONSES: "/v1/responses",
     Dialect.ANTHROPIC_MESSAGES: "/v1/messages",
+    Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens",
+    Dialect.GEMINI: "/v1beta/models/{model}:generateContent",
+    Dialect.GEMINI_COUNT: "/v1beta/models/{model}:countTokens",
 }
 _SHOWN = 100
 

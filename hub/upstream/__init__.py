@@ -1,7 +1,7 @@
 """A plan in, bytes of a provider out; a server's name in, its MCP connection out."""
 
 from hub.upstream.credentials import ProviderSecrets, SecretSource
-from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider
+from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.guard import is_public
 from hub.upstream.http import Transport
@@ -29,6 +29,7 @@ __all__ = [
     "CallerContext",
     "Delivery",
     "DemoProvider",
+    "Echo",
     "Endpoint",
     "Exchange",
     "ModelUpstream",

@@ -17,11 +17,12 @@ from hub.core.wire import Lane
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.headers import request_headers
+from hub.upstream.signing import Signers, account_of
 from hub.upstream.verdicts import Failed
 
 _CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
-_STREAMS = ("", "text/event-stream", "application/octet-stream")
+_STREAMS = ("", "text/event-stream", "application/octet-stream", "application/vnd.amazon.eventstream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 
 
@@ -134,6 +135,7 @@ class Senders:
         self._transport = transport
         self._secrets = secrets
         self._locals = locals_
+        self._signers = Signers()
 
     async def send(self, attempt: Attempt, call: ModelCall, lane: Lane, seconds: float) -> Response:
         """Send `call` to the attempt's deployment, with at most `seconds` for all of it.
@@ -141,16 +143,25 @@ class Senders:
         Raises Refusal, or Failed when the deployment's credential cannot be had.
         """
         deployment = attempt.deployment
-        secret = await self._secret(deployment.secret) if deployment.secret else ""
-        endpoint = self._locals[deployment.local] if deployment.local else self._transport
+        secret = await self._secret(deployment.secret) if deployment.secret and not lane.local else ""
+        local = lane.local or deployment.local
+        endpoint = self._locals[local] if local else self._transport
+        scheme, scope = deployment.auth
+        signs = secret != "" and self._signers.knows(scheme)
         exchange = Exchange(
             "POST",
-            url_of(deployment, call, lane.spoken),
-            (*request_headers(call, deployment, lane.spoken, secret), *attempt.trace_headers(call)),
+            f"local:{lane.spoken}" if local else url_of(deployment, call, lane.spoken, secret),
+            (
+                *request_headers(call, deployment, lane.spoken, "" if signs else secret),
+                *attempt.trace_headers(call),
+            ),
             lane.body,
             replace(deployment.timeouts, total=min(deployment.timeouts.total, seconds)),
             deployment.private,
         )
+        if signs:
+            signed = self._signers.headers(scheme, scope, deployment.region, exchange, secret)
+            exchange = replace(exchange, headers=(*exchange.headers, *signed.items()))
         return await endpoint.request(exchange)
 
     async def _secret(self, reference: str) -> str:
@@ -160,19 +171,23 @@ class Senders:
             raise Failed(Failure.KEY_DEAD, refusal, reached=False) from None
 
 
-def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect) -> str:
-    """Where a call goes. A local provider is told the dialect in its place.
+def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect, secret: str = "") -> str:
+    """Where a call goes.
 
-    A path may hold `{model}`, and `{WHOLE|STREAM}` with what stands there for a whole reply and for a stream.
-    The caller's query string belongs to their own dialect.
+    A path may hold `{model}`, and `{WHOLE|STREAM}` with what stands there for a whole reply and for a stream; an
+    address `{region}`, and `{project}` of the service account in `secret`. The query string belongs to the
+    dialect that the caller speaks.
     """
-    if deployment.local:
-        return f"local:{spoken}"
     path = deployment.paths[spoken]
     if "{" in path:
         path = _CHOICE.sub(lambda found: found[2 if call.stream else 1], path)
         path = path.replace("{model}", quote(deployment.model, safe=""))
     url = deployment.base_url + path
+    if "{region}" in url:
+        url = url.replace("{region}-", "") if deployment.region == "global" else url
+        url = url.replace("{region}", quote(deployment.region, safe=""))
+    if "{project}" in url:
+        url = url.replace("{project}", quote(str(account_of(secret).get("project_id", "")), safe=""))
     if not call.query or spoken != call.dialect:
         return url
     return f"{url}{'&' if '?' in url else '?'}{call.query}"

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from hub.core.refusal import UpstreamFailed
 
 KEEP_SECONDS = 30.0
@@ -36,7 +38,7 @@ class ProviderSecrets:
         known = self._known.get(reference)
         if known is not None and self._now() < known[1]:
             return known[0]
-        secret = (await self._source.resolve(reference)).strip()
+        secret = _on_one_line((await self._source.resolve(reference)).strip())
         if not secret or not secret.isascii() or not secret.isprintable():
             raise UpstreamFailed(
                 "upstream_error", f"The credential '{reference}' is empty or holds characters that no header can carry."
@@ -47,3 +49,13 @@ class ProviderSecrets:
     def forget(self) -> None:
         """Ask again from now on."""
         self._known.clear()
+
+
+def _on_one_line(secret: str) -> str:
+    """A service account is given out as JSON on many lines; it signs, and never goes into a header itself."""
+    if not secret.startswith("{"):
+        return secret
+    try:
+        return msgspec.json.format(secret.encode(), indent=-1).decode()
+    except msgspec.MsgspecError:
+        return secret

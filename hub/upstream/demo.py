@@ -74,5 +74,13 @@ class DemoProvider:
         return _json(200, speak.whole(asked, said, name, created))
 
 
+class Echo:
+    """Answers with what it is sent: for questions that the hub answers by itself."""
+
+    async def request(self, exchange: Exchange) -> LocalResponse:
+        """Answer a call."""
+        return LocalResponse(200, "application/json", (exchange.body,))
+
+
 def _json(status: int, value: dict[str, Any]) -> LocalResponse:
     return LocalResponse(status, "application/json", (msgspec.json.encode(value),))

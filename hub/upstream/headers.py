@@ -16,9 +16,12 @@ _TO_VENDOR: Mapping[Dialect, str] = {
     Dialect.OPENAI_CHAT: "openai-",
     Dialect.OPENAI_RESPONSES: "openai-",
     Dialect.ANTHROPIC_MESSAGES: "anthropic-",
+    Dialect.ANTHROPIC_COUNT: "anthropic-",
+    Dialect.GEMINI: "x-goog-",
+    Dialect.GEMINI_COUNT: "x-goog-",
 }
 # These choose whose account is charged, which is the operator's choice.
-_NEVER = frozenset({"openai-organization", "openai-project"})
+_NEVER = frozenset({"openai-organization", "openai-project", "x-goog-user-project", "x-goog-api-key"})
 
 # What a provider may say to a caller. Rate limits of the hub's own account, cookies and the names of its
 # organisation stay here; the hub has its own `x-request-id` and `x-ratelimit-*`.

@@ -1,0 +1,164 @@
+"""A reply in Gemini's generateContent: read, and written."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hub.core.usage import Usage
+from hub.core.values import a_dict, a_list, a_number, a_text
+from hub.dialect.ask import Ask
+from hub.dialect.gemini_api import buckets_of
+from hub.dialect.gemini_to_neutral import VENDOR
+from hub.dialect.given import json_object, json_text
+from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.sealed import seal
+
+STOP = {
+    "STOP": "end", "MAX_TOKENS": "length", "SAFETY": "filter", "RECITATION": "filter", "BLOCKLIST": "filter",
+    "PROHIBITED_CONTENT": "filter", "SPII": "filter", "LANGUAGE": "filter", "IMAGE_SAFETY": "filter",
+    "MODEL_ARMOR": "filter", "MALFORMED_FUNCTION_CALL": "end", "OTHER": "end",
+}  # fmt: skip
+FINISH = {
+    "end": "STOP", "length": "MAX_TOKENS", "sequence": "STOP", "tool": "STOP", "refusal": "SAFETY", "filter": "SAFETY",
+    "pause": "STOP", "context": "MAX_TOKENS",
+}  # fmt: skip
+
+
+def read_answer(body: dict[str, Any]) -> Answer:
+    """The reply."""
+    candidate = first_candidate(body)
+    id_ = a_text(body.get("responseId"))
+    blocks: list[Block] = []
+    for part in parts_of(candidate):
+        block = read_part(part, id_, len(blocks))
+        last = blocks[-1] if blocks else None
+        if isinstance(block, Text) and isinstance(last, Text):
+            blocks[-1] = Text(last.text + block.text, signature=block.signature or last.signature)
+        elif block is not None:
+            blocks.append(block)
+    sources = tuple(citations_of(candidate))
+    if sources:
+        blocks = [Text(b.text, citations=sources) if isinstance(b, Text) else b for b in blocks]
+    called = any(isinstance(block, ToolUse) for block in blocks)
+    return Answer(
+        id=id_,
+        model=a_text(body.get("modelVersion")),
+        content=tuple(blocks),
+        stop=stop_of(body, called=called) or "end",
+        usage=buckets_of(body.get("usageMetadata")),
+    )
+
+
+def first_candidate(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer; others to the same call are left out."""
+    return a_dict(next(iter(a_list(body.get("candidates"))), None))
+
+
+def parts_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of an answer."""
+    yield from map(a_dict, a_list(a_dict(candidate.get("content")).get("parts")))
+
+
+def stop_of(body: dict[str, Any], *, called: bool) -> str:
+    """Why the answer ended; "" when it has not."""
+    if a_dict(body.get("promptFeedback")).get("blockReason"):
+        return "filter"
+    reason = a_text(first_candidate(body).get("finishReason"))
+    stop = STOP.get(reason, "end") if reason else ""
+    return "tool" if called and stop == "end" else stop
+
+
+def read_part(part: dict[str, Any], id_: str, number: int) -> Text | Thinking | ToolUse | None:
+    """One part; None for what only this vendor knows."""
+    signature = a_text(part.get("thoughtSignature"))
+    call = a_dict(part.get("functionCall"))
+    if call:
+        made = a_text(call.get("id")) or f"call_{id_ or 'gemini'}_{number}"
+        return ToolUse(made, a_text(call.get("name")), json_text(a_dict(call.get("args"))), signature=signature)
+    text = part.get("text")
+    if not isinstance(text, str):
+        return None
+    if part.get("thought") is True:
+        return Thinking(text, signature, VENDOR if signature else OPEN)
+    return Text(text, signature=signature)
+
+
+def citations_of(candidate: dict[str, Any]) -> Iterator[Citation]:
+    """The sources of an answer: of its words, and of a search."""
+    for one in map(a_dict, a_list(a_dict(candidate.get("citationMetadata")).get("citationSources"))):
+        yield Citation(
+            a_text(one.get("uri")), a_text(one.get("title")), "", a_number(one.get("startIndex")),
+            a_number(one.get("endIndex")),
+        )  # fmt: skip
+    for chunk in a_list(a_dict(candidate.get("groundingMetadata")).get("groundingChunks")):
+        web = a_dict(a_dict(chunk).get("web"))
+        if web:
+            yield Citation(a_text(web.get("uri")), a_text(web.get("title")))
+
+
+def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
+    """The reply."""
+    parts = [part for block in answer.content for part in write_parts(block)]
+    sources = [one for block in answer.content if isinstance(block, Text) for one in block.citations if one.url]
+    return chunk(ask, answer.id, answer.model, parts, answer.stop, answer.usage, sources)
+
+
+def chunk(
+    ask: Ask, id_: str, model: str, parts: list[dict[str, Any]], stop: str = "", usage: Usage | None = None,
+    sources: list[Citation] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A response, or one piece of a stream of them."""
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
+    if stop:
+        candidate["finishReason"] = FINISH[stop]
+    if sources:
+        candidate["citationMetadata"] = {"citationSources": [write_source(one) for one in sources]}
+    out: dict[str, Any] = {"candidates": [candidate]}
+    if stop:
+        out["usageMetadata"] = write_usage(usage or Usage())
+    return out | {"modelVersion": model or ask.call.model, "responseId": id_ or ask.id}
+
+
+def write_source(citation: Citation) -> dict[str, Any]:
+    """A source."""
+    told = {
+        "uri": citation.url, "title": citation.title or None, "startIndex": citation.start, "endIndex": citation.end
+    }  # fmt: skip
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def write_parts(block: Block) -> list[dict[str, Any]]:
+    """One block as parts."""
+    match block:
+        case Text() | Refused():
+            return [{"text": block.text}] if block.text else []
+        case Thinking():
+            return [write_thought(block)]
+        case ToolUse():
+            return [write_call(block)]
+        case _:
+            return []
+
+
+def write_thought(block: Thinking) -> dict[str, Any]:
+    """Thinking; another vendor's is sealed, and comes back with the next turn."""
+    signature = block.signature if block.origin == VENDOR else seal(block)
+    return {"text": block.text, "thought": True, "thoughtSignature": signature}
+
+
+def write_call(use: ToolUse) -> dict[str, Any]:
+    """A call of a tool."""
+    value = {"input": use.arguments} if use.freeform else json_object(use.arguments)
+    signed = {"thoughtSignature": use.signature} if use.signature else {}
+    return {"functionCall": {"id": use.id, "name": use.name, "args": value}} | signed
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Counts as this dialect has them."""
+    told = {
+        "promptTokenCount": usage.prompt,
+        "candidatesTokenCount": usage.output + usage.audio_out,
+        "totalTokenCount": usage.prompt + usage.completion,
+        "cachedContentTokenCount": usage.cache_read,
+        "thoughtsTokenCount": usage.reasoning,
+    }
+    return {name: count for name, count in told.items() if count or name.startswith(("prompt", "cand", "total"))}

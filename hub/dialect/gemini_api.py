@@ -1,0 +1,169 @@
+"""Gemini's generateContent: what the hub reads of a request, a reply and a stream."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import Refusal
+from hub.core.usage import Usage
+from hub.dialect import fields
+from hub.dialect.errors import gemini_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.members import UNREADABLE, places_of
+from hub.dialect.reader import Reader
+from hub.dialect.replies import reply_object, reported
+from hub.dialect.sse import cut_off, data_of, events, is_silence
+
+_FINISHED = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
+
+
+class _Modality(Struct, rename="camel"):
+    modality: str = ""
+    token_count: int | None = None
+
+
+class _Usage(Struct, rename="camel"):
+    prompt_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    prompt_tokens_details: list[_Modality] | None = None
+    candidates_tokens_details: list[_Modality] | None = None
+
+
+class _Chunk(Struct, rename="camel"):
+    model_version: str | None = None
+    usage_metadata: _Usage | None = None
+    error: Raw = Raw(b"")
+
+
+class _Config(Struct, rename="camel"):
+    max_output_tokens: int | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+_CONFIG = msgspec.json.Decoder(_Config | None)
+
+
+def _audio(details: list[_Modality] | None) -> int:
+    return sum(one.token_count or 0 for one in details or () if one.modality == "AUDIO")
+
+
+def _buckets(told: _Usage) -> Usage:
+    """Disjoint buckets. The prompt's count holds the cached ones; the candidates' count leaves out the thoughts."""
+    cached, heard = told.cached_content_token_count or 0, _audio(told.prompt_tokens_details)
+    spoken = _audio(told.candidates_tokens_details)
+    read = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
+    return Usage(
+        input=max(read - cached - heard, 0),
+        cache_read=cached,
+        audio_in=heard,
+        output=max((told.candidates_token_count or 0) - spoken, 0),
+        reasoning=told.thoughts_token_count or 0,
+        audio_out=spoken,
+    )
+
+
+def buckets_of(usage: Any) -> Usage | None:
+    """Disjoint buckets of `usageMetadata`; None when it is none."""
+    try:
+        return _buckets(msgspec.convert(usage, _Usage)) if usage else None
+    except msgspec.ValidationError:
+        return None
+
+
+def _parse(event: bytes) -> _Chunk:
+    try:
+        return _CHUNK.decode(data_of(event))
+    except UNREADABLE:
+        return _Chunk()
+
+
+class GeminiReader(Reader):
+    """Follows a stream of responses. There is no terminator: it ends after a reason to finish."""
+
+    ENVELOPE = 330
+
+    def __init__(self, prompt: int) -> None:
+        super().__init__(prompt)
+        self._counted = b""
+        self._first = b""
+        self._finished = False
+
+    @property
+    def model(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        return next((found for one in events(self._first) if (found := _parse(one).model_version)), "")
+
+    def _look(self, block: bytes) -> bytes:
+        if not self._first:
+            self._first = block
+        if b'"error"' in block:
+            for chunk in map(_parse, events(block)):
+                if bytes(chunk.error) not in (b"", b"null"):
+                    self.failure = reported(bytes(chunk.error))
+        if not self._finished and _FINISHED.search(block):
+            self._finished = True
+        if b'"usageMetadata"' in block:
+            self._counted = block
+        return block
+
+    def finish(self) -> bytes:
+        """See `hub.core.wire.StreamReader`."""
+        if self.done or self.failure is not None:
+            return b""
+        rest = bytes(self._cutter.pending)
+        last = b"" if is_silence(rest) else self._look(rest.rstrip(b"\r\n") + b"\n\n")
+        if not self._finished and self.failure is None:
+            raise cut_off()
+        self.done = self._finished
+        return last
+
+    def _told(self) -> Usage | None:
+        told = [chunk.usage_metadata for chunk in map(_parse, events(self._counted)) if chunk.usage_metadata]
+        return _buckets(told[-1]) if told else None
+
+
+class Gemini:
+    """The dialect, as `hub.dialect.wires.Wire`. Which model is asked for stands in the path."""
+
+    keep_alive = b": keep-alive\n\n"
+
+    def peek(self, body: bytes) -> fields.Peek:
+        """Read what the hub acts on. Raises Malformed."""
+        places = places_of(body)
+        config = fields.read(body, places, "generationConfig", _CONFIG, None)
+        limit = config.max_output_tokens if config else None
+        return fields.Peek(
+            model="",
+            stream=False,
+            places=places,
+            max_output=None if limit is None else min(max(limit, 0), fields.MOST_TOKENS),
+            has_tools=fields.filled(body, places, "tools"),
+        )
+
+    def request(self, call: ModelCall, model: str) -> bytes:
+        """See `hub.dialect.wires.Wire`. The model stands in the path."""
+        del model
+        return call.body
+
+    def usage(self, body: bytes) -> Usage | None:
+        """See `hub.dialect.wires.Wire`."""
+        reply = reply_object(body, _CHUNK)
+        return _buckets(reply.usage_metadata) if reply is not None and reply.usage_metadata is not None else None
+
+    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
+        """See `hub.dialect.wires.Wire`."""
+        return Usage(input=estimate_tokens(call.body), output=reply_bytes // 4, estimated=True)
+
+    def reader(self, call: ModelCall) -> GeminiReader:
+        """See `hub.dialect.wires.Wire`."""
+        return GeminiReader(estimate_tokens(call.body))
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """See `hub.dialect.wires.Wire`. Gemini's SDKs read the error of an event as that of a reply."""
+        return b"data: %b\n\n" % gemini_error(refusal, request_id)

@@ -1,0 +1,166 @@
+"""A stream in Gemini's generateContent: read into what happens, and written from it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from hub.core.usage import Usage
+from hub.core.values import a_text
+from hub.dialect.ask import Ask
+from hub.dialect.gemini_answers import (
+    chunk,
+    citations_of,
+    first_candidate,
+    parts_of,
+    read_part,
+    stop_of,
+    write_call,
+    write_thought,
+)
+from hub.dialect.gemini_api import buckets_of
+from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
+from hub.dialect.neutral import Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.replies import reported
+from hub.dialect.sealed import seal
+
+
+class GeminiReader:
+    """Reads the chunks. The answer is complete once a chunk gave a reason to finish and the stream ended."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._id = ""
+        self._index = -1
+        self._open: type | None = None
+        self._called = False
+        self._stop = ""
+        self._usage: Usage | None = None
+        self.done = False
+
+    def read(self, data: bytes, kind: str) -> Iterator[Happening]:
+        """What one event says. Raises UpstreamFailed when it reports an error."""
+        del kind  # events have no names here
+        body: Any = msgspec.json.decode(data)
+        if not isinstance(body, dict):
+            return
+        if body.get("error"):
+            raise reported(msgspec.json.encode(body["error"]))
+        self._usage = buckets_of(body.get("usageMetadata")) or self._usage
+        if not self._begun:
+            self._begun = True
+            self._id = a_text(body.get("responseId"))
+            yield Begun(self._id, a_text(body.get("modelVersion")), self._usage)
+        candidate = first_candidate(body)
+        for part in parts_of(candidate):
+            block = read_part(part, self._id, self._index + 1)
+            if block is not None:
+                yield from self._block(block)
+        if self._open is Text:
+            for one in citations_of(candidate):
+                yield Cited(self._index, one)
+        self._stop = stop_of(body, called=self._called) or self._stop
+
+    def _block(self, block: Text | Thinking | ToolUse) -> Iterator[Happening]:
+        if isinstance(block, ToolUse):
+            yield from self._shut()
+            self._called = True
+            self._index += 1
+            yield Opened(self._index, ToolUse(block.id, block.name, "", signature=block.signature))
+            yield Grown(self._index, block.arguments)
+            yield Shut(self._index)
+            return
+        if not block.text and not block.signature:
+            return
+        kind = type(block)
+        if self._open is not kind:
+            yield from self._shut()
+            self._open = kind
+            self._index += 1
+            yield Opened(self._index, Thinking(origin="gemini") if isinstance(block, Thinking) else Text(""))
+        if block.text:
+            yield Grown(self._index, block.text)
+        if isinstance(block, Thinking) and block.signature:
+            yield Signed(self._index, block.signature)
+
+    def _shut(self) -> Iterator[Happening]:
+        if self._open is not None:
+            self._open = None
+            yield Shut(self._index)
+
+    def finish(self) -> Iterator[Happening]:
+        """The upstream ended: that is the end, if it gave a reason."""
+        if self._stop and not self.done:
+            self.done = True
+            yield from self._shut()
+            yield Ended(self._stop, "", self._usage)
+
+
+class GeminiWriter:
+    """Writes the chunks. Calls come whole, thoughts with their signature at the end."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._id = ""
+        self._model = ""
+        self._block: Text | Thinking | ToolUse | Refused = Text("")
+        self._texts: list[str] = []
+        self._sources: list[Citation] = []
+
+    def write(self, what: Happening) -> bytes:
+        """The events that tell it."""
+        match what:
+            case Grown(_, text):
+                return self._grown(text)
+            case Begun(id_, model):
+                self._id, self._model = id_, model
+                return b""
+            case Opened(_, block):
+                return self._opened(block)
+            case Signed(_, signature):
+                if isinstance(self._block, Thinking):
+                    self._block = Thinking("", signature, self._block.origin, self._block.id, self._block.redacted)
+                return b""
+            case Cited(_, citation):
+                if citation.url:
+                    self._sources.append(citation)
+                return b""
+            case Shut():
+                return self._shut()
+            case Ended():
+                return self._event([], what.stop, what.usage)
+            case _:
+                return b""
+
+    def _event(self, parts: list[dict[str, Any]], stop: str = "", usage: Usage | None = None) -> bytes:
+        body = chunk(self._ask, self._id, self._model, parts, stop, usage, self._sources if stop else None)
+        return b"data: %b\n\n" % msgspec.json.encode(body)
+
+    def _opened(self, block: Text | Thinking | ToolUse | Refused) -> bytes:
+        self._block, self._texts = block, []
+        text = block.arguments if isinstance(block, ToolUse) else block.text
+        return self._grown(text) if text else b""
+
+    def _grown(self, text: str) -> bytes:
+        self._texts.append(text)
+        match self._block:
+            case ToolUse():
+                return b""
+            case Thinking():
+                return self._event([{"text": text, "thought": True}])
+            case _:
+                return self._event([{"text": text}])
+
+    def _shut(self) -> bytes:
+        text = "".join(self._texts)
+        match self._block:
+            case ToolUse() as use:
+                return self._event([write_call(ToolUse(use.id, use.name, text, "", use.freeform, "", use.signature))])
+            case Thinking(_, signature, origin, id_, redacted):
+                whole = Thinking(text, signature, origin, id_, redacted)
+                if origin == "gemini" and not signature:
+                    return b""
+                opaque = signature if origin == "gemini" else seal(whole)
+                return self._event([{**write_thought(whole), "text": "", "thoughtSignature": opaque}])
+            case _:
+                return b""

@@ -1,0 +1,57 @@
+"""Gemini's paths: which model is called and how stands in them, not in the body."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.core.calls import Dialect
+from hub.core.refusal import Malformed, NotFound
+from hub.routing import VisibleModel
+
+PREFIX = "/v1beta/models"
+_METHODS: Mapping[str, tuple[Dialect, bool]] = {
+    "generateContent": (Dialect.GEMINI, False),
+    "streamGenerateContent": (Dialect.GEMINI, True),
+    "countTokens": (Dialect.GEMINI_COUNT, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a path asks for: a model, and whether its answer shall come as a stream."""
+
+    dialect: Dialect
+    model: str
+    stream: bool
+
+
+def aim_of(path: str, query: bytes) -> Aim:
+    """What a path under `/v1beta/models/` asks for. Raises NotFound, or Malformed for a stream that is not of events."""
+    model, _, method = path.removeprefix(f"{PREFIX}/").rpartition(":")
+    known = _METHODS.get(method)
+    if known is None or not model:
+        raise NotFound(
+            "not_found", f"There is no {path[:100]}. Known here: {PREFIX}/MODEL:METHOD with {', '.join(_METHODS)}."
+        )
+    dialect, stream = known
+    if stream and b"alt=sse" not in query.split(b"&"):
+        raise Malformed("unsupported_field", f"Streams come as server-sent events only: call {method}?alt=sse.")
+    return Aim(dialect, model, stream)
+
+
+def gemini_model(model: VisibleModel) -> dict[str, Any]:
+    """One model as Gemini's clients read it."""
+    told = {
+        "name": f"models/{model.id}",
+        "displayName": model.title,
+        "description": model.description,
+        "inputTokenLimit": model.context_window,
+        "outputTokenLimit": model.max_output_tokens,
+        "supportedGenerationMethods": list(_METHODS)[::2],
+    }
+    return {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def gemini_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
+    """The list as Gemini's clients read it."""
+    return {"models": [gemini_model(model) for model in models]}
