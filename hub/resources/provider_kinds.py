@@ -97,5 +97,3 @@ KINDS: Mapping[str, ProviderKind] = {
     "ollama": ProviderKind("http://127.0.0.1:11434/v1", _CHAT),
     "vllm": ProviderKind("http://127.0.0.1:8000/v1", _CHAT),
 }
-
-LATER_KINDS: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from hub.resources.provider_kinds import KINDS, LATER_KINDS
+from hub.resources.provider_kinds import KINDS
 from hub.resources.spec import Glob, Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 _MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,199}$"
@@ -76,8 +76,6 @@ class ProviderSpec(Spec):
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        if kind in LATER_KINDS:
-            raise ValueError(f"provider kind '{kind}' is not supported yet; supported: {', '.join(sorted(KINDS))}")
         if kind not in KINDS:
             raise ValueError(f"unknown provider kind '{kind}'; supported: {', '.join(sorted(KINDS))}")
         return kind

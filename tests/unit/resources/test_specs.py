@@ -24,7 +24,7 @@ def test_every_kind_of_the_contract_exists():
     [
         ("providers", {"kind": "openai", "api_key": "sk-123"}, "api_key", "env:NAME"),
         ("providers", {"kind": "openai", "region": "eu"}, "region", "not supported yet"),
-        ("providers", {"kind": "bedrock"}, "kind", "not supported yet"),
+        ("providers", {"kind": "azure-openai"}, "", "needs base_url"),
         ("providers", {"kind": "openia"}, "kind", "unknown provider kind"),
         ("providers", {"kind": "openai-compatible"}, "", "needs base_url"),
         ("providers", {"kind": "openai", "base_url": "file:///etc"}, "base_url", "http://"),
