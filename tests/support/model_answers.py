@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.support.connection import Received
+from tests.support.dialect_answers import bedrock, gemini
 from tests.support.script import Reply, Script, event_stream, json_reply
 
 TEXT = "Hello from the scripted upstream, grüße 👋."
@@ -21,9 +22,13 @@ def well_behaved(received: Received) -> Script:
     """What a provider would answer at this path."""
     path, body = received.path, received.json
     tool = _offered_tool(body) if isinstance(body, dict) else None
+    if ":generateContent" in path or ":streamGenerateContent" in path:
+        return gemini(tool=tool)
+    if "/converse" in path:
+        return bedrock(tool=tool)
     table = {
         "/chat/completions": lambda: chat(tool=tool),
-        "/responses": responses,
+        "/responses": lambda: responses(tool=tool),
         "/messages": lambda: messages(tool=tool),
         "/messages/count_tokens": count_tokens,
         "/embeddings": embeddings,
@@ -38,14 +43,22 @@ def well_behaved(received: Received) -> Script:
 
 
 def _offered_tool(body: Mapping[str, Any]) -> Tool | None:
-    """The first offered tool, when the last message asks for one."""
-    turns = body.get("messages")
-    if not body.get("tools") or not turns or "tool" not in json.dumps(turns[-1].get("content", "")):
+    """The first offered tool, when the last message asks for one, in whichever dialect."""
+    turns = body.get("messages") or body.get("contents") or body.get("input")
+    if not body.get("tools") and not body.get("toolConfig"):
         return None
-    if turns[-1].get("role") == "tool":
+    if not isinstance(turns, list) or not turns or "tool" not in _said(turns[-1]):
         return None
-    first = body["tools"][0]
-    return first.get("function", first)["name"], {"text": "from the model", "n": 1}
+    first = (body.get("tools") or body["toolConfig"]["tools"])[0]
+    held = first.get("function") or first.get("toolSpec") or (first.get("functionDeclarations") or [first])[0]
+    return held["name"], {"text": "from the model", "n": 1}
+
+
+def _said(turn: Mapping[str, Any]) -> str:
+    """The words of a turn, unless it brings the answer of a tool."""
+    told = json.dumps(turn)
+    answers = ('"tool_result"', '"tool_call_id"', "_output", "functionResponse", "toolResult")
+    return "" if any(word in told for word in answers) else told
 
 
 def _asked(received: Received) -> dict[str, Any]:
@@ -217,14 +230,23 @@ def count_tokens(tokens: int = 12) -> Script:
     return json_reply({"input_tokens": tokens})
 
 
-def responses(text: str = TEXT, *, tokens: tuple[int, int] = (12, 7), model: str = "") -> Script:
-    """A minimal OpenAI response: one message of one text."""
+def responses(
+    text: str = TEXT,
+    *,
+    tool: Tool | None = None,
+    thinking: str = "",
+    tokens: tuple[int, int] = (12, 7),
+    model: str = "",
+) -> Script:
+    """An OpenAI response: a summary of the thinking, a message of one text, a call of a tool."""
 
     def make(received: Received) -> Reply:
         asked = _asked(received)
-        part = {"type": "output_text", "text": text, "annotations": []}
-        item = {"id": "msg_scripted", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-        details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+        items = _items(text, tool, thinking)
+        details = {
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 0},
+        }
         usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens), **details}
         head = {
             "id": "resp_scripted",
@@ -233,28 +255,72 @@ def responses(text: str = TEXT, *, tokens: tuple[int, int] = (12, 7), model: str
             "model": model or asked.get("model", ""),
         }
         rest = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None, "x_vendor": _VENDOR}
-        whole = {**head, **rest, "status": "completed", "output": [item], "usage": usage}
+        whole = {**head, **rest, "status": "completed", "output": items, "usage": usage}
         if not asked.get("stream"):
             return json_reply(whole).make(received)
         open_ = {**head, **rest, "status": "in_progress", "output": [], "usage": None}
-        place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
         steps: list[tuple[str, dict[str, Any]]] = [
             ("created", {"response": open_}),
             ("in_progress", {"response": open_}),
-            ("output_item.added", {"output_index": 0, "item": {**item, "status": "in_progress", "content": []}}),
-            ("content_part.added", {**place, "part": {**part, "text": ""}}),
-            *(("output_text.delta", {**place, "delta": word, "logprobs": []}) for word in _words(text)),
-            ("output_text.done", {**place, "text": text, "logprobs": []}),
-            ("content_part.done", {**place, "part": part}),
-            ("output_item.done", {"output_index": 0, "item": item}),
-            ("completed", {"response": whole}),
         ]
+        for index, item in enumerate(items):
+            steps += _item_steps(index, item)
+        steps.append(("completed", {"response": whole}))
         return event_stream(
             _event({"type": f"response.{name}", "sequence_number": number, **fields}, f"response.{name}")
             for number, (name, fields) in enumerate(steps)
         )
 
     return Script(make)
+
+
+def _items(text: str, tool: Tool | None, thinking: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    if thinking:
+        summary = [{"type": "summary_text", "text": thinking}]
+        items.append({"id": "rs_scripted", "type": "reasoning", "summary": summary, "encrypted_content": "b3BhcXVl"})
+    if text:
+        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        message = {"id": "msg_scripted", "type": "message", "role": "assistant", "status": "completed"}
+        items.append({**message, "content": [part]})
+    if tool:
+        call = {"id": "fc_scripted", "type": "function_call", "call_id": "call_scripted", "status": "completed"}
+        items.append({**call, "name": tool[0], "arguments": json.dumps(tool[1])})
+    return items
+
+
+def _item_steps(index: int, item: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    place = {"item_id": item["id"], "output_index": index}
+    done = ("output_item.done", {"output_index": index, "item": item})
+    if item["type"] == "message":
+        (part,) = item["content"]
+        there = {**place, "content_index": 0}
+        return [
+            ("output_item.added", {"output_index": index, "item": {**item, "status": "in_progress", "content": []}}),
+            ("content_part.added", {**there, "part": {**part, "text": ""}}),
+            *(("output_text.delta", {**there, "delta": word, "logprobs": []}) for word in _words(part["text"])),
+            ("output_text.done", {**there, "text": part["text"], "logprobs": []}),
+            ("content_part.done", {**there, "part": part}),
+            done,
+        ]
+    if item["type"] == "reasoning":
+        there = {**place, "summary_index": 0}
+        (summary,) = item["summary"]
+        return [
+            ("output_item.added", {"output_index": index, "item": {**item, "summary": [], "encrypted_content": ""}}),
+            ("reasoning_summary_part.added", {**there, "part": {**summary, "text": ""}}),
+            *(("reasoning_summary_text.delta", {**there, "delta": word}) for word in _words(summary["text"])),
+            ("reasoning_summary_text.done", {**there, "text": summary["text"]}),
+            ("reasoning_summary_part.done", {**there, "part": summary}),
+            done,
+        ]
+    whole = item["arguments"]
+    return [
+        ("output_item.added", {"output_index": index, "item": {**item, "status": "in_progress", "arguments": ""}}),
+        *(("function_call_arguments.delta", {**place, "delta": piece}) for piece in (whole[:4], whole[4:])),
+        ("function_call_arguments.done", {**place, "name": item["name"], "arguments": whole}),
+        done,
+    ]
 
 
 def embeddings(size: int = 4, tokens: int = 5) -> Script:
