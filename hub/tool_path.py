@@ -11,6 +11,7 @@ from msgspec import Raw
 from hub.catalogue import Catalogue
 from hub.core.calls import Credentials, ToolCall
 from hub.core.entry import AttemptRecord
+from hub.core.ids import new_id
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, UpstreamFailed
@@ -19,9 +20,10 @@ from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.policy import Decision, Policy, ToolPrice
-from hub.profile import ProfileView, Tool
+from hub.profile import MODES, ProfileView, Tool, presented
 from hub.resources import Snapshot
-from hub.upstream import CallerContext, RpcReply, ServerDefinitions, Servers
+from hub.tool_modes import ToolModes, inner_call
+from hub.upstream import CallerContext, Era, RpcReply, ServerDefinitions, Servers
 
 ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
@@ -51,6 +53,7 @@ class Visit:
     view: ProfileView
     snapshot: Snapshot
     title: str
+    mode: str = ""  # the one that the caller asked for
 
 
 class ToolPath:
@@ -65,6 +68,7 @@ class ToolPath:
         catalogue: Catalogue[ServerDefinitions, ProfileView],
         servers: Servers,
         snapshots: Callable[[], Snapshot],
+        modes: ToolModes,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -72,12 +76,15 @@ class ToolPath:
         self._catalogue = catalogue
         self._servers = servers
         self._snapshots = snapshots
+        self._modes = modes
 
-    def visit(self, profile: str, credentials: Credentials) -> Visit:
-        """Let a caller in to a profile.
+    def visit(self, profile: str, credentials: Credentials, mode: str = "") -> Visit:
+        """Let a caller in to a profile, in the mode that they ask for, else in the profile's own.
 
-        Raises NotFound `profile_not_found` (also where they may not know of it), or Unauthenticated.
+        Raises NotFound `profile_not_found` (also where they may not know of it), Malformed, or Unauthenticated.
         """
+        if mode and mode not in MODES:
+            raise Malformed("malformed", f"There is no mode '{mode[:20]}': use {', '.join(MODES)}.")
         snapshot = self._snapshots()
         spec = snapshot.profiles.get(profile)
         principal = OPEN_PROFILE
@@ -89,7 +96,7 @@ class ToolPath:
             raise stop.refusal(("profile", profile))
         if spec is None or view is None or not (spec.security == "none" or principal.may_use_profile(profile)):
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
-        return Visit(principal, view, snapshot, spec.title or profile)
+        return Visit(principal, presented(view, mode or spec.mode), snapshot, spec.title or profile, mode)
 
     def listen(self, profile: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Be told when what a caller sees of a profile may have changed; returns how to stop that."""
@@ -98,8 +105,11 @@ class ToolPath:
     async def call(self, visit: Visit, call: ToolCall, caller: CallerContext) -> RpcReply:
         """Call one tool. The server's answer comes back as it is, result or error.
 
-        Raises Refusal: `tool_not_found`, `tool_not_allowed`, `malformed`, what the policy says, or ServerFailed.
+        `call_tool` is the call of the tool that it names. Raises Refusal: `tool_not_found`, `tool_not_allowed`,
+        `malformed`, what the policy says, or ServerFailed.
         """
+        named = inner_call(visit.view, call.tool, call.arguments)
+        call = replace(call, tool=named[0], arguments=named[1]) if named else call
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(visit.principal, call))
             check_arguments(call.arguments)
@@ -114,6 +124,10 @@ class ToolPath:
                 tool=tool.own,
             )
             stack.callback(_tell, record, decision)
+            if tool.meta:  # a program's own calls find its place free again
+                async with decision:
+                    decision.settle(ONE_CALL, 0)
+                return await self._own(visit, tool, replace(call, arguments=decision.body), caller, record)
             await stack.enter_async_context(decision)
             await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
@@ -123,9 +137,23 @@ class ToolPath:
             record.settle(ONE_CALL, cost, price.version)
             decision.settle(ONE_CALL, cost, tokens=(len(call.arguments) + size) // 4)
             if reply.result is not None:
-                reply = replace(reply, result=await decision.screened(reply.result))
+                screened = await decision.screened(reply.result)
+                reply = replace(reply, result=self._modes.fit(visit.view, visit.principal, tool, screened))
             record.bodies.replied(reply.result or reply.error or b"")
             return reply
+
+    async def _own(self, visit: Visit, tool: Tool, call: ToolCall, caller: CallerContext, record: Record) -> RpcReply:
+        """Answer a call of the hub's own tools. A program's calls are calls like any other, each with its entry."""
+
+        async def inner(name: str, arguments: bytes) -> RpcReply:
+            made = replace(call, id=new_id(), tool=name, arguments=arguments)
+            return await self.call(visit, made, replace(caller, notify=None))
+
+        result = await self._modes.answer(visit.view, visit.principal, tool, call.arguments, inner)
+        record.status = 200
+        record.response_bytes = len(result)
+        record.settle(ONE_CALL, 0, "free")
+        return RpcReply(result=result, era=Era.MODERN)
 
     async def _relay(self, tool: Tool, params: bytes, caller: CallerContext, record: Record) -> RpcReply:
         try:
@@ -178,7 +206,7 @@ def _tool(visit: Visit, call: ToolCall, record: Record) -> Tool:
     if tool is None:
         raise NotFound("tool_not_found", f"There is no tool '{call.tool[:128]}' in profile '{visit.view.name}'.")
     record.server, record.tool = tool.server, tool.own
-    if not visit.principal.may_use_tool(f"{tool.server}/{tool.own}"):
+    if not visit.view.allows(visit.principal, tool):
         raise Forbidden(
             "tool_not_allowed", f"This key may not call '{tool.name}'. Ask for access to {tool.server}/{tool.own}."
         )

@@ -15,6 +15,7 @@ from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
 from hub.app.listings import Listings
 from hub.app.observed import Observed
+from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
 from hub.core.capture import Capture
 from hub.core.entry import Entry
@@ -27,15 +28,16 @@ from hub.identity import Identity, make_key
 from hub.ledger import Durability, Exports, Keeping, Ledger, OnWritten, Payloads, Queries, Spool, Writer
 from hub.model_path import ModelPath
 from hub.policy import Policy
-from hub.profile import ProfileView, compose
+from hub.profile import Memory, ProfileView, Results
 from hub.resources import Snapshot
 from hub.resources.model_catalog import load_catalogue
 from hub.routing import Health
 from hub.settings import Settings
-from hub.store import Database, DataFolder, Resources, Secrets, ServerSnapshots, SignIns, Vault
+from hub.store import Database, DataFolder, ProfileMemory, Resources, Secrets, ServerSnapshots, SignIns, Vault
 from hub.store.audit import AuditTrail
 from hub.store.journal import Journal
 from hub.store.key_secrets import KeyMaker
+from hub.tool_modes import ToolModes
 from hub.tool_path import ToolPath
 from hub.upstream import (
     Builtin,
@@ -45,6 +47,7 @@ from hub.upstream import (
     ModelUpstream,
     Ports,
     ProviderSecrets,
+    Sandbox,
     ServerDefinitions,
     Servers,
     Transport,
@@ -153,7 +156,11 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         health = Health()
         models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider(), "echo": Echo()}, health)
         servers = await _open_servers(stack, stored, settings, transport, queries)
-        catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(servers.definitions, compose)
+        memory = Memory()
+        await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
+        catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
+            servers.definitions, memory.compose, memory.revision
+        )
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
         servers.reconfigure(resources.snapshot())
 
@@ -220,6 +227,7 @@ def _doors(
             catalogue=stages.catalogue,
             servers=stages.servers,
             snapshots=snapshots,
+            modes=ToolModes(Sandbox(), Results()),
         ),
         forget_secrets=stages.secrets.forget,
     )

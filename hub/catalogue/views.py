@@ -29,17 +29,20 @@ Listener = Callable[[], None]
 class Catalogue(Generic[OfferT, ViewT]):
     """Keeps the view of each profile. Nothing here waits for a server.
 
-    `offer` gives what a server offers (from memory), `compose` makes a view of it.
+    `offer` gives what a server offers (from memory), `compose` makes a view of it. `remembered` is another number
+    when what is remembered of a profile has changed.
     """
 
     def __init__(
         self,
         offer: Callable[[str], OfferT],
         compose: Callable[[str, ProfileSpec, Mapping[str, OfferT]], ViewT],
+        remembered: Callable[[str], int] = lambda profile: 0,
     ) -> None:
         self._offer = offer
         self._compose = compose
-        self._views: dict[str, tuple[ProfileSpec, Stamp, ViewT]] = {}
+        self._remembered = remembered
+        self._views: dict[str, tuple[ProfileSpec, tuple[int, Stamp], ViewT]] = {}
         self._listeners: dict[str, list[Listener]] = {}
 
     def view(self, snapshot: Snapshot, profile: str) -> ViewT | None:
@@ -48,7 +51,8 @@ class Catalogue(Generic[OfferT, ViewT]):
         if spec is None:
             return None
         offers = {server: self._offer(server) for server in spec.servers if server in snapshot.servers}
-        stamp = tuple((name, o.revision, o.state, o.since, o.error) for name, o in offers.items())
+        states = tuple((name, o.revision, o.state, o.since, o.error) for name, o in offers.items())
+        stamp = (self._remembered(profile), states)
         kept = self._views.get(profile)
         if kept is not None and kept[1] == stamp and (kept[0] is spec or kept[0] == spec):
             return kept[2]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -78,7 +79,7 @@ class McpApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         given = presented(scope)
-        visit = self._path.visit(scope["path"].removeprefix("/mcp/").removesuffix("/"), given)
+        visit = self._path.visit(scope["path"].removeprefix("/mcp/").removesuffix("/"), given, _mode(scope))
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
@@ -301,6 +302,11 @@ class McpApi:
         except Refusal as refusal:
             raise refused(refusal, request.origin.request_id) from None
         await request.answer.end(result_bytes(message.id, meta + b',"resultType":"complete"}'))
+
+
+def _mode(scope: Scope) -> str:
+    """How the client wants the tools presented: `?mode=` of the URL."""
+    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("mode", [""])[0]
 
 
 def _unwatched() -> AbstractContextManager[None]:

@@ -51,7 +51,7 @@ class Watch:
     closed.
     """
 
-    __slots__ = ("_credentials", "_message", "_outbox", "_path", "_seen", "profile")
+    __slots__ = ("_credentials", "_message", "_mode", "_outbox", "_path", "_seen", "profile")
 
     def __init__(self, path: ToolPath, visit: Visit, credentials: Credentials, outbox: Outbox, message: bytes) -> None:
         self._path = path
@@ -59,12 +59,13 @@ class Watch:
         self._outbox = outbox
         self._message = message
         self._seen = visit.view.listing(visit.principal)
+        self._mode = visit.mode
         self.profile = visit.view.name
 
     def look(self) -> None:
         """Look once."""
         try:
-            visit = self._path.visit(self.profile, self._credentials)
+            visit = self._path.visit(self.profile, self._credentials, self._mode)
         except Refusal:
             self._outbox.close()
             return

@@ -69,6 +69,7 @@ def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer], known: Kn
         given=tuple(names.given),
         drifts=lock.drifts,
         first_seen=lock.first_seen,
+        max_results=_max_results(spec),
     )
 
 
@@ -84,6 +85,11 @@ def taken_tools(spec: ProfileSpec, there: Mapping[str, Offer]) -> dict[Key, Offe
 
 def _is_held(key: Key, drifts: Iterable[Drift]) -> bool:
     return any((drift.server, drift.own) == key for drift in drifts)
+
+
+def _max_results(spec: ProfileSpec) -> dict[str, int]:
+    wanted = {server: selection.max_result or spec.max_result for server, selection in spec.servers.items()}
+    return {server: most for server, most in wanted.items() if most is not None}
 
 
 def _by_name(item: Item) -> str:

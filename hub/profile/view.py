@@ -54,12 +54,13 @@ class Tool(Item):
     """One tool. `pinned` are arguments that the hub sets, `defaults` those it adds where there are none; raw JSON.
 
     `mirrored` pairs the path of each argument that modern clients repeat in a header with the rest of that
-    header's name.
+    header's name. `meta` is set on a tool that is the hub's own, of no server: which one it is.
     """
 
     pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     defaults: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
+    meta: str = ""
 
     def filled(self, arguments: bytes) -> bytes:
         """The arguments that the server gets for a caller's (a JSON object)."""
@@ -135,6 +136,8 @@ class ProfileView:
     it, and those that it had before. `own_uris` are own URIs that one server alone lists. `digest` changes when and
     only when the visible tools do. `is_lost` says that no server can be reached and none of their tools is known.
     `given` are the names it gives, `drifts` the tools that are not as they were approved, `first_seen` those to pin.
+    `max_results` is how many bytes a result of a server may have. `whole` is the profile with all its tools, where
+    this is it in another mode.
     """
 
     name: str
@@ -155,6 +158,8 @@ class ProfileView:
     given: tuple[Given, ...] = ()
     drifts: tuple[Drift, ...] = ()
     first_seen: tuple[Pin, ...] = ()
+    max_results: Mapping[str, int] = field(default_factory=dict[str, int])
+    whole: "ProfileView | None" = None
     _lists: dict[tuple[Kind, tuple[Access, ...]], bytes] = field(
         default_factory=dict[tuple[Kind, tuple[Access, ...]], bytes], repr=False
     )
@@ -216,14 +221,18 @@ class ProfileView:
 
     def visible(self, principal: Principal) -> list[Tool]:
         """The tools that `principal` may use."""
-        return [tool for tool in self.tools.values() if principal.may_use_tool(tool.grant)]
+        return [tool for tool in self.tools.values() if self.allows(principal, tool)]
+
+    def allows(self, principal: Principal, item: Item | Address) -> bool:
+        """Whether `principal` may use something: a grant for it, or it is the hub's own and needs none."""
+        return not item.server or principal.may_use_tool(item.grant)
 
     def listing(self, principal: Principal, kind: Kind = Kind.TOOLS) -> bytes:
         """The JSON array of the definitions that `principal` may see: made once for each set of grants."""
         key = (kind, principal.access)
         made = self._lists.get(key)
         if made is None:
-            chosen = (item.definition for item in self.items(kind).values() if principal.may_use_tool(item.grant))
+            chosen = (item.definition for item in self.items(kind).values() if self.allows(principal, item))
             made = b"[" + b",".join(chosen) + b"]"
             made = next((known for known in self._lists.values() if known == made), made)  # most see the same
             if len(self._lists) >= _MOST_LISTS:

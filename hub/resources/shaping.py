@@ -63,7 +63,7 @@ class ProfileServerSpec(Spec):
     so (`read_only: true`). `rename` maps an own name to the public one (used as it is, without prefix); `describe`
     replaces descriptions, `annotate` annotations; `arguments` pins arguments: hidden from clients and added by the
     hub on each call; `defaults` are added where the caller gives none. `prompt_rules` and `resource_rules` do the
-    same for prompts (by name) and resources (by URI or template).
+    same for prompts (by name) and resources (by URI or template). `max_result` overrides the profile's.
     """
 
     tools: Choice = Field(default_factory=lambda: ["*"])
@@ -78,6 +78,7 @@ class ProfileServerSpec(Spec):
     resources: Choice = Field(default_factory=lambda: ["*"])
     prompt_rules: dict[PromptName, PromptRuleSpec] = Field(default_factory=dict)
     resource_rules: dict[Uri, ResourceRuleSpec] = Field(default_factory=dict)
+    max_result: Bytes | None = None
 
     @field_validator("rename")
     @classmethod

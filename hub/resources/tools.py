@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hub.resources.serving import HttpUrl, Money, Seconds
-from hub.resources.shaping import HintsSpec, ProfileServerSpec, ToolName
+from hub.resources.shaping import Bytes, HintsSpec, ProfileServerSpec, ToolName
 from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
@@ -108,7 +108,10 @@ class ProfileSpec(Spec):
     here too is as it stands here. `prefix` says whether a tool is `server__tool`: always, only where two have the
     same name, or never (of one server: a profile that shows it unchanged). `only` keeps the tools whose annotations
     say so, of every server. `lock` pins the tools' definitions as they are when it is set: `warn` tells what has
-    changed since, `enforce` also keeps new and changed tools back until somebody approves them.
+    changed since, `enforce` also keeps new and changed tools back until somebody approves them. `mode` is how the
+    tools are presented: all of them (`full`), as three that find, describe and call them (`search`), or as one that
+    runs programs over them (`code`). `max_result` is how many bytes of a tool's result are shown; the rest is kept
+    for an hour, to be read on.
     """
 
     LATER: ClassVar[dict[str, str]] = {
@@ -120,9 +123,10 @@ class ProfileSpec(Spec):
     description: Text = ""
     instructions: Text = ""
     security: Literal["key", "none"] = "key"
-    mode: Literal["full"] = "full"
+    mode: Literal["full", "search", "code"] = "full"
     prefix: Literal["always", "on-conflict", "never"] = "always"
     lock: Literal["warn", "enforce"] | None = None
+    max_result: Bytes | None = None
     only: HintsSpec | None = None
     include: list[Name] = Field(default_factory=list, max_length=50)
     servers: dict[ServerName, ProfileServerSpec] = Field(default_factory=dict, max_length=200)
@@ -133,11 +137,4 @@ class ProfileSpec(Spec):
     def _security_supported(cls, value: object) -> object:
         if value == "oauth":
             raise ValueError("security 'oauth' is not supported yet; use key or none")
-        return value
-
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _mode_supported(cls, value: object) -> object:
-        if value in ("search", "code"):
-            raise ValueError(f"mode '{value}' is not supported yet; use full")
         return value

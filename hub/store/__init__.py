@@ -2,6 +2,7 @@
 
 from hub.store.database import Database, SchemaTooNew
 from hub.store.folder import DataFolder
+from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
 from hub.store.resources import Resources
 from hub.store.secrets import Secrets
@@ -16,6 +17,8 @@ __all__ = [
     "Change",
     "DataFolder",
     "Database",
+    "MemoryRows",
+    "ProfileMemory",
     "Resource",
     "Resources",
     "SchemaTooNew",

@@ -170,6 +170,33 @@ class ServerSnapshotRow(SQLModel, table=True):
     saved_at: str
 
 
+class ProfileNameRow(SQLModel, table=True):
+    """A name that a profile gave to a tool or a prompt of a server, once and for all."""
+
+    __tablename__ = "profile_name"
+
+    profile: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    server: str
+    own: str
+    basis: str
+    at: str
+
+
+class ProfilePinRow(SQLModel, table=True):
+    """A tool's definition as it was approved in a profile; `by` is empty where it was there when the lock was set."""
+
+    __tablename__ = "profile_pin"
+
+    profile: str = Field(primary_key=True)
+    server: str = Field(primary_key=True)
+    own: str = Field(primary_key=True)
+    definition: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    by: str
+    at: str
+
+
 class EntryRow(SQLModel, table=True):
     """The ledger: one row per call (see `hub.core.entry.Entry`). `at` is microseconds since the epoch."""
 

@@ -10,6 +10,7 @@ from hub.upstream.mcp_values import (
     Builtin,
     BuiltinTool,
     CallerContext,
+    Era,
     Pace,
     Ports,
     PromptDefinition,
@@ -21,18 +22,23 @@ from hub.upstream.mcp_values import (
     ToolDefinition,
 )
 from hub.upstream.models import Delivery, ModelUpstream
+from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
 
 __all__ = [
     "SUGGESTED_MODEL",
+    "Bounds",
     "Builtin",
     "BuiltinTool",
+    "CallFailed",
     "CallerContext",
     "Delivery",
     "DemoProvider",
     "Echo",
     "Endpoint",
+    "Era",
     "Exchange",
     "ModelUpstream",
+    "Outcome",
     "Pace",
     "Ports",
     "PromptDefinition",
@@ -40,6 +46,7 @@ __all__ = [
     "ResourceDefinition",
     "Response",
     "RpcReply",
+    "Sandbox",
     "SecretSource",
     "ServerDefinitions",
     "ServerState",

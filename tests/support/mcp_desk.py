@@ -16,11 +16,12 @@ from hub.edge.mcp_api import McpApi
 from hub.identity import Identity
 from hub.ledger import Ledger
 from hub.policy import Policy
-from hub.profile import compose
+from hub.profile import Memory, Results
 from hub.resources import KeySecret, compile_snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
+from hub.tool_modes import ToolModes
 from hub.tool_path import ToolPath
-from hub.upstream import RpcReply, ServerDefinitions, ServerState
+from hub.upstream import RpcReply, Sandbox, ServerDefinitions, ServerState
 from hub.upstream.mcp_definitions import checked
 
 META = "io.modelcontextprotocol/"
@@ -121,7 +122,8 @@ class Desk:
         self.in_flight = InFlight()
         self.generation = 0
         self.apply()
-        self.catalogue = Catalogue(self.servers.definitions, compose)
+        self.memory = Memory()
+        self.catalogue = Catalogue(self.servers.definitions, self.memory.compose, self.memory.revision)
         self.path = ToolPath(
             identity=Identity(),
             policy=self.policy,
@@ -129,6 +131,7 @@ class Desk:
             catalogue=self.catalogue,
             servers=self.servers,
             snapshots=lambda: self.snapshot,
+            modes=ToolModes(Sandbox(), Results()),
         )
         self.api = McpApi(self.path, self.in_flight)
         self.app = Dispatch(
@@ -258,7 +261,7 @@ class Talk:
     def __init__(self, app, method, path, headers, body):
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in [("host", "localhost"), *headers]]
         self.scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "type": "http", "method": method, "path": path.partition("?")[0], "raw_path": path.encode(), "query_string": path.partition("?")[2].encode(),
             "headers": raw, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "state": {},
         }  # fmt: skip
         self._app = app

@@ -1,0 +1,80 @@
+"""Keeps what profiles remember in the database, a moment after it was learnt."""
+
+import asyncio
+from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.core.logs import get_logger
+from hub.profile import Given, Memory, Pin, Remembered, merged
+from hub.store import MemoryRows, ProfileMemory
+
+log = get_logger(__name__)
+_AGAIN = 5.0  # seconds until the next try, when the database cannot be reached
+
+
+class Remembering:
+    """Saves what a memory learns, in a task of its own. An async context manager: leaving it saves the rest."""
+
+    def __init__(self, memory: Memory, store: ProfileMemory) -> None:
+        self._memory = memory
+        self._store = store
+        self._waiting: dict[str, Remembered] = {}
+        self._something = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Load what was kept, and begin to listen."""
+        kept = await self._store.load()
+        self._memory.load(Remembered(name, *_values(rows)) for name, rows in kept.items())
+        self._memory.on_change(self._learnt)
+        self._task = asyncio.create_task(self._run(), name="profile memory")  # noqa: TID251 - ended in __aexit__
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop, and save what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._save()
+
+    def _learnt(self, lesson: Remembered) -> None:
+        before = self._waiting.get(lesson.profile)
+        self._waiting[lesson.profile] = merged(before, lesson) if before else lesson
+        self._something.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            if not await self._save():
+                await asyncio.sleep(_AGAIN)
+                self._something.set()
+
+    async def _save(self) -> bool:
+        waiting, self._waiting = self._waiting, {}
+        for name, lesson in waiting.items():
+            try:
+                await self._store.save(name, _rows(lesson))
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("what a profile remembers could not be saved", profile=name, error=type(error).__name__)
+                later = self._waiting.get(name)
+                self._waiting[name] = merged(lesson, later) if later else lesson
+        return not self._waiting
+
+
+def _rows(lesson: Remembered) -> MemoryRows:
+    return MemoryRows(
+        tuple(
+            {"kind": one.kind, "name": one.name, "server": one.server, "own": one.own, "basis": one.basis}
+            for one in lesson.names
+        ),
+        tuple(
+            {"server": pin.server, "own": pin.own, "definition": pin.definition, "by": pin.by} for pin in lesson.pins
+        ),
+        lesson.forget_pins,
+    )
+
+
+def _values(rows: MemoryRows) -> tuple[tuple[Given, ...], tuple[Pin, ...]]:
+    return tuple(Given(**row) for row in rows.names), tuple(Pin(**row) for row in rows.pins)

@@ -1,0 +1,240 @@
+"""The hub's own tools in a profile: find, describe, read on, and run programs whose calls go the way of all calls."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from hub.core.principal import Principal
+from hub.core.refusal import Malformed, NotFound, Refusal
+from hub.profile import (
+    Index,
+    ProfileView,
+    Results,
+    Tool,
+    fitted,
+    function_names,
+    grep_text,
+    index_of,
+    page_of,
+    stub,
+)
+from hub.upstream import CallFailed, RpcReply, Sandbox
+
+_MOST_INDEXES = 64
+_MOST_ABOUT = 300  # characters of a description in a list of matches
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_anything = msgspec.json.Decoder(dict[str, Any])
+_encode = msgspec.json.encode
+
+Call = Callable[[str, bytes], Awaitable[RpcReply]]
+
+
+class ToolModes:
+    """Answers calls of the hub's own tools. It holds the indexes of what can be found, and what can be read on."""
+
+    def __init__(self, sandbox: Sandbox, results: Results) -> None:
+        self._sandbox = sandbox
+        self._results = results
+        self._indexes: OrderedDict[tuple[str, str], Index] = OrderedDict()
+
+    async def answer(self, view: ProfileView, principal: Principal, tool: Tool, arguments: bytes, call: Call) -> bytes:
+        """The result of one of the hub's own tools; `call(name, arguments)` calls another tool of the profile.
+
+        Raises Refusal.
+        """
+        given = _Arguments(tool.name, _anything.decode(arguments))
+        match tool.meta:
+            case "find_tools":
+                return self._find(view, principal, given)
+            case "describe_tool":
+                return _describe(view, principal, given)
+            case "read_result":
+                text = self._results.find(principal.id, view.name, given.text("id"))
+                return _text(page_of(text, given.number("offset", 0, 1 << 30), given.number("limit", 20_000, 200_000)))
+            case "grep_result":
+                text = self._results.find(principal.id, view.name, given.text("id"))
+                return _text(grep_text(text, given.text("pattern"), given.number("context", 0, 20)))
+            case "run_program":
+                return await self._run(view, principal, given.text("program"), call)
+            case _:
+                raise Malformed("malformed", f"{tool.name} takes name, the name of a tool, and arguments, an object.")
+
+    def fit(self, view: ProfileView, principal: Principal, tool: Tool, result: bytes) -> bytes:
+        """A result that is not longer than the profile allows; the rest of a longer one is kept for its caller."""
+        most = view.max_results.get(tool.server)
+        if most is None:
+            return result
+
+        def keep(text: str) -> str:
+            return self._results.keep(principal.id, view.name, text)
+
+        return fitted(result, most, keep, has_schema=b'"outputSchema"' in tool.definition)
+
+    def kept(self, view: ProfileView, principal: Principal, key: str) -> bytes:
+        """The result of reading a kept text as a resource. Raises NotFound."""
+        text = self._results.find(principal.id, view.name, key)
+        return _encode({"contents": [{"uri": f"hub-result://{key}", "mimeType": "text/plain", "text": text}]})
+
+    def _find(self, view: ProfileView, principal: Principal, given: "_Arguments") -> bytes:
+        whole = view.whole or view
+        key = (view.name, whole.digest)
+        index = self._indexes.pop(key, None) or index_of(whole.tools.values())
+        self._indexes[key] = index
+        if len(self._indexes) > _MOST_INDEXES:
+            self._indexes.popitem(last=False)
+        limit = given.number("limit", 8, 50) or 8
+        found = [tool for tool in index.find(given.text("query"), len(index.tools)) if whole.allows(principal, tool)][
+            :limit
+        ]
+        if "run_program" in view.tools:
+            names = {tool.name: name for name, tool in function_names(whole.visible(principal)).items()}
+            return _text("\n\n".join(stub(names[tool.name], tool) for tool in found) or _nothing(whole, principal))
+        lines = [{"name": tool.name, "description": _about(tool), "arguments": _arguments(tool)} for tool in found]
+        text = "\n\n".join(_line(one) for one in lines) or _nothing(whole, principal)
+        return _encode(
+            {"content": [{"type": "text", "text": text}], "structuredContent": {"tools": lines}, "isError": False}
+        )
+
+    async def _run(self, view: ProfileView, principal: Principal, program: str, call: Call) -> bytes:
+        functions = function_names((view.whole or view).visible(principal))
+        made: list[dict[str, Any]] = []
+
+        async def carry_out(function: str, arguments: bytes) -> bytes:
+            tool = functions.get(function)
+            if tool is None:
+                raise CallFailed(f"there is no tool '{function}'")
+            begun = time.monotonic()
+            failure = ""
+            try:
+                value, failure = _value(await call(tool.name, arguments))
+            except Refusal as refusal:
+                value, failure = b"null", refusal.message
+            made.append({"tool": tool.name, "ok": not failure, "ms": round((time.monotonic() - begun) * 1000)})
+            if failure:
+                raise CallFailed(failure)
+            return value
+
+        outcome = await self._sandbox.run(program, list(functions), carry_out)
+        value = bytes(outcome.value)
+        parts = [outcome.printed.rstrip()] if outcome.printed else []
+        if outcome.error:
+            parts.append(f"The program failed: {outcome.error}")
+        elif value != b"null" or not parts:
+            parts.append(value.decode("utf-8", "replace"))
+        structured = {"result": msgspec.Raw(value), "printed": outcome.printed, "calls": made}
+        if outcome.error:
+            structured["error"] = outcome.error
+        content = [{"type": "text", "text": "\n".join(parts)}]
+        return _encode({"content": content, "structuredContent": structured, "isError": bool(outcome.error)})
+
+
+def inner_call(view: ProfileView, name: str, arguments: bytes) -> tuple[str, bytes] | None:
+    """What `call_tool` is to call: name and arguments; None for any other tool, or where they are not well-formed."""
+    tool = view.tools.get(name)
+    if tool is None or tool.meta != "call_tool":
+        return None
+    try:
+        members = _object.decode(arguments)
+        wanted = msgspec.json.decode(members.get("name", b"null"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    inner = bytes(members.get("arguments", b"{}"))
+    if not isinstance(wanted, str) or not inner.startswith((b"{", b"null")):
+        return None
+    return wanted, inner if inner.startswith(b"{") else b"{}"
+
+
+class _Arguments:
+    """Arguments of one of the hub's own tools, checked as they are taken."""
+
+    def __init__(self, tool: str, given: Mapping[str, Any]) -> None:
+        self._tool = tool
+        self._given = given
+
+    def text(self, name: str) -> str:
+        value = self._given.get(name)
+        if not isinstance(value, str) or not value:
+            raise Malformed("malformed", f"{self._tool} needs {name}, a text.")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        value = self._given.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            raise Malformed("malformed", f"{name} is a whole number of at most {most}.")
+        return value
+
+
+def _describe(view: ProfileView, principal: Principal, given: _Arguments) -> bytes:
+    whole = view.whole or view
+    tool = whole.find(given.text("name"))
+    if tool is None or not whole.allows(principal, tool):
+        raise NotFound("tool_not_found", f"There is no tool '{given.text('name')[:128]}'. Use find_tools.")
+    return _encode(
+        {
+            "content": [{"type": "text", "text": tool.definition.decode("utf-8", "replace")}],
+            "structuredContent": msgspec.Raw(tool.definition),
+            "isError": False,
+        }
+    )
+
+
+def _about(tool: Tool) -> str:
+    text = _anything.decode(tool.definition).get("description")
+    return " ".join(text.split())[:_MOST_ABOUT] if isinstance(text, str) else ""
+
+
+def _arguments(tool: Tool) -> dict[str, Any]:
+    """The arguments of a tool in short: name to type, with a star where it is needed."""
+    schema = _anything.decode(tool.definition).get("inputSchema")
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return {}
+    needed = schema.get("required")
+    required: list[Any] = needed if isinstance(needed, list) else []
+    return {
+        name: f"{one.get('type', 'any') if isinstance(one, dict) else 'any'}{'*' if name in required else ''}"
+        for name, one in schema["properties"].items()
+    }
+
+
+def _line(found: Mapping[str, Any]) -> str:
+    arguments = ", ".join(f"{name}: {kind}" for name, kind in found["arguments"].items())
+    return f"{found['name']}({arguments})\n  {found['description']}"
+
+
+def _nothing(whole: ProfileView, principal: Principal) -> str:
+    return f"No tool matches. There are {len(whole.visible(principal))}; try other words."
+
+
+def _text(text: str) -> bytes:
+    return _encode({"content": [{"type": "text", "text": text}], "isError": False})
+
+
+def _value(reply: RpcReply) -> tuple[bytes, str]:
+    """What a program gets for a tool's answer, as JSON, and why the call failed ('' when it did not)."""
+    if reply.error is not None:
+        error = _anything.decode(reply.error)
+        return b"null", str(error.get("message", "the server answers with an error"))
+    members = _object.decode(reply.result or b"{}")
+    if bytes(members.get("resultType", b'"complete"')) != b'"complete"':
+        return b"null", "the tool asks something of its caller: call it directly, not from a program"
+    content = msgspec.json.decode(members.get("content", b"[]"))
+    items = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    texts = [str(one.get("text", "")) for one in items if one.get("type") == "text"]
+    if bytes(members.get("isError", b"false")) == b"true":
+        return b"null", "\n".join(texts) or "the tool reported an error"
+    structured = bytes(members.get("structuredContent", b"null"))
+    if structured != b"null":
+        return structured, ""
+    if len(texts) != len(items):
+        return _encode(items), ""
+    text = "\n".join(texts)
+    try:
+        if text[:1] in ("{", "["):
+            msgspec.json.decode(text)
+            return text.encode("utf-8", "replace"), ""
+    except (msgspec.DecodeError, RecursionError):
+        pass  # a text that only looks like JSON
+    return _encode(text), ""
