@@ -1,6 +1,7 @@
 """Keeps what profiles remember in the database, a moment after it was learnt."""
 
 import asyncio
+import contextlib
 from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +22,7 @@ class Remembering:
         self._store = store
         self._waiting: dict[str, Remembered] = {}
         self._something = asyncio.Event()
+        self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -33,8 +35,9 @@ class Remembering:
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop, and save what is left."""
+        self._ending.set()
+        self._something.set()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._save()
 
@@ -44,11 +47,12 @@ class Remembering:
         self._something.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._ending.is_set():
             await self._something.wait()
             self._something.clear()
             if not await self._save():
-                await asyncio.sleep(_AGAIN)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), _AGAIN)
                 self._something.set()
 
     async def _save(self) -> bool:
