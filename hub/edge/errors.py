@@ -16,6 +16,7 @@ from hub.core.calls import Dialect
 from hub.core.logs import get_logger
 from hub.core.refusal import InvalidSpec, Refusal, Unauthenticated
 from hub.dialect import error_body, gemini_error
+from hub.edge.gemini_paths import is_call
 from hub.edge.wire import Send, encoded, internal
 
 log = get_logger(__name__)
@@ -51,6 +52,8 @@ def shape_of(path: str, headers: Mapping[bytes, bytes]) -> Shape:
     """The shape that belongs to a path; elsewhere a page for whoever asks for one, problem+json for programs."""
     if path.startswith("/v1/messages"):
         return Shape.ANTHROPIC
+    if is_call(path):
+        return Shape.GEMINI
     if path == "/v1" or path.startswith("/v1/"):
         return Shape.ANTHROPIC if path.startswith("/v1/models") and speaks_anthropic(headers) else Shape.OPENAI
     if path.startswith("/v1beta"):

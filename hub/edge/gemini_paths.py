@@ -9,6 +9,7 @@ from hub.core.refusal import Malformed, NotFound
 from hub.routing import VisibleModel
 
 PREFIX = "/v1beta/models"
+_PREFIXES = ("/v1beta/models/", "/v1/models/", "/v1alpha/models/")
 _METHODS: Mapping[str, tuple[Dialect, bool]] = {
     "generateContent": (Dialect.GEMINI, False),
     "streamGenerateContent": (Dialect.GEMINI, True),
@@ -25,9 +26,14 @@ class Aim:
     stream: bool
 
 
+def is_call(path: str) -> bool:
+    """Whether a path calls a method of a model, in any version of the API: Google's SDKs choose one by themselves."""
+    return path.startswith(_PREFIXES) and path.rpartition(":")[2] in _METHODS
+
+
 def aim_of(path: str, query: bytes) -> Aim:
-    """What a path under `/v1beta/models/` asks for. Raises NotFound, or Malformed for a stream that is not of events."""
-    model, _, method = path.removeprefix(f"{PREFIX}/").rpartition(":")
+    """What the path of a call asks for. Raises NotFound, or Malformed for a stream that is not of events."""
+    model, _, method = path.partition("/models/")[2].rpartition(":")
     known = _METHODS.get(method)
     if known is None or not model:
         raise NotFound(

@@ -14,7 +14,7 @@ from hub.edge.body import declared_length, read_body
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of, speaks_anthropic
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
-from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model
+from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model, is_call
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import InFlight
 from hub.edge.model_lists import (
@@ -99,7 +99,8 @@ class ModelsApi:
         if dialect is not None:
             _check_method(scope, "POST")
             await self._call(Aim(dialect, "", stream=False), scope, receive, send)
-        elif path.startswith(f"{GEMINI_MODELS}/") and scope["method"] == "POST":
+        elif is_call(path) or (path.startswith(f"{GEMINI_MODELS}/") and scope["method"] == "POST"):
+            _check_method(scope, "POST")
             await self._call(aim_of(path, scope["query_string"]), scope, receive, send)
         elif path == GEMINI_MODELS or path.startswith(f"{GEMINI_MODELS}/"):
             _check_method(scope, "GET", "HEAD")

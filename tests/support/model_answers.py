@@ -57,7 +57,7 @@ def _offered_tool(body: Mapping[str, Any]) -> Tool | None:
 def _said(turn: Mapping[str, Any]) -> str:
     """The words of a turn, unless it brings the answer of a tool."""
     told = json.dumps(turn)
-    answers = ('"tool_result"', '"tool_call_id"', "_output", "functionResponse", "toolResult")
+    answers = ('"tool_result"', '"tool_call_id"', "call_output", "functionResponse", "toolResult")
     return "" if any(word in told for word in answers) else told
 
 
