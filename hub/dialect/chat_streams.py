@@ -16,7 +16,6 @@ from hub.dialect.chat_answers import (
     arguments_text,
     citation_of,
     detail,
-    thinking_of,
     write_usage,
 )
 from hub.dialect.given import whole_json
@@ -82,9 +81,7 @@ class ChatReader:
 
     def _choice(self, choice: dict[str, Any]) -> Iterator[Happening]:
         delta = a_dict(choice.get("delta"))
-        for block in thinking_of(delta):
-            if isinstance(block, Thinking):
-                yield from self._grow(_THINKING, block.text)
+        yield from self._grow(_THINKING, a_text(delta.get("reasoning_content")) or a_text(delta.get("reasoning")))
         text = delta.get("content")
         if isinstance(text, str) and text:
             yield from self._grow(_TEXT, text)
