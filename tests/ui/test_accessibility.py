@@ -1,0 +1,40 @@
+"""The main pages as axe-core judges them (WCAG 2.2 A and AA); in the dark, contrast again."""
+
+from pathlib import Path
+
+import pytest
+
+AXE = Path(__file__).parents[1] / "clients" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = {
+    "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "dark": {"type": "rule", "values": ["color-contrast"]},
+}
+PAGES = [
+    "/console", "/console/playground?profile=both", "/console/models", "/console/profiles/both", "/console/profiles/both/tools/new__echo",
+    "/console/routing?model=demo", "/console/keys", "/console/new/keys", "/console/logs", "/console/usage", "/admin", "/admin/start",
+    "/admin/servers", "/admin/servers/old", "/admin/new/servers", "/admin/models/demo", "/admin/models/demo?view=history",
+    "/admin/compose/both", "/admin/budgets", "/admin/new/guardrails", "/admin/users/ann", "/admin/audit", "/admin/roles", "/admin/secrets",
+]  # fmt: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.clients]
+
+
+@pytest.mark.parametrize("scheme", RULES)
+def test_axe_finds_nothing(world, browse, scheme):
+    source = AXE.read_text()
+    found = []
+    page = browse("admin", "/console", color_scheme=scheme)
+    for path in PAGES if scheme == "light" else PAGES[::3]:
+        page.goto(world.url + path)
+        if "playground" in path:
+            page.get_by_label("Your message").fill("Use the echo tool")
+            page.keyboard.press("Control+Enter")
+            page.get_by_role("button", name="Run it").wait_for()
+        page.evaluate(source)
+        result = page.evaluate("only => axe.run(document, {runOnly: only})", RULES[scheme])
+        for fault in result["violations"]:
+            found += [
+                f"{path}: {fault['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+                for node in fault["nodes"][:3]
+            ]
+    assert found == []
