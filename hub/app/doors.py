@@ -103,6 +103,16 @@ def _pages(doors: Doors) -> Starlette:
     def address(request: Request) -> str:
         return (doors.settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
+    async def instance() -> dict[str, Any]:
+        settings = doors.settings
+        boundary = {
+            "most": settings.data_boundary,
+            "capture": settings.capture,
+            "keep_bodies_days": settings.keep_bodies_days,
+            "keep_entries_days": settings.keep_entries_days or None,
+        }
+        return {**await observed.instance(), "data_boundary": boundary}
+
     management = Management(
         resources=doors.resources,
         vault=doors.vault,
@@ -113,7 +123,7 @@ def _pages(doors: Doors) -> Starlette:
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         server_status=observed.server,
         server_tools=observed.server_tools,
-        instance=observed.instance,
+        instance=instance,
         sign_in_link=_Links(doors).make,
         address=address,
         secrets_changed=doors.forget_secrets,

@@ -37,6 +37,7 @@ class AdminPages:
             Route("/admin/audit", page(self._audit), methods=["GET"]),
             Route("/admin/secrets", page(self._secrets), methods=["GET", "POST"]),
             Route("/admin/instance", page(self._instance), methods=["GET"]),
+            Route("/admin/boundary", page(self._boundary), methods=["GET"]),
         ]
 
     async def _overview(self, visit: Visit) -> Response:
@@ -92,6 +93,16 @@ class AdminPages:
         return self._site.show(
             visit, "secrets.html", names=[item["name"] for item in (await visit.get("/secrets"))["items"]]
         )
+
+    async def _boundary(self, visit: Visit) -> Response:
+        instance = await visit.get("/instance")
+        said = [
+            (kind, item["name"], item["spec"]["capture"])
+            for kind in ("teams", "keys")
+            for item in await visit.items(f"/{kind}")
+            if item["spec"].get("capture")
+        ]
+        return self._site.show(visit, "boundary.html", boundary=instance["data_boundary"], said=said)
 
     async def _instance(self, visit: Visit) -> Response:
         return self._site.show(

@@ -129,6 +129,7 @@ PAGES: Mapping[str, Page] = {
             Column("Period", "spec.period"),
             Column("Mode", "spec.mode"),
             Column("Used", "status", "used"),
+            Column("At this rate", "status", "forecast"),
             Column("Resets", "status.resets_at", "when"),
             _ON,
         ),

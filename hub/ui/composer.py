@@ -43,6 +43,7 @@ class ComposerPages:
                     notes.append(str(refusal))
         offers = await self._offers(visit, list(spec.get("servers", {})))
         known = [item["name"] for item in await visit.items("/servers")]
+        diet = await visit.maybe(f"/profiles/{name}/diet")
         return self._site.show(
             visit,
             "compose.html",
@@ -53,6 +54,7 @@ class ComposerPages:
             servers=[_shown(server, own, offers[server]) for server, own in spec.get("servers", {}).items()],
             others=[server for server in known if server not in spec.get("servers", {})],
             many=MANY_TOOLS,
+            diet=diet,
             writable=visit.can(WRITE["profiles"]) and not profile["managed_by"].startswith("file:"),
         )
 

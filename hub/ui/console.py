@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import NotFound
+from hub.install import clients
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
@@ -104,7 +105,9 @@ class ConsolePages:
         profile = next((one for one in profiles if one["name"] == name), None)
         if profile is None:
             raise NotFound("profile_not_found", f"There is no profile '{name[:64]}' that you may use.")
-        return self._site.show(visit, "profile.html", profile=profile, address=visit.address)
+        return self._site.show(
+            visit, "profile.html", profile=profile, address=visit.address, clients=list(clients().values())
+        )
 
     async def _routing(self, visit: Visit) -> Response:
         model = visit.query("model").strip()

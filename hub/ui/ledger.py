@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import NotFound
+from hub.core.refusal import NotFound, Refusal
 from hub.ui.site import Site
 from hub.ui.sources import Visit, whole
 
@@ -25,6 +25,7 @@ FILTERS = (
     ("status", "Status", ()),
     ("min_duration_ms", "Took at least, ms", ()),
 )
+_ORDERS = ("duration_ms", "input", "output")
 RANGES = {
     "1h": timedelta(hours=1),
     "24h": timedelta(days=1),
@@ -57,6 +58,7 @@ class LedgerPages:
         return [
             Route(f"{self._base}/logs", page(self._logs), methods=["GET"]),
             Route(f"{self._base}/logs/{{id}}", page(self._entry), methods=["GET"]),
+            Route(f"{self._base}/sessions", page(self._sessions), methods=["GET"]),
             Route(f"{self._base}/sessions/{{id}}", page(self._session), methods=["GET"]),
             Route(f"{self._base}/usage", page(self._usage), methods=["GET"]),
         ]
@@ -64,7 +66,8 @@ class LedgerPages:
     async def _logs(self, visit: Visit) -> Response:
         chosen = {name: visit.query(name) for name, _, _ in FILTERS if visit.query(name)}
         span, since = since_of(visit, "all")
-        page = await visit.calls(limit=50, cursor=visit.query("cursor"), since=since, **chosen)
+        order = visit.query("order_by") if visit.query("order_by") in _ORDERS else ""
+        page = await visit.calls(limit=50, cursor=visit.query("cursor"), since=since, order_by=order, **chosen)
         return self._site.show(
             visit,
             "logs.html",
@@ -76,11 +79,27 @@ class LedgerPages:
             entries=page["items"],
             next=page["next"],
             live=visit.query("live") == "1",
+            since=since,
+            order=order,
+            sessions=f"{self._base}/sessions",
         )
 
     async def _entry(self, visit: Visit) -> Response:
         entry = whole(await visit.get(f"/logs/{visit.request.path_params['id']}"))
-        return self._site.show(visit, "entry.html", base=self._base, entry=entry)
+        kept, note = None, ""
+        if visit.query("payload"):
+            try:
+                kept = await visit.get(f"/logs/{entry['id']}/payload")
+            except Refusal as refusal:
+                note = refusal.message
+        return self._site.show(visit, "entry.html", base=self._base, entry=entry, kept=kept, note=note)
+
+    async def _sessions(self, visit: Visit) -> Response:
+        span, since = since_of(visit, "7d")
+        found = (await visit.get("/sessions", since=since, limit=200))["items"]
+        return self._site.show(
+            visit, "sessions.html", base=self._base, sessions=found, span=span, ranges=(*RANGES, "all")
+        )
 
     async def _session(self, visit: Visit) -> Response:
         session = visit.request.path_params["id"]
@@ -97,6 +116,7 @@ class LedgerPages:
         span, since = since_of(visit, "30d")
         step = "hour" if span in ("1h", "24h") else "day"
         rows = (await visit.get("/usage", group_by=by, since=since))["items"]
+        idle = await visit.get("/usage/idle") if visit.can("ledger.read") and visit.query("idle") else None
         over_time = (await visit.get("/usage", group_by=step, since=since))["items"]
         return self._site.show(
             visit,
@@ -110,7 +130,8 @@ class LedgerPages:
             series=over_time,
             step=step,
             total=total_of(rows),
-            query={"by": by, "range": span},
+            idle=idle,
+            since=since,
         )
 
 

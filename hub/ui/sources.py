@@ -75,6 +75,15 @@ class Visit:
                 return []
             raise
 
+    async def maybe(self, path: str, **query: Any) -> Any:
+        """What `GET` answers, or None where the caller may not see it or it does not exist."""
+        try:
+            return await self.get(path, **query)
+        except Refusal as refusal:
+            if refusal.status in (403, 404):
+                return None
+            raise
+
     async def calls(self, **query: Any) -> dict[str, Any]:
         """A page of ledger entries, with the fields that the API leaves out at their defaults."""
         page = await self.get("/logs", **query)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 NOTHING = "\u2013"
+_EARLY = 0.02  # of a period: before that, any rate is chance
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -53,6 +54,17 @@ def usd(text: Any) -> str:
         return NOTHING
 
 
+def forecast(status: Any) -> int | None:
+    """What a budget will have spent at its reset if it goes on as until now, in micro-dollars; None while too early."""
+    begins, ends = _instant(status.get("starts_at")), _instant(status.get("resets_at"))
+    if begins is None or ends is None or "spent_usd" not in status:
+        return None
+    passed, whole = (datetime.now(UTC) - begins).total_seconds(), (ends - begins).total_seconds()
+    if passed < whole * _EARLY or whole <= 0:
+        return None
+    return round(float(status["spent_usd"]) * 1e6 * whole / min(passed, whole))
+
+
 def count(number: Any) -> str:
     """A whole number with thousands apart."""
     return f"{number:,}" if isinstance(number, int | float) and not isinstance(number, bool) else NOTHING
@@ -94,5 +106,5 @@ def as_yaml(value: Any) -> str:
 
 FILTERS = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
-    "pretty": pretty, "yaml": as_yaml,
+    "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
 }  # fmt: skip
