@@ -121,7 +121,9 @@ def _pairs(shape: Shape, name: str, form: Form, old: Any) -> Any:
 
 def _group(shape: Shape, name: str, form: Form, old: Any) -> Any:
     found = read(shape.parts, form, old if isinstance(old, dict) else {}, name)
-    return found if found or old == {} or not shape.optional else ABSENT
+    if shape.optional and old != {} and all(value in ("", [], {}) for value in found.values()):
+        return ABSENT
+    return found
 
 
 def _scope(shape: Shape, name: str, form: Form, old: Any) -> Any:
