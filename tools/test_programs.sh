@@ -14,6 +14,7 @@ install() {
 command -v chromium >/dev/null || install chromium
 command -v npm >/dev/null || install npm
 command -v git >/dev/null || install git
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || install nginx-light
 if [ ! -e tests/clients/node/node_modules/.done ] || [ tests/clients/node/package-lock.json -nt tests/clients/node/node_modules/.done ]; then
     (cd tests/clients/node && npm ci --no-progress --loglevel=error >/dev/null)
     touch tests/clients/node/node_modules/.done

@@ -91,12 +91,13 @@ def greet(hub: Hub, address: str, link: str, *, demo: bool) -> None:
         say(f"\nSign in to the web apps (works once, for a day):\n  {link}")
     if demo:
         key = hub.started.admin_key or "$HUB_KEY"
+        python = f'"{key}"' if hub.started.admin_key else 'os.environ["HUB_KEY"]'
         say(f"\nTools for any MCP client:\n  {address}/mcp/demo")
         say("\nTry it:")
         say(f'  claude mcp add --transport http demo {address}/mcp/demo --header "Authorization: Bearer {key}"')
         say(
-            f"  curl {address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'content-type: application/json'"
+            f'  curl {address}/v1/chat/completions -H "Authorization: Bearer {key}" -H "content-type: application/json"'
             """ -d '{"model":"demo","messages":[{"role":"user","content":"Hello"}]}'"""
         )
-        say(f"  OpenAI(base_url='{address}/v1', api_key='{key}')    Anthropic(base_url='{address}', api_key='{key}')")
+        say(f'  OpenAI(base_url="{address}/v1", api_key={python})    Anthropic(base_url="{address}", api_key={python})')
     sys.stdout.flush()

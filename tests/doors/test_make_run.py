@@ -57,7 +57,13 @@ def test_a_newcomer_gets_everything_they_need(started):
     assert f"{address}/login?token=" in text
     assert f'claude mcp add --transport http demo {address}/mcp/demo --header "Authorization: Bearer {key}"' in text
     assert f"curl {address}/v1/chat/completions" in text
-    assert f"Anthropic(base_url='{address}', api_key='{key}')" in text
+    assert f'Anthropic(base_url="{address}", api_key="{key}")' in text
+    line = next(line for line in text.splitlines() if line.startswith("  curl "))
+    if shutil.which("curl"):
+        pasted = subprocess.run(
+            ["sh", "-c", line.replace("curl", "curl -s", 1)], capture_output=True, text=True, check=True
+        )
+        assert '"chat.completion"' in pasted.stdout
     assert (folder / ".hub").stat().st_mode & 0o777 == 0o700
     with httpx2.Client(
         base_url=address, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
