@@ -1,0 +1,84 @@
+"""Endpoints beside conversations: embeddings, images, speech, rerank, moderations. They pass as they are."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from hub.core.calls import ModelCall
+from hub.core.refusal import Malformed, Refusal
+from hub.core.usage import Usage
+from hub.core.values import a_dict, a_number
+from hub.dialect import fields
+from hub.dialect.errors import openai_error
+from hub.dialect.estimate import estimate_tokens
+from hub.dialect.members import UNREADABLE, places_of, splice
+from hub.dialect.openai_chat import OpenAIReader
+
+Counted = Literal["text", "image", "audio"]
+
+
+class PlainWire:
+    """One such endpoint, as `hub.dialect.wires.Wire`: a JSON body with a model in it, one whole answer.
+
+    `made` is what comes back, which decides the bucket of the output. Answers may be binary; where they do not say
+    what was used, it is estimated from what was sent.
+    """
+
+    keep_alive = b": keep-alive\n\n"
+
+    def __init__(self, made: Counted = "text") -> None:
+        self._made = made
+
+    def peek(self, body: bytes) -> fields.Peek:
+        """Read what the hub acts on. Raises Malformed."""
+        places = places_of(body)
+        if fields.read(body, places, "stream", fields.FLAG, None):
+            raise Malformed("unsupported_field", "The field 'stream' is not supported here: leave it out.")
+        return fields.Peek(fields.model(body, places), False, places)
+
+    def request(self, call: ModelCall, model: str) -> bytes:
+        """See `hub.dialect.wires.Wire`."""
+        if model == call.model:
+            return call.body
+        return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
+
+    def usage(self, body: bytes) -> Usage | None:
+        """See `hub.dialect.wires.Wire`. An answer that is not JSON says nothing."""
+        if body[:1] != b"{" or b'"usage"' not in body:
+            return None
+        try:
+            told = a_dict(msgspec.json.decode(body, type=dict[str, Any]).get("usage"))
+        except UNREADABLE:
+            return None
+        return usage_of(told, self._made)
+
+    def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
+        """See `hub.dialect.wires.Wire`. What is made is not text, so its size says nothing about tokens."""
+        del reply_bytes
+        return Usage(input=estimate_tokens(call.body), estimated=True)
+
+    def reader(self, call: ModelCall) -> OpenAIReader:
+        """See `hub.dialect.wires.Wire`."""
+        return OpenAIReader(estimate_tokens(call.body), strip=False)
+
+    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+        """See `hub.dialect.wires.Wire`."""
+        return b"data: %b\n\n" % openai_error(refusal, request_id)
+
+
+def usage_of(told: dict[str, Any], made: Counted) -> Usage | None:
+    """Disjoint buckets of a `usage` in either of OpenAI's two vocabularies; None when it counts no tokens."""
+    read = a_number(told.get("input_tokens")) or a_number(told.get("prompt_tokens")) or 0
+    written = a_number(told.get("output_tokens")) or a_number(told.get("completion_tokens")) or 0
+    total = a_number(told.get("total_tokens")) or 0
+    if not (read or written or total):
+        return None
+    details = a_dict(told.get("input_tokens_details")) or a_dict(told.get("input_token_details"))
+    heard = min(a_number(details.get("audio_tokens")) or 0, read)
+    match made:
+        case "image":
+            return Usage(input=read or total - written, image=written)
+        case "audio":
+            return Usage(input=max(read - heard, 0), audio_in=heard, audio_out=written)
+        case _:
+            return Usage(input=max((read or total - written) - heard, 0), audio_in=heard, output=written)
