@@ -20,6 +20,22 @@ class Dialect(StrEnum):
     ANTHROPIC_COUNT = "anthropic_count"
     GEMINI_COUNT = "gemini_count"
     ANTHROPIC_MESSAGES = "anthropic_messages"
+    OPENAI_COMPLETIONS = "openai_completions"
+    OPENAI_EMBEDDINGS = "openai_embeddings"
+    OPENAI_IMAGES = "openai_images"
+    OPENAI_SPEECH = "openai_speech"
+    OPENAI_TRANSCRIPTIONS = "openai_transcriptions"
+    OPENAI_MODERATIONS = "openai_moderations"
+    RERANK = "rerank"
+
+
+# What is called beside conversations. Nothing else says the same, so it is never translated.
+PLAIN = frozenset(
+    {
+        Dialect.OPENAI_COMPLETIONS, Dialect.OPENAI_EMBEDDINGS, Dialect.OPENAI_IMAGES, Dialect.OPENAI_SPEECH,
+        Dialect.OPENAI_TRANSCRIPTIONS, Dialect.OPENAI_MODERATIONS, Dialect.RERANK,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

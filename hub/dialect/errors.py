@@ -91,8 +91,6 @@ def gemini_error(refusal: Refusal, request_id: str) -> bytes:
 
 
 _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
-    Dialect.OPENAI_CHAT: openai_error,
-    Dialect.OPENAI_RESPONSES: openai_error,
     Dialect.ANTHROPIC_MESSAGES: anthropic_error,
     Dialect.ANTHROPIC_COUNT: anthropic_error,
     Dialect.GEMINI: gemini_error,
@@ -102,7 +100,7 @@ _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
 
 def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
     """The refusal as the JSON body of an error reply in `dialect`."""
-    return _BODIES[dialect](refusal, request_id)
+    return _BODIES.get(dialect, openai_error)(refusal, request_id)
 
 
 _MOST_MESSAGE = 2000

@@ -27,7 +27,7 @@ class PlainWire:
     keep_alive = b": keep-alive\n\n"
 
     def __init__(self, made: Counted = "text") -> None:
-        self._made = made
+        self._made: Counted = made
 
     def peek(self, body: bytes) -> fields.Peek:
         """Read what the hub acts on. Raises Malformed."""

@@ -11,8 +11,10 @@ from hub.dialect.anthropic_messages import AnthropicMessages
 from hub.dialect.counts import AnthropicCount, GeminiCount
 from hub.dialect.fields import Peek
 from hub.dialect.gemini_api import Gemini
+from hub.dialect.multipart import FormWire
 from hub.dialect.openai_chat import OpenAIChat
 from hub.dialect.openai_responses import OpenAIResponses
+from hub.dialect.plain import PlainWire
 
 
 class Wire(Protocol):
@@ -58,4 +60,11 @@ WIRES: Mapping[Dialect, Wire] = {
     Dialect.GEMINI: Gemini(),
     Dialect.ANTHROPIC_COUNT: AnthropicCount(),
     Dialect.GEMINI_COUNT: GeminiCount(),
+    Dialect.OPENAI_COMPLETIONS: OpenAIChat(),  # the same envelope, caps, stream options and usage
+    Dialect.OPENAI_EMBEDDINGS: PlainWire(),
+    Dialect.OPENAI_IMAGES: PlainWire("image"),
+    Dialect.OPENAI_SPEECH: PlainWire("audio"),
+    Dialect.OPENAI_TRANSCRIPTIONS: FormWire(),
+    Dialect.OPENAI_MODERATIONS: PlainWire(),
+    Dialect.RERANK: PlainWire(),
 }

@@ -64,6 +64,24 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], ca
     headers = list(headers)
     check_length(headers, cap)
     check_kind(headers)
+    return await _whole(receive, cap)
+
+
+async def read_form(receive: Receive, headers: Iterable[tuple[bytes, bytes]], cap: int) -> bytes:
+    """The whole body, which is a form of `multipart/form-data`. Raises TooLarge, Malformed, CallerLeft."""
+    headers = list(headers)
+    check_length(headers, cap)
+    others = [(name, value) for name, value in headers if name != b"content-type"]
+    kinds = [value.strip().lower() for name, value in headers if name == b"content-type"]
+    if len(kinds) != 1 or not kinds[0].startswith(b"multipart/form-data"):
+        raise Malformed(
+            "unsupported_encoding", "A form is expected here: content-type: multipart/form-data.", status=415
+        )
+    check_kind(others)
+    return await _whole(receive, cap)
+
+
+async def _whole(receive: Receive, cap: int) -> bytes:
     message = await _part(receive)
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False):

@@ -10,7 +10,7 @@ from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event
-from hub.edge.body import declared_length, read_body
+from hub.edge.body import declared_length, read_body, read_form
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of, speaks_anthropic
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
@@ -36,14 +36,16 @@ CALLS: Mapping[str, Dialect] = {
     "/v1/messages": Dialect.ANTHROPIC_MESSAGES,
     "/v1/messages/count_tokens": Dialect.ANTHROPIC_COUNT,
     "/v1/responses": Dialect.OPENAI_RESPONSES,
+    "/v1/completions": Dialect.OPENAI_COMPLETIONS,
+    "/v1/embeddings": Dialect.OPENAI_EMBEDDINGS,
+    "/v1/images/generations": Dialect.OPENAI_IMAGES,
+    "/v1/audio/speech": Dialect.OPENAI_SPEECH,
+    "/v1/audio/transcriptions": Dialect.OPENAI_TRANSCRIPTIONS,
+    "/v1/moderations": Dialect.OPENAI_MODERATIONS,
+    "/v1/rerank": Dialect.RERANK,
 }
 # Named in the documentation, and not served yet.
-LATER = frozenset(
-    {
-        "/v1/embeddings", "/v1/completions", "/v1/images/generations",
-        "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/rerank", "/v1/moderations", "/v1/status",
-    }
-)  # fmt: skip
+LATER = frozenset({"/v1/status"})
 MODELS = "/v1/models"
 BODY_BYTES = 20 << 20
 # A body beyond this is read only for a key that is good.
@@ -54,6 +56,16 @@ _UNASKED_BYTES = 64 << 10
 _FOR_PROVIDERS = (b"anthropic-", b"openai-", b"x-goog-", b"x-gemini-")
 _NOT_FOR_PROVIDERS = frozenset({b"x-goog-api-key", b"anthropic-dangerous-direct-browser-access", b"openai-intent"})
 _WITH_OWN_CREDENTIAL = frozenset({b"openai-organization", b"openai-project", b"x-goog-user-project"})
+
+
+_READERS = {Dialect.OPENAI_TRANSCRIPTIONS: read_form}
+
+
+def _form(dialect: Dialect, fields: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """The header that says where the parts of a form begin."""
+    if dialect not in _READERS:
+        return ()
+    return (("content-type", fields.get(b"content-type", b"").decode("latin-1")),)
 
 
 class ModelPath(Protocol):
@@ -122,10 +134,10 @@ class ModelsApi:
         request_id = request_id_of(scope)
         request = ModelRequest(
             dialect=dialect,
-            body=await read_body(receive, headers, desk.body_bytes),
+            body=await _READERS.get(dialect, read_body)(receive, headers, desk.body_bytes),
             origin=origin_of(scope, fields, request_id),
             credentials=given,
-            headers=provider_headers(headers, given),
+            headers=(*provider_headers(headers, given), *_form(dialect, fields)),
             # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
             query="" if aim.model else scope["query_string"].decode("latin-1"),
             model=aim.model,

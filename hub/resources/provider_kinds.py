@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from hub.core.calls import Dialect
 
 _CHAT = {Dialect.OPENAI_CHAT: "/chat/completions"}
-_OPENAI = {**_CHAT, Dialect.OPENAI_RESPONSES: "/responses"}
+_COMPLETIONS = {Dialect.OPENAI_COMPLETIONS: "/completions"}
+_EMBEDDINGS = {Dialect.OPENAI_EMBEDDINGS: "/embeddings"}
+_IMAGES = {Dialect.OPENAI_IMAGES: "/images/generations"}
+_SPEECH = {Dialect.OPENAI_SPEECH: "/audio/speech"}
+_HEARING = {Dialect.OPENAI_TRANSCRIPTIONS: "/audio/transcriptions"}
+_MODERATIONS = {Dialect.OPENAI_MODERATIONS: "/moderations"}
+_RERANK = {Dialect.RERANK: "/rerank"}
+_TEXTS = {**_CHAT, **_COMPLETIONS, **_EMBEDDINGS}
+_AZURE = {**_TEXTS, Dialect.OPENAI_RESPONSES: "/responses", **_IMAGES, **_SPEECH, **_HEARING}
+_OPENAI = {**_AZURE, **_MODERATIONS}
 _BEARER = ("authorization", "Bearer ")
 
 
@@ -40,7 +49,7 @@ class ProviderKind:
 
 KINDS: Mapping[str, ProviderKind] = {
     "openai": ProviderKind("https://api.openai.com/v1", _OPENAI, env="OPENAI_API_KEY", catalogue="openai"),
-    "openai-compatible": ProviderKind("", _CHAT),
+    "openai-compatible": ProviderKind("", {**_TEXTS, **_IMAGES, **_SPEECH, **_HEARING, **_MODERATIONS, **_RERANK}),
     "anthropic": ProviderKind(
         "https://api.anthropic.com",
         {Dialect.ANTHROPIC_MESSAGES: "/v1/messages", Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens"},
@@ -59,7 +68,7 @@ KINDS: Mapping[str, ProviderKind] = {
         env="GEMINI_API_KEY",
         catalogue="gemini",
     ),
-    "azure-openai": ProviderKind("", _OPENAI, auth=("api-key", ""), catalogue="openai"),
+    "azure-openai": ProviderKind("", _AZURE, auth=("api-key", ""), catalogue="openai"),
     "vertex": ProviderKind(
         "https://{region}-aiplatform.googleapis.com/v1/projects/{project}/locations/{region}",
         {
@@ -81,19 +90,41 @@ KINDS: Mapping[str, ProviderKind] = {
         auth=("aws-sigv4", "bedrock"),
     ),
     "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),
-    "groq": ProviderKind("https://api.groq.com/openai/v1", _CHAT, env="GROQ_API_KEY", catalogue="groq"),
-    "mistral": ProviderKind("https://api.mistral.ai/v1", _CHAT, env="MISTRAL_API_KEY", catalogue="mistral"),
-    "xai": ProviderKind("https://api.x.ai/v1", _OPENAI, env="XAI_API_KEY", catalogue="xai"),
+    "groq": ProviderKind(
+        "https://api.groq.com/openai/v1", {**_CHAT, **_SPEECH, **_HEARING}, env="GROQ_API_KEY", catalogue="groq"
+    ),
+    "mistral": ProviderKind(
+        "https://api.mistral.ai/v1",
+        {**_CHAT, **_EMBEDDINGS, **_HEARING, **_MODERATIONS},
+        env="MISTRAL_API_KEY",
+        catalogue="mistral",
+    ),
+    "xai": ProviderKind(
+        "https://api.x.ai/v1",
+        {**_CHAT, Dialect.OPENAI_RESPONSES: "/responses", **_IMAGES},
+        env="XAI_API_KEY",
+        catalogue="xai",
+    ),
     "deepseek": ProviderKind("https://api.deepseek.com/v1", _CHAT, env="DEEPSEEK_API_KEY", catalogue="deepseek"),
-    "together": ProviderKind("https://api.together.xyz/v1", _CHAT, env="TOGETHER_API_KEY", catalogue="together"),
+    "together": ProviderKind(
+        "https://api.together.xyz/v1",
+        {**_TEXTS, **_IMAGES, **_SPEECH, **_RERANK},
+        env="TOGETHER_API_KEY",
+        catalogue="together",
+    ),
     "fireworks": ProviderKind(
-        "https://api.fireworks.ai/inference/v1", _CHAT, env="FIREWORKS_API_KEY", catalogue="fireworks"
+        "https://api.fireworks.ai/inference/v1", {**_TEXTS, **_RERANK}, env="FIREWORKS_API_KEY", catalogue="fireworks"
     ),
     "deepinfra": ProviderKind(
-        "https://api.deepinfra.com/v1/openai", _CHAT, env="DEEPINFRA_API_KEY", catalogue="deepinfra"
+        "https://api.deepinfra.com/v1/openai",
+        {**_TEXTS, **_IMAGES, **_SPEECH, **_HEARING},
+        env="DEEPINFRA_API_KEY",
+        catalogue="deepinfra",
     ),
-    "openrouter": ProviderKind("https://openrouter.ai/api/v1", _CHAT, env="OPENROUTER_API_KEY", catalogue="openrouter"),
+    "openrouter": ProviderKind(
+        "https://openrouter.ai/api/v1", _TEXTS, env="OPENROUTER_API_KEY", catalogue="openrouter"
+    ),
     "cerebras": ProviderKind("https://api.cerebras.ai/v1", _CHAT, env="CEREBRAS_API_KEY", catalogue="cerebras"),
-    "ollama": ProviderKind("http://127.0.0.1:11434/v1", _CHAT),
-    "vllm": ProviderKind("http://127.0.0.1:8000/v1", _CHAT),
+    "ollama": ProviderKind("http://127.0.0.1:11434/v1", _TEXTS),
+    "vllm": ProviderKind("http://127.0.0.1:8000/v1", {**_TEXTS, **_HEARING, **_RERANK}),
 }

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterable
 
-from hub.core.calls import Dialect, ModelCall
+from hub.core.calls import PLAIN, Dialect, ModelCall
 from hub.core.plan import Dropped, Plan
 from hub.core.principal import Globs, Principal
 from hub.core.refusal import Forbidden, NotFound, Unavailable
@@ -18,6 +18,13 @@ ENDPOINTS = {
     Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens",
     Dialect.GEMINI: "/v1beta/models/{model}:generateContent",
     Dialect.GEMINI_COUNT: "/v1beta/models/{model}:countTokens",
+    Dialect.OPENAI_COMPLETIONS: "/v1/completions",
+    Dialect.OPENAI_EMBEDDINGS: "/v1/embeddings",
+    Dialect.OPENAI_IMAGES: "/v1/images/generations",
+    Dialect.OPENAI_SPEECH: "/v1/audio/speech",
+    Dialect.OPENAI_TRANSCRIPTIONS: "/v1/audio/transcriptions",
+    Dialect.OPENAI_MODERATIONS: "/v1/moderations",
+    Dialect.RERANK: "/v1/rerank",
 }
 _SHOWN = 100
 
@@ -32,7 +39,7 @@ def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, pick: Callable[[]
     targets = _routed(snapshot, grant, call.route) if call.route else virtual.targets
     kept, dropped = sift(targets, call.dialect)
     if not kept:
-        raise _nothing(call)
+        raise _nothing(call, dropped)
     attempts = kept if len(kept) == 1 else ordered(kept, call.origin.session, pick)
     return Plan(call.model, tuple(target.deployment for target in attempts), dropped)
 
@@ -62,6 +69,8 @@ def sift(targets: Iterable[Target], dialect: Dialect | None) -> tuple[list[Targe
             dropped.append(Dropped(target.deployment.target, "its weight is 0"))
         elif dialect is not None and not target.deployment.paths:
             dropped.append(Dropped(target.deployment.target, f"it cannot be called in {dialect}"))
+        elif dialect is not None and dialect in PLAIN and dialect not in target.deployment.paths:
+            dropped.append(Dropped(target.deployment.target, _no_endpoint(dialect)))
         else:
             kept.append(target)
     return kept, tuple(dropped)
@@ -77,10 +86,20 @@ def _routed(snapshot: Snapshot, grant: KeyGrant, route: str) -> tuple[Target, ..
     return targets
 
 
-def _nothing(call: ModelCall) -> Unavailable:
+def _nothing(call: ModelCall, dropped: Iterable[Dropped]) -> Unavailable | NotFound:
     shown = call.model[:_SHOWN]
+    reasons = {drop.reason for drop in dropped} - {"its weight is 0"}
+    if reasons == {_no_endpoint(call.dialect)}:
+        return NotFound(
+            "model_not_routed",
+            f"The model '{shown}' is enabled, but no provider of it has {ENDPOINTS[call.dialect]}. Choose another model.",
+        )
     return Unavailable(
         "model_not_ready",
         f"The model '{shown}' has no target that can be tried: its providers are disabled. Enable one of them.",
         retry_after=30,
     )
+
+
+def _no_endpoint(dialect: Dialect) -> str:
+    return f"its provider has no {ENDPOINTS[dialect]}"

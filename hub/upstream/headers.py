@@ -11,7 +11,8 @@ from hub.resources.provider_kinds import KINDS
 from hub.upstream.exchange import Response
 
 # What a caller may say to a provider. All else stays here: keys, cookies, hop-by-hop headers, SDK telemetry.
-_TO_ANY = frozenset({"user-agent"})
+# Its content-type is passed on only where the edge hands it over: with a form.
+_TO_ANY = frozenset({"user-agent", "content-type"})
 _TO_VENDOR: Mapping[Dialect, str] = {
     Dialect.OPENAI_CHAT: "openai-",
     Dialect.OPENAI_RESPONSES: "openai-",
