@@ -91,7 +91,7 @@ def greet(hub: Hub, address: str, link: str, *, demo: bool) -> None:
         say(f"\nSign in to the web apps (works once, for a day):\n  {link}")
     if demo:
         key = hub.started.admin_key or "$HUB_KEY"
-        python = f'"{key}"' if hub.started.admin_key else 'os.environ["HUB_KEY"]'
+        python = f'"{key}"' if hub.started.admin_key else "HUB_KEY"
         say(f"\nTools for any MCP client:\n  {address}/mcp/demo")
         say("\nTry it:")
         say(f'  claude mcp add --transport http demo {address}/mcp/demo --header "Authorization: Bearer {key}"')
