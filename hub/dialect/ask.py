@@ -1,5 +1,6 @@
 """What a translation knows of the call while it carries the answer back."""
 
+import msgspec
 from msgspec import Struct
 
 from hub.core.calls import ModelCall
@@ -77,3 +78,12 @@ class Renaming:
 def _input(arguments: str) -> str:
     value = json_object(arguments).get("input")
     return value if isinstance(value, str) else arguments
+
+
+def narrowed(request: Request) -> Request:
+    """The call with only those tools that its choice allows: few dialects can offer more than may be called."""
+    allowed = set(request.choice.names) if request.choice is not None else set[str]()
+    if not allowed:
+        return request
+    kept = tuple(tool for tool in request.tools if tool.name in allowed or tool.flat in allowed)
+    return msgspec.structs.replace(request, tools=kept or request.tools)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hub.core.values import a_dict, a_text
+from hub.dialect.caching import lifetime
 from hub.dialect.given import Given, Notes, json_text, wrong
 from hub.dialect.media import of_data_url, of_format
 from hub.dialect.neutral import (
@@ -108,7 +109,7 @@ def _name(given: Given) -> str:
 
 def _tool(given: Given, notes: Notes) -> Tool | None:
     kind = given.text("type") or "function"
-    cache = cache_of(given.mapping("cache_control"))
+    cache = lifetime(given.mapping("cache_control"))
     if kind == "function":
         held = given.within("function")
         return Tool(_name(held), held.text("description"), held.mapping("parameters"), held.flag("strict"), cache=cache)
@@ -145,16 +146,9 @@ def _choice(given: Given) -> Choice | None:
     return Choice("tool", a_text(name)) if name else None
 
 
-def cache_of(mark: dict[str, Any]) -> str:
-    """The lifetime of a cache mark, in Anthropic's form; "" for none."""
-    if not mark:
-        return ""
-    return "1h" if mark.get("ttl") == "1h" else "5m"
-
-
 def _message(given: Given, notes: Notes) -> Message:
     role = given.text("role")
-    cache = cache_of(given.mapping("cache_control"))
+    cache = lifetime(given.mapping("cache_control"))
     if role in ("tool", "function"):
         return Message("user", (_result(given, role, cache, notes),))
     if role not in _ROLES:
@@ -232,7 +226,7 @@ def content(given: Given, notes: Notes) -> list[Block]:
 
 def _part(part: Given, notes: Notes) -> Block | None:
     kind = part.text("type")
-    cache = cache_of(part.mapping("cache_control")) or ("5m" if part.any("prompt_cache_breakpoint") else "")
+    cache = lifetime(part.mapping("cache_control")) or lifetime(part.mapping("prompt_cache_breakpoint"))
     match kind:
         case "text":
             return Text(part.text("text"), cache)

@@ -9,7 +9,7 @@ from hub.core.plan import Deployment
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import StreamReader, Whole
-from hub.dialect.ask import Ask, Names
+from hub.dialect.ask import Ask, Names, narrowed
 from hub.dialect.codecs import HEARD, SPOKEN
 from hub.dialect.errors import error_body, message_of
 from hub.dialect.estimate import estimate_tokens
@@ -104,7 +104,7 @@ class Translate:
         self.spoken = spoken
         self.keep_alive = self._wire.keep_alive
         notes = Notes()
-        request = self._heard.read_request(parse(call.body), notes)
+        request = narrowed(self._heard.read_request(parse(call.body), notes))
         body = self._spoken.write_request(request, deployment, call.stream, notes)
         for name, value in deployment.members.get(spoken, {}).items():
             body.pop(name, None)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hub.core.values import a_dict, a_text
-from hub.dialect.chat_to_neutral import cache_of
+from hub.dialect.caching import lifetime
 from hub.dialect.given import Given, Notes, json_text, wrong
 from hub.dialect.media import of_mime
 from hub.dialect.neutral import (
@@ -38,7 +38,7 @@ def read_request(body: dict[str, Any], notes: Notes) -> Request:
     output = given.within("output_config")
     form = output.mapping("format") or given.mapping("output_format")
     choice = given.mapping("tool_choice")
-    cache = cache_of(given.mapping("cache_control"))
+    cache = lifetime(given.mapping("cache_control"))
     user = a_text(given.mapping("metadata").get("user_id"))
     messages = ([Message("system", tuple(system))] if system else []) + turns
     request = Request(
@@ -111,7 +111,7 @@ def _tools(given: Given, referenced: frozenset[str], notes: Notes) -> tuple[Tool
         deferred = tool.flag("defer_loading") or False
         if deferred and not searched_here and name not in referenced:
             continue
-        cache = cache_of(tool.mapping("cache_control"))
+        cache = lifetime(tool.mapping("cache_control"))
         examples = tool.items("input_examples")
         description = tool.text("description")
         if examples:
@@ -144,7 +144,7 @@ def _blocks(given: Given, name: str, notes: Notes) -> list[Block]:
 
 def _block(given: Given, notes: Notes) -> list[Block]:
     kind = given.text("type")
-    cache = cache_of(given.mapping("cache_control"))
+    cache = lifetime(given.mapping("cache_control"))
     block: Block | None = None
     match kind:
         case "text":

@@ -63,7 +63,8 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         body["outputConfig"] = output
     if more:
         body["additionalModelRequestFields"] = more
-    left = {"parallel_tool_calls": request.parallel is False, "user": request.user}
+    settings = more.get("thinking") and (request.temperature not in (None, 1) or request.top_p)
+    left = {"parallel_tool_calls": request.parallel is False, "user": request.user, "temperature": settings}
     notes.drop(*left_behind(request), *(name for name, value in left.items() if value), *request.extras)
     return body
 
@@ -103,6 +104,8 @@ class _Writer:
         return written
 
     def _mark(self, cache: str) -> list[dict[str, Any]]:
+        if cache and not self._caches:
+            self._notes.drop("cache_control")
         if not cache or not self._caches:
             return []
         return [{"cachePoint": {"type": "default", **({"ttl": cache} if cache == "1h" else {})}}]
@@ -114,6 +117,8 @@ class _Writer:
             spec: dict[str, Any] = {"name": tool.flat, "inputSchema": {"json": {"type": "object", **schema}}}
             if tool.description:
                 spec["description"] = tool.description
+            if tool.strict:
+                spec["strict"] = True
             listed.append({"toolSpec": spec})
             listed += self._mark(tool.cache)
         config: dict[str, Any] = {"tools": listed}

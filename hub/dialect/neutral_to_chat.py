@@ -3,6 +3,7 @@
 from typing import Any
 
 from hub.core.plan import Deployment
+from hub.dialect.caching import breakpoint_of, ephemeral, takes_breakpoints
 from hub.dialect.given import Notes, json_text
 from hub.dialect.media import data_url, format_of
 from hub.dialect.neutral import (
@@ -31,7 +32,7 @@ _BUDGETS = ((2048, "low"), (10_000, "medium"))
 def write_request(request: Request, deployment: Deployment, stream: bool, notes: Notes) -> dict[str, Any]:
     """The call for `deployment`, which may be OpenAI itself or any server of its dialect."""
     own = deployment.kind in ("openai", "azure-openai")
-    writer = _Writer(notes, own=own)
+    writer = _Writer(notes, own=own, marks=takes_breakpoints(deployment.model))
     body: dict[str, Any] = {"model": deployment.model, "messages": writer.messages(request.messages)}
     if request.tools:
         body["tools"] = [_tool(tool, own=own) for tool in request.tools]
@@ -122,9 +123,10 @@ def _choice(choice: Choice, tools: tuple[Tool, ...]) -> Any:
 
 
 class _Writer:
-    def __init__(self, notes: Notes, *, own: bool) -> None:
+    def __init__(self, notes: Notes, *, own: bool, marks: bool) -> None:
         self._notes = notes
         self._own = own
+        self._marks = marks
 
     def messages(self, messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         return [written for message in messages for written in self._message(message)]
@@ -172,10 +174,15 @@ class _Writer:
                 return None
 
     def _mark(self, cache: str) -> dict[str, Any]:
-        """Where to cache, for those servers of this dialect that read Anthropic's marks. OpenAI caches by itself."""
-        if not cache or self._own:
+        """Where to cache: in OpenAI's words for itself, in Anthropic's for the servers of its dialect that read them."""
+        if not cache:
             return {}
-        return {"cache_control": {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}}
+        if not self._own:
+            return ephemeral(cache)
+        if not self._marks:
+            self._notes.drop("cache_control")
+            return {}
+        return breakpoint_of(cache)
 
     def _media(self, media: Media) -> dict[str, Any] | None:
         if media.kind == "image" and (media.data or media.url):

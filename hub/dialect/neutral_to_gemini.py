@@ -149,6 +149,8 @@ class _Writer:
         return part
 
     def _parts(self, block: Block) -> list[dict[str, Any]]:
+        if getattr(block, "cache", ""):
+            self._notes.drop("cache_control")
         match block:
             case Text():
                 signed = {"thoughtSignature": block.signature} if block.signature else {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed
+from hub.dialect.caching import ephemeral
 from hub.dialect.given import Notes, json_object
 from hub.dialect.media import mime_of
 from hub.dialect.neutral import (
@@ -70,6 +71,8 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         "stream": stream or None,
     }
     body |= {name: value for name, value in plain.items() if value is not None}
+    if thinking:  # which is done at the vendor's own settings
+        notes.drop(*(name for name, value in {"top_p": request.top_p, "top_k": request.top_k}.items() if value))
     notes.drop(*left_behind(request), *request.extras)
     return body
 
@@ -146,14 +149,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     written["input_schema"] = schema if schema.get("type") else {"type": "object", **schema}
     if tool.strict:
         written["strict"] = True
-    return written | mark(tool.cache)
-
-
-def mark(cache: str) -> dict[str, Any]:
-    """A cache mark."""
-    if not cache:
-        return {}
-    return {"cache_control": {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}}
+    return written | ephemeral(tool.cache)
 
 
 def _choice(choice: Choice | None, parallel: bool | None) -> dict[str, Any] | None:
@@ -179,7 +175,7 @@ class _Writer:
     def _block(self, block: Block) -> dict[str, Any] | None:
         match block:
             case Text():
-                return {"type": "text", "text": block.text} | mark(block.cache) if block.text else None
+                return {"type": "text", "text": block.text} | ephemeral(block.cache) if block.text else None
             case Refused():
                 return {"type": "text", "text": block.text} if block.text else None
             case Media():
@@ -190,7 +186,7 @@ class _Writer:
                 value = {"input": block.arguments} if block.freeform else json_object(block.arguments)
                 name = flat(block.namespace, block.name)
                 use = {"type": "tool_use", "id": call_id(block.id), "name": name, "input": value}
-                return use | mark(block.cache)
+                return use | ephemeral(block.cache)
             case ToolResult():
                 return self._result(block)
 
@@ -212,7 +208,7 @@ class _Writer:
             written["content"] = content
         if block.failed:
             written["is_error"] = True
-        return written | mark(block.cache)
+        return written | ephemeral(block.cache)
 
     def _media(self, media: Media) -> dict[str, Any] | None:
         if media.kind not in ("image", "file") or not (media.data or media.url):
@@ -230,7 +226,7 @@ class _Writer:
             written["title"] = media.name
         if media.cited:
             written["citations"] = {"enabled": True}
-        return written | mark(media.cache)
+        return written | ephemeral(media.cache)
 
 
 def call_id(id_: str) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from hub.core.plan import Deployment
+from hub.dialect.caching import breakpoint_of, takes_breakpoints
 from hub.dialect.given import Notes
 from hub.dialect.media import data_url, format_of
 from hub.dialect.neutral import (
@@ -30,7 +31,7 @@ _CALL, _RESULT = ("function_call", "custom_tool_call"), ("function_call_output",
 
 def write_request(request: Request, deployment: Deployment, stream: bool, notes: Notes) -> dict[str, Any]:
     """The call for `deployment`. Nothing is kept at the provider: what was signed comes back with each call."""
-    writer = _Writer(notes)
+    writer = _Writer(notes, marks=takes_breakpoints(deployment.model))
     body: dict[str, Any] = {"model": deployment.model, "input": writer.items(request.messages)}
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
@@ -102,8 +103,9 @@ def _choice(choice: Choice, tools: tuple[Tool, ...]) -> Any:
 
 
 class _Writer:
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, *, marks: bool) -> None:
         self._notes = notes
+        self._marks = marks
 
     def items(self, messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         return [item for message in messages for item in self._message(message)]
@@ -152,7 +154,9 @@ class _Writer:
     def _part(self, block: Block, role: str) -> dict[str, Any] | None:
         match block:
             case Text():
-                return {"type": "output_text" if role == "assistant" else "input_text", "text": block.text}
+                if role == "assistant":
+                    return {"type": "output_text", "text": block.text}
+                return {"type": "input_text", "text": block.text} | self._mark(block.cache)
             case Refused():
                 return {"type": "refusal", "refusal": block.text}
             case Media():
@@ -164,9 +168,16 @@ class _Writer:
             case _:
                 return None
 
+    def _mark(self, cache: str) -> dict[str, Any]:
+        if not cache or self._marks:
+            return breakpoint_of(cache) if cache else {}
+        self._notes.drop("cache_control")
+        return {}
+
     def _media(self, media: Media) -> dict[str, Any] | None:
         if media.kind == "image" and (media.data or media.url):
-            return {"type": "input_image", "image_url": data_url(media), "detail": media.detail or "auto"}
+            image = {"type": "input_image", "image_url": data_url(media), "detail": media.detail or "auto"}
+            return image | self._mark(media.cache)
         if media.kind == "file" and media.data:
             name = media.name or f"file.{format_of(media, 'pdf')}"
             return {"type": "input_file", "filename": name, "file_data": data_url(media)}

@@ -1,10 +1,10 @@
 """A request in OpenAI's Responses, read."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from hub.core.refusal import Malformed
 from hub.core.values import a_dict, a_list, a_text
+from hub.dialect.caching import lifetime
 from hub.dialect.chat_to_neutral import with_grammar
 from hub.dialect.given import Given, Notes, wrong
 from hub.dialect.media import of_data_url, of_format
@@ -196,7 +196,7 @@ def _content(given: Given, name: str, notes: Notes) -> list[Block]:
 
 def _part(part: Given, notes: Notes) -> Block | None:
     kind = part.text("type")
-    cache = _TTL.get(a_text(a_dict(part.any("prompt_cache_breakpoint")).get("mode")), "")
+    cache = lifetime(part.mapping("prompt_cache_breakpoint"))
     match kind:
         case "input_text" | "output_text" | "text":
             return Text(part.text("text"), cache)
@@ -216,7 +216,3 @@ def _part(part: Given, notes: Notes) -> Block | None:
         case _:
             notes.drop(f"input.content.{kind or 'part'}")
             return None
-
-
-# How OpenAI marks where a cached prefix ends.
-_TTL: Mapping[str, str] = {"explicit": "5m"}
