@@ -49,7 +49,7 @@ class ModelPath:
         """
         snapshot = self._snapshots()
         grant = self._identity.resolve(snapshot, request.credentials)
-        call, fault = _call_of(request)
+        call, fault = _call_of(request, strict=grant.strict)
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
             if fault is not None:
@@ -105,7 +105,7 @@ def _screened(call: ModelCall, decision: Decision) -> ModelCall:
     return replace(call, body=decision.body, places=peek(call.dialect, decision.body).places)
 
 
-def _call_of(request: ModelRequest) -> tuple[ModelCall, Malformed | None]:
+def _call_of(request: ModelRequest, *, strict: bool) -> tuple[ModelCall, Malformed | None]:
     """The call, with what its body says; or, where that cannot be read, one that says nothing, and the fault."""
     fault: Malformed | None = None
     seen = None
@@ -126,6 +126,7 @@ def _call_of(request: ModelRequest) -> tuple[ModelCall, Malformed | None]:
         wants_usage=seen.wants_usage if seen else False,
         route=request.route,
         receipt=request.receipt,
+        strict=strict,
         credential=request.credentials.upstream,
         places=seen.places if seen else {},
     )

@@ -1,10 +1,11 @@
-"""Write docs/reference from the code: command line, settings, resources, routes, permissions, errors.
+"""Write docs/reference from the code: command line, settings, resources, routes, permissions, errors, dialects.
 
 python tools/build_reference.py           write the pages
 python tools/build_reference.py --check   exit 1 when a page differs from the code
 """
 
 import inspect
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -15,12 +16,15 @@ from cyclopts import App
 
 from hub import cli
 from hub.core import refusal
+from hub.core.calls import Dialect
 from hub.core.principal import Role
+from hub.dialect.codecs import HEARD
 from hub.edge.manage_api import route_rows
 from hub.identity import TABLE, Permission
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
 from hub.resources.spec import Spec
+from hub.routing import ENDPOINTS
 from hub.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
@@ -183,7 +187,36 @@ def errors_page() -> str:
     return page("Errors", text, f"```text\n{inspect.cleandoc(refusal.__doc__ or '')}\n```")
 
 
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+
+
+def dialects_page() -> str:
+    """`dialects.md`, from what the golden tests hold."""
+    names = {
+        Dialect.OPENAI_CHAT: "Chat Completions",
+        Dialect.OPENAI_RESPONSES: "Responses",
+        Dialect.ANTHROPIC_MESSAGES: "Messages",
+        Dialect.GEMINI: "generateContent",
+        Dialect.BEDROCK: "Converse",
+    }
+    rows: list[list[str]] = []
+    for caller in HEARD:
+        row = [f"{names[caller]}, `{ENDPOINTS[caller]}`"]
+        for spoken in names:
+            file = GOLDEN / f"{caller}-to-{spoken}.json"
+            dropped = json.loads(file.read_text(encoding="utf-8"))["dropped"] if file.exists() else None
+            told = ", ".join(f"`{name}`" for name in dropped or ())
+            row.append("as it is" if dropped is None else f"translated; not: {told}")
+        rows.append(row)
+    text = (
+        "How a call crosses, by what the caller speaks (rows) and the provider (columns). Named is what a call with "
+        "everything in it loses, as the tests in `tests/golden` hold it; the same names stand in `x-hub-dropped-fields`."
+    )
+    return page("Dialects", text, table(("caller", *names.values()), rows))
+
+
 PAGES = {
+    "dialects.md": dialects_page,
     "cli.md": command_page,
     "settings.md": settings_page,
     "resources.md": resources_page,

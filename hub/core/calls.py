@@ -121,7 +121,8 @@ class ModelCall:
     `headers` are the request headers that belong to the provider (betas, versions), lower case.
     `max_output` is the caller's own cap on output tokens, `query` the raw query string. `route` is the
     route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
-    provider credential, a header (name, value). `places` says where in `body` the fields stand that the
+    provider credential, a header (name, value). `strict` refuses what cannot be carried whole. `places` says where
+    in `body` the fields stand that the
     hub may rewrite: name to (start, end).
     """
 
@@ -137,6 +138,7 @@ class ModelCall:
     wants_usage: bool = False
     route: str = ""
     receipt: bool = False
+    strict: bool = False
     credential: tuple[str, str] | None = field(default=None, repr=False)
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]], repr=False, compare=False)
 

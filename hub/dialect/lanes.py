@@ -6,7 +6,7 @@ import msgspec
 
 from hub.core.calls import Dialect, ModelCall
 from hub.core.plan import Deployment
-from hub.core.refusal import Refusal, UpstreamFailed
+from hub.core.refusal import Malformed, Refusal, UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import StreamReader, Whole
 from hub.dialect.ask import Ask, Names, narrowed
@@ -112,6 +112,12 @@ class Translate:
                 body[name] = value
         self.body = msgspec.json.encode(body)
         self.dropped = notes.names
+        if call.strict and self.dropped:
+            raise Malformed(
+                "unsupported_field",
+                f"{deployment.target} speaks {spoken}, into which these fields cannot be carried: "
+                f"{', '.join(self.dropped)}. Leave them out, or let the key's 'strict' be false.",
+            )
         self._ask = Ask(call, request, int(time.time()))
         self._names = Names(request.tools)
 

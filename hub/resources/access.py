@@ -110,7 +110,8 @@ class KeySpec(AccessSpec):
     """A virtual key. With `user` it acts as that person; with `team` only, it is a service key.
 
     `secret` gives the secret by reference (at least 32 characters); left out, one is made and shown once.
-    `capture` takes the place of the team's.
+    `capture` takes the place of the team's. `strict` refuses a model call of which a field cannot be carried into the
+    provider's dialect, instead of leaving the field out and naming it in `x-hub-dropped-fields`.
     """
 
     title: Title = ""
@@ -118,5 +119,6 @@ class KeySpec(AccessSpec):
     user: Name | None = None
     secret: SecretRef | None = None
     routes: list[Glob] = Field(default_factory=list, max_length=100)
+    strict: bool = False
     capture: CaptureField = None
     enabled: bool = True

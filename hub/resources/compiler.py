@@ -178,7 +178,7 @@ def _keys(
         spec = keys[secret.key]
         ends = [end for end in (secret.ends_at, principal.ends_at) if end is not None]
         grants[secret.digest] = KeyGrant(
-            secret.key, principal, routes=tuple(spec.routes), ends_at=min(ends) if ends else None
+            secret.key, principal, routes=tuple(spec.routes), strict=spec.strict, ends_at=min(ends) if ends else None
         )
     return grants
 

@@ -33,12 +33,16 @@ class KeySecret:
 
 @dataclass(frozen=True, slots=True)
 class KeyGrant:
-    """What presenting one secret of a key gives: the principal, until `ends_at` (seconds since the epoch)."""
+    """What presenting one secret of a key gives: the principal, until `ends_at` (seconds since the epoch).
+
+    `strict` refuses calls that cannot be carried whole into a provider's dialect.
+    """
 
     key: str
     principal: Principal
     routes: tuple[str, ...] = ()
     ends_at: float | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
