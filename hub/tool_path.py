@@ -14,13 +14,13 @@ from hub.core.entry import AttemptRecord
 from hub.core.ids import new_id
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
-from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, UpstreamFailed
+from hub.core.refusal import Malformed, NotFound, Refusal, UpstreamFailed
 from hub.core.telemetry import meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.policy import Decision, Policy, ToolPrice
-from hub.profile import MODES, ProfileView, Tool, presented
+from hub.profile import MODES, Address, ProfileView, Target, address_of, presented, target_of
 from hub.resources import Snapshot
 from hub.tool_modes import ToolModes, inner_call
 from hub.upstream import CallerContext, Era, RpcReply, ServerDefinitions, Servers
@@ -29,8 +29,11 @@ ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
 OPEN_PROFILE = Principal("anonymous", "anonymous", access=(Access(NOTHING, NOTHING, EVERYTHING),))
 MAX_DEPTH = 64
-# Errors that are about the hub's own request (its JSON, headers, version or capabilities), never about the call.
-_OF_THE_HUB = frozenset({-32700, -32020, -32021, -32022})
+_KEPT = "resources/hub-result://"  # what a client reads of a result that was too long
+# Errors that are about the hub's own request (its JSON, headers or version), never about the call.
+_OF_THE_HUB = frozenset({-32700, -32020, -32022})
+_COMPLETE = b'"complete"'
+_MODERN_RESULTS = frozenset({_COMPLETE, b'"input_required"', b'"task"'})
 _object = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -56,6 +59,14 @@ class Visit:
     mode: str = ""  # the one that the caller asked for
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A server's answer, with the server's name."""
+
+    server: str
+    reply: RpcReply
+
+
 class ToolPath:
     """The stages of a tool call, in their order."""
 
@@ -78,6 +89,11 @@ class ToolPath:
         self._snapshots = snapshots
         self._modes = modes
 
+    @property
+    def servers(self) -> Servers:
+        """The servers, for what is no call: subscriptions and notifications."""
+        return self._servers
+
     def visit(self, profile: str, credentials: Credentials, mode: str = "") -> Visit:
         """Let a caller in to a profile, in the mode that they ask for, else in the profile's own.
 
@@ -98,12 +114,25 @@ class ToolPath:
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
         return Visit(principal, presented(view, mode or spec.mode), snapshot, spec.title or profile, mode)
 
+    def declared(self, visit: Visit) -> list[bytes | None]:
+        """What each server of a profile says that it can do, raw JSON; None for one that was never seen."""
+        known = (self._servers.definitions(server) for server in visit.view.readable)
+        return [one.capabilities if one.revision else None for one in known]
+
+    def address(self, visit: Visit, uri: str) -> Address:
+        """Where a resource is. Raises NotFound `resource_not_found`, or Forbidden."""
+        address = address_of(visit.view, uri)
+        Target(address.server, uri, address.grant).check(visit.principal)
+        return address
+
     def listen(self, profile: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Be told when what a caller sees of a profile may have changed; returns how to stop that."""
         return self._catalogue.listen(profile, listener)
 
-    async def call(self, visit: Visit, call: ToolCall, caller: CallerContext) -> RpcReply:
-        """Call one tool. The server's answer comes back as it is, result or error.
+    async def call(self, visit: Visit, call: ToolCall, caller: CallerContext, task: Target | None = None) -> Answered:
+        """Call a tool, or ask a server for a prompt, a resource, a completion, or about a task of its own (`task`).
+
+        The server's answer comes back as it is, result or error.
 
         `call_tool` is the call of the tool that it names. Raises Refusal: `tool_not_found`, `tool_not_allowed`,
         `malformed`, what the policy says, or ServerFailed.
@@ -113,104 +142,103 @@ class ToolPath:
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(visit.principal, call))
             check_arguments(call.arguments)
-            tool = _tool(visit, call, record)
-            price = ToolPrice.of(visit.snapshot.servers.get(tool.server), tool.own)
+            target = task or (Target("", call.tool) if call.tool.startswith(_KEPT) else target_of(visit.view, call))
+            record.server, record.tool = target.server, target.label
+            target.check(visit.principal)
+            price = ToolPrice.of(visit.snapshot.servers.get(target.server), target.label)
             decision = self._policy.admit(
                 visit.principal,
                 call,
                 tokens=len(call.arguments) // 4,
                 cost_micro_usd=price.expected,
-                server=tool.server,
-                tool=tool.own,
+                server=target.server,
+                tool=target.label,
             )
             stack.callback(_tell, record, decision)
-            if tool.meta:  # a program's own calls find its place free again
+            if not target.server:  # a program's own calls find its place free again
                 async with decision:
                     decision.settle(ONE_CALL, 0)
-                return await self._own(visit, tool, replace(call, arguments=decision.body), caller, record)
+                own = await self._own(visit, target, replace(call, arguments=decision.body), caller, record)
+                return Answered("", RpcReply(result=own, era=Era.MODERN))
             await stack.enter_async_context(decision)
             await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
-            reply = await self._relay(tool, _params(call, tool, record.traceparent(1)), caller, record)
+            params = target.params(call.arguments, meta_with(call.meta, record.traceparent(1)))
+            reply = await self._relay(target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)
             record.settle(ONE_CALL, cost, price.version)
             decision.settle(ONE_CALL, cost, tokens=(len(call.arguments) + size) // 4)
             if reply.result is not None:
-                screened = await decision.screened(reply.result)
-                reply = replace(reply, result=self._modes.fit(visit.view, visit.principal, tool, screened))
+                screened = visit.view.incoming(target.server, await decision.screened(reply.result))
+                if target.tool is not None:
+                    screened = self._modes.fit(visit.view, visit.principal, target.tool, screened)
+                reply = replace(reply, result=screened)
             record.bodies.replied(reply.result or reply.error or b"")
-            return reply
+            return Answered(target.server, reply)
 
-    async def _own(self, visit: Visit, tool: Tool, call: ToolCall, caller: CallerContext, record: Record) -> RpcReply:
-        """Answer a call of the hub's own tools. A program's calls are calls like any other, each with its entry."""
+    async def _own(self, visit: Visit, target: Target, call: ToolCall, caller: CallerContext, record: Record) -> bytes:
+        """Answer what is the hub's own. A program's calls are calls like any other, each with its entry."""
 
         async def inner(name: str, arguments: bytes) -> RpcReply:
             made = replace(call, id=new_id(), tool=name, arguments=arguments)
-            return await self.call(visit, made, replace(caller, notify=None))
+            return (await self.call(visit, made, replace(caller, notify=None))).reply
 
-        result = await self._modes.answer(visit.view, visit.principal, tool, call.arguments, inner)
+        if target.tool is None:
+            result = self._modes.kept(visit.view, visit.principal, call.tool.removeprefix(_KEPT))
+        else:
+            result = await self._modes.answer(visit.view, visit.principal, target.tool, call.arguments, inner)
         record.status = 200
         record.response_bytes = len(result)
         record.settle(ONE_CALL, 0, "free")
-        return RpcReply(result=result, era=Era.MODERN)
+        return result
 
-    async def _relay(self, tool: Tool, params: bytes, caller: CallerContext, record: Record) -> RpcReply:
+    async def _relay(
+        self, target: Target, method: str, params: bytes, caller: CallerContext, record: Record
+    ) -> RpcReply:
         try:
-            reply = await self._servers.request(tool.server, "tools/call", params, caller=caller)
+            reply = await self._servers.request(target.server, method, params, caller=caller)
         except Refusal as refusal:
-            record.attempt(AttemptRecord(tool.server, refusal.code, refusal.status, error=refusal.message))
-            raise self._failed(tool, refusal.code, refusal.message, refusal) from None
-        record.answered(tool.server)
+            record.attempt(AttemptRecord(target.server, refusal.code, refusal.status, error=refusal.message))
+            if not isinstance(refusal, UpstreamFailed) and refusal.status < 500:
+                raise
+            raise self._failed(target.server, refusal.code, refusal.message, refusal) from None
+        record.answered(target.server)
         record.status = 200
         record.response_bytes = len(reply.result or reply.error or b"")
         if reply.error is not None:
-            self._check_error(tool, reply.error, record)
+            self._check_error(target.server, reply.error, record)
         else:
-            self._check_result(tool, reply.result or b"", record)
+            self._check_result(target.server, reply.result or b"", caller.era, record)
         return reply
 
-    def _check_error(self, tool: Tool, error: bytes, record: Record) -> None:
+    def _check_error(self, server: str, error: bytes, record: Record) -> None:
         """A server's error is passed on, unless it would have the caller doubt its own request."""
         code, message = _error(error)
         if code in _OF_THE_HUB:
-            raise self._failed(
-                tool, "upstream_protocol", f"Server '{tool.server}' refuses the hub's request: {message}"
-            )
+            raise self._failed(server, "upstream_protocol", f"Server '{server}' refuses the hub's request: {message}")
         record.failed("tool_error", message, 200)
 
-    def _check_result(self, tool: Tool, result: bytes, record: Record) -> None:
-        """A result is passed on when it is complete; a tool that failed is noted."""
+    def _check_result(self, server: str, result: bytes, era: Era, record: Record) -> None:
+        """A result is passed on when it is one that the caller's era knows; a tool that failed is noted."""
         if b'"resultType"' not in result and b'"isError"' not in result:
             return
         members = _object.decode(result)
-        kind = bytes(members.get("resultType", b'"complete"'))
-        if kind != b'"complete"':
+        kind = bytes(members.get("resultType", _COMPLETE))
+        if kind != _COMPLETE and (era is Era.LEGACY or kind not in _MODERN_RESULTS):
             kind_name = kind.decode("utf-8", "replace")[:40]
-            message = f"Server '{tool.server}' answers with {kind_name}, which the hub does not relay yet."
-            raise self._failed(tool, "upstream_protocol", message)
+            message = f"Server '{server}' answers with {kind_name}, which cannot be relayed here."
+            raise self._failed(server, "upstream_protocol", message)
         if bytes(members.get("isError", b"false")) == b"true":
             record.failed("tool_error", "the tool reported an error", 200)
 
-    def _failed(self, tool: Tool, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
-        state = self._servers.definitions(tool.server).state
-        return ServerFailed(code, message, tool.server, str(state), cause=cause)
+    def _failed(self, server: str, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
+        state = self._servers.definitions(server).state
+        return ServerFailed(code, message, server, str(state), cause=cause)
 
 
 def _tell(record: Record, decision: Decision) -> None:
     record.findings = decision.findings
-
-
-def _tool(visit: Visit, call: ToolCall, record: Record) -> Tool:
-    tool = visit.view.find(call.tool)
-    if tool is None:
-        raise NotFound("tool_not_found", f"There is no tool '{call.tool[:128]}' in profile '{visit.view.name}'.")
-    record.server, record.tool = tool.server, tool.own
-    if not visit.view.allows(visit.principal, tool):
-        raise Forbidden(
-            "tool_not_allowed", f"This key may not call '{tool.name}'. Ask for access to {tool.server}/{tool.own}."
-        )
-    return tool
 
 
 def _error(error: bytes) -> tuple[int, str]:
@@ -220,19 +248,6 @@ def _error(error: bytes) -> tuple[int, str]:
         return int(members["code"]), str(members.get("message", ""))[:500]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
         return 0, "an error that is not one of JSON-RPC"
-
-
-def _params(call: ToolCall, tool: Tool, traceparent: str) -> bytes:
-    """The params that the server gets: its own name of the tool, the caller's arguments, the pinned ones, the trace.
-
-    They are one line: to a server over stdio, a line break within them would begin a message of the caller's own.
-    """
-    arguments = tool.filled(call.arguments)
-    name = msgspec.json.encode(tool.own)
-    params = b'{"name":' + name + b',"arguments":' + arguments + b',"_meta":' + meta_with(call.meta, traceparent) + b"}"
-    if b"\n" in params or b"\r" in params:
-        return msgspec.json.format(params, indent=-1)
-    return params
 
 
 def check_arguments(arguments: bytes) -> None:

@@ -84,7 +84,12 @@ def dispatch(doors: Doors) -> App:
                 body_bytes=settings.model_body_bytes,
             )
         ),
-        tools=McpApi(doors.tool_path, doors.in_flight, body_bytes=settings.mcp_body_bytes),
+        tools=McpApi(
+            doors.tool_path,
+            doors.in_flight,
+            seal_key=doors.vault.derive("mcp"),
+            body_bytes=settings.mcp_body_bytes,
+        ),
         pages=cast("App", pages),
         guard=Guard(settings.hosts, settings.public_url, open_to_all=("/registry/",)),
         proxies=Proxies(settings.trusted_proxies),

@@ -145,7 +145,12 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool through a profile. `tool` is the name the client saw; `arguments` is raw JSON."""
+    """One call of a tool through a profile. `tool` is the name the client saw; `arguments` is raw JSON.
+
+    What else of a server is asked for by name is such a call too: then `method` says what, and `tool` begins with
+    `prompts/`, `resources/`, `completion/` or `tasks/`. `rest` are the other members of the request's params, a JSON
+    object.
+    """
 
     id: str
     profile: str
@@ -153,6 +158,8 @@ class ToolCall:
     arguments: bytes
     origin: Origin
     meta: bytes = b"{}"
+    method: str = "tools/call"
+    rest: bytes = b"{}"
 
 
 @dataclass(frozen=True, slots=True)

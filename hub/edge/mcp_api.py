@@ -1,95 +1,102 @@
 """`/mcp/{profile}`: one URL for MCP clients of both eras, chosen request by request."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Awaitable
+from dataclasses import replace
 from urllib.parse import parse_qs
 
-import msgspec
-
-from hub.core.calls import Credentials, Origin, ToolCall
-from hub.core.ids import new_id
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import read_body
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
 from hub.edge.guards import Receive, Scope, Send
-from hub.edge.in_flight import Exchange, InFlight, going_down
-from hub.edge.mcp_answers import discovered, initialized, relayed, tool_list
-from hub.edge.mcp_changes import Changes, Watch
+from hub.edge.in_flight import InFlight, going_down
+from hub.edge.mcp_answers import initialized
+from hub.edge.mcp_changes import ANNOUNCED, Changes, Watch
 from hub.edge.mcp_envelope import (
-    INVALID_PARAMS,
     INVALID_REQUEST,
-    Headers,
     Message,
     RpcFault,
     fault_bytes,
-    is_object,
     notification_bytes,
-    object_of,
     parse,
     result_bytes,
 )
-from hub.edge.mcp_era import BATCHING, LEGACY, META, MODERN, Era, check_modern, check_single, era_of, is_modern
-from hub.edge.mcp_faults import Response, refused, relayed_error, responded, unknown_method
-from hub.edge.mcp_params import check_params
+from hub.edge.mcp_era import BATCHING, MODERN, check_modern, check_single, era_of, is_modern
+from hub.edge.mcp_faults import Response, refused, responded
+from hub.edge.mcp_legacy import LegacyDesk
+from hub.edge.mcp_listening import Listening
+from hub.edge.mcp_methods import RELAYED, Methods
+from hub.edge.mcp_old_sse import OldSse
+from hub.edge.mcp_request import Request
+from hub.edge.mcp_seals import Seals
 from hub.edge.mcp_sessions import Session, Sessions
 from hub.edge.mcp_streams import Answer, Outbox, accompany, follow
 from hub.edge.origins import origin_of
-from hub.tool_path import ToolPath, Visit
-from hub.upstream import CallerContext
+from hub.tool_path import ToolPath
+from hub.upstream import Era
 
 BODY_BYTES = 4 << 20
-MOST_CAPABILITIES = 64 << 10  # bytes that a session keeps of what its client declared
 _SESSION = b"mcp-session-id"
-_LIST_CHANGED = "notifications/tools/list_changed"
-_CAPABILITIES = f"{META}clientCapabilities"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request to a profile, its caller let in. `raw` are the headers as they came, twice if they did."""
-
-    visit: Visit
-    credentials: Credentials
-    headers: Mapping[bytes, bytes]
-    raw: Headers
-    origin: Origin
-    answer: Answer
-    exchange: Exchange
-    session: Session | None = None
-
-    @property
-    def may_stream(self) -> bool:
-        """Whether the client takes event streams."""
-        return b"text/event-stream" in self.headers.get(b"accept", b"")
+_CHANGED = {name: notification_bytes(f"notifications/{name}/list_changed", b"{}") for name in ANNOUNCED}
+_PLACES = ("", "sse", "messages")
 
 
 class McpApi:
-    """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything."""
+    """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything.
 
-    def __init__(self, path: ToolPath, in_flight: InFlight, *, body_bytes: int = BODY_BYTES) -> None:
+    `seal_key` (32 bytes) protects what clients keep for the hub between two requests.
+    """
+
+    def __init__(
+        self, path: ToolPath, in_flight: InFlight, *, seal_key: bytes = b"", body_bytes: int = BODY_BYTES
+    ) -> None:
+        seals = Seals(seal_key or secrets.token_bytes(32))
         self._path = path
         self._in_flight = in_flight
         self._body_bytes = body_bytes
         self._changes = Changes(path)
+        self._methods = Methods(path, seals)
+        self._desk = LegacyDesk(path, self._methods)
+        self._listening = Listening(path, self._changes, in_flight, seals)
         self.sessions = Sessions()
+        self._old = OldSse(path, self._desk, self._changes, in_flight, self.sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         given = presented(scope)
-        visit = self._path.visit(scope["path"].removeprefix("/mcp/").removesuffix("/"), given, _mode(scope))
+        profile, _, place = scope["path"].removeprefix("/mcp/").removesuffix("/").partition("/")
+        visit = self._path.visit(profile if place in _PLACES else scope["path"][5:], given, _mode(scope))
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
         body = await read_body(receive, scope["headers"], self._body_bytes) if scope["method"] == "POST" else b""
         with self._in_flight.watch(scope, receive) as exchange:
             request = Request(visit, given, headers, scope["headers"], origin, answer, exchange)
-            if scope["method"] == "POST":
+            if place:
+                await self._at_place(request, scope, place, body)
+            elif scope["method"] == "POST":
                 await self._post(request, body)
             else:
                 await self._other(request, scope["method"])
+
+    async def _at_place(self, request: Request, scope: Scope, place: str, body: bytes) -> None:
+        """The two addresses of clients that speak HTTP+SSE."""
+        method = "GET" if place == "sse" else "POST"
+        if scope["method"] != method:
+            message = f"{scope['method']} is not answered here. Send {method}."
+            raise Refusal("malformed", message, status=405, headers={"allow": method})
+        if place == "sse":
+            await self._old.stream(request)
+            return
+        identifier = parse_qs(scope["query_string"].decode("latin-1")).get("session", [""])[0]
+        try:
+            messages, _ = parse(body)
+            response = self._old.post(request, identifier, messages)
+        except RpcFault as fault:
+            response = Response(fault.status, fault_bytes(fault.id, fault))
+        await self._tell(request, response)
 
     async def _other(self, request: Request, method: str) -> None:
         """GET and DELETE, which exist within a session only."""
@@ -152,10 +159,10 @@ class McpApi:
         answers: list[bytes] = []
         for message in messages:
             if message.is_request:
-                work = self._legacy_result(request, message, Outbox())
+                work = self._desk.result(request, message, None)
                 answers.append((await self._responded(request, message, work, Era.LEGACY)).body)
             else:
-                self._heard(request, message)
+                self._desk.heard(request, message)
         body = b"[" + b",".join(answers) + b"]" if answers else b""
         await self._tell(request, Response(200 if answers else 202, body))
 
@@ -165,22 +172,13 @@ class McpApi:
             return
         check_modern(request.headers, message)
         if message.method == "subscriptions/listen":
-            await self._listen(request, message)
+            await self._listening.listen(request, message)
             return
         outbox = Outbox()
         await self._respond(request, message, self._modern_result(request, message, outbox), outbox, Era.MODERN)
 
     async def _modern_result(self, request: Request, message: Message, outbox: Outbox) -> bytes:
-        match message.method:
-            case "server/discover":
-                return result_bytes(message.id, discovered(request.visit))
-            case "tools/list":
-                _check_cursor(message)
-                return result_bytes(message.id, tool_list(request.visit, Era.MODERN))
-            case "tools/call":
-                return await self._call(request, message, Era.MODERN, outbox, bytes(message.meta[_CAPABILITIES]))
-            case _:
-                raise unknown_method(message.method)
+        return result_bytes(message.id, await self._methods.modern(request, message, outbox))
 
     async def _legacy(self, request: Request, message: Message) -> None:
         if message.method == "initialize":
@@ -188,45 +186,20 @@ class McpApi:
             return
         request = replace(request, session=self._session(request))
         if not message.is_request:
-            self._heard(request, message)
+            self._desk.heard(request, message)
             await self._tell(request, Response(202, b""))
             return
         outbox = Outbox()
-        await self._respond(request, message, self._legacy_result(request, message, outbox), outbox, Era.LEGACY)
-
-    async def _legacy_result(self, request: Request, message: Message, outbox: Outbox) -> bytes:
-        match message.method:
-            case "ping":
-                return result_bytes(message.id, b"{}")
-            case "tools/list":
-                _check_cursor(message)
-                return result_bytes(message.id, tool_list(request.visit, Era.LEGACY))
-            case "tools/call":
-                session = request.session
-                capabilities = session.capabilities if session else b"{}"
-                with session.running(message.id) if session else _unwatched():
-                    return await self._call(request, message, Era.LEGACY, outbox, capabilities)
-            case _:
-                raise unknown_method(message.method)
+        await self._respond(request, message, self._desk.result(request, message, outbox), outbox, Era.LEGACY)
 
     async def _initialize(self, request: Request, message: Message) -> None:
         if not message.is_request:
             raise RpcFault(INVALID_REQUEST, "initialize is a request: give it an id.")
-        asked = message.text("protocolVersion")
-        capabilities = message.params.get("capabilities", msgspec.Raw(b"{}"))
-        if not is_object(capabilities) or len(bytes(capabilities)) > MOST_CAPABILITIES:
-            size = f"{MOST_CAPABILITIES >> 10} KiB"
-            raise RpcFault(INVALID_PARAMS, f"params.capabilities is an object of at most {size}.")
-        version = asked if asked in LEGACY else LEGACY[0]
+        version, capabilities = self._desk.agreed(message)
         visit = request.visit
-        session = self.sessions.open(visit.principal.id, visit.view.name, version, bytes(capabilities))
-        body = result_bytes(message.id, initialized(visit, version))
+        session = self.sessions.open(visit.principal.id, visit.view.name, version, capabilities)
+        body = result_bytes(message.id, initialized(self._path, visit, version))
         await self._tell(request, Response(200, body, [(_SESSION, session.id.encode())]))
-
-    def _heard(self, request: Request, message: Message) -> None:
-        """A notification, or a response: only a cancellation of a call that still runs has an effect."""
-        if message.method == "notifications/cancelled" and request.session is not None:
-            request.session.cancel(bytes(message.params.get("requestId", b"")))
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -239,7 +212,7 @@ class McpApi:
         """Answer a request: at once what is in memory, and a call with all that precedes its result."""
         working = self._responded(request, message, work, era)
         try:
-            if message.method == "tools/call" and request.may_stream:
+            if message.method in RELAYED and request.may_stream:
                 response = await accompany(working, request.answer, outbox)
             else:
                 response = await working
@@ -250,70 +223,18 @@ class McpApi:
             response = Response(fault.status, fault_bytes(message.id, fault), fault.headers)
         await self._tell(request, response)
 
-    async def _call(self, request: Request, message: Message, era: Era, outbox: Outbox, capabilities: bytes) -> bytes:
-        visit = request.visit
-        name = message.text("name")
-        arguments = bytes(message.params.get("arguments", b"{}"))
-        if arguments == b"null":
-            arguments = b"{}"
-        tool = visit.view.find(name)
-        if era is Era.MODERN and tool is not None and tool.mirrored:
-            check_params(request.raw, tool.mirrored, arguments)
-        call = ToolCall(
-            new_id(), visit.view.name, name, arguments, request.origin, meta=msgspec.json.encode(message.meta)
-        )
-        caller = CallerContext(principal=visit.principal, capabilities=capabilities, notify=outbox.notify)
-        reply = await self._path.call(visit, call, caller)
-        if reply.error is not None:
-            raise relayed_error(reply.error)
-        return result_bytes(message.id, relayed(reply.result or b"{}", visit, era))
-
     # -- streams ---------------------------------------------------------------------------------------------------
 
     async def _stream(self, request: Request, session: Session) -> None:
-        """The stream on which a session hears that its list has changed."""
+        """The stream on which a session hears that its lists have changed, and the resources that it watches."""
         outbox = Outbox()
-        message = notification_bytes(_LIST_CHANGED, b"{}")
-        watch = Watch(self._path, request.visit, request.credentials, outbox, message)
-        with self._changes.counted(session.principal), session.streaming(outbox.close), self._changes.told(watch):
+        watch = Watch(self._path, request.visit, request.credentials, outbox, _CHANGED)
+        with self._changes.counted(session.principal), session.streaming(outbox), self._changes.told(watch):
             await request.answer.ping()
             await follow(request.answer, outbox, self._in_flight.draining, watch.look)
         await request.answer.end()
-
-    async def _listen(self, request: Request, message: Message) -> None:
-        """A modern subscription: acknowledged first, then what was asked for and exists here, then a result."""
-        if not request.may_stream:
-            accept = "subscriptions/listen answers with a stream: accept text/event-stream."
-            raise RpcFault(INVALID_REQUEST, accept, status=406)
-        if not is_object(message.params.get("notifications")):
-            raise RpcFault(INVALID_PARAMS, "params.notifications is an object that says what to listen to.")
-        wanted = object_of(message.params["notifications"])
-        granted = bytes(wanted.get("toolsListChanged", b"")) == b"true"
-        meta = b'{"_meta":{"%bsubscriptionId":%b}' % (META.encode(), message.id)
-        outbox = Outbox()
-        changed = notification_bytes(_LIST_CHANGED, meta + b"}")
-        watch = Watch(self._path, request.visit, request.credentials, outbox, changed if granted else b"")
-        try:
-            with self._changes.counted(request.visit.principal.id), self._changes.told(watch):
-                kinds = b',"notifications":%b}' % (b'{"toolsListChanged":true}' if granted else b"{}")
-                first = notification_bytes("notifications/subscriptions/acknowledged", meta + kinds)
-                await request.answer.message(first)
-                await follow(request.answer, outbox, self._in_flight.draining, watch.look)
-        except Refusal as refusal:
-            raise refused(refusal, request.origin.request_id) from None
-        await request.answer.end(result_bytes(message.id, meta + b',"resultType":"complete"}'))
 
 
 def _mode(scope: Scope) -> str:
     """How the client wants the tools presented: `?mode=` of the URL."""
     return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("mode", [""])[0]
-
-
-def _unwatched() -> AbstractContextManager[None]:
-    """A call outside of a session can be cancelled only by leaving."""
-    return nullcontext()
-
-
-def _check_cursor(message: Message) -> None:
-    if bytes(message.params.get("cursor", b"null")) != b"null":
-        raise RpcFault(INVALID_PARAMS, "This cursor is not one of ours: the list has one page.")

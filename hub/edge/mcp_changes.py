@@ -1,15 +1,22 @@
-"""Streams on which clients hear that their list of tools has changed, as long as they are let in."""
+"""Streams on which clients hear that something has changed, as long as they are let in."""
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from hub.core.calls import Credentials
 from hub.core.refusal import Refusal, Throttled
 from hub.edge.mcp_streams import Outbox
+from hub.profile import Kind
 from hub.tool_path import ToolPath, Visit
 
 MOST_STREAMS = 1000  # open at once, of one principal
+# The lists whose changes are announced under one name, by that name.
+ANNOUNCED: Mapping[str, tuple[Kind, ...]] = {
+    "tools": (Kind.TOOLS,),
+    "prompts": (Kind.PROMPTS,),
+    "resources": (Kind.RESOURCES, Kind.TEMPLATES),
+}
 
 
 class Changes:
@@ -47,18 +54,20 @@ class Changes:
 class Watch:
     """Compares what one caller sees of a profile with what they saw, and tells them when it differs.
 
-    `message` is put in `outbox` on each change; an empty one never. Whoever is no longer let in has their outbox
-    closed.
+    `messages` holds what is put in `outbox` for each name in ANNOUNCED whose lists changed; what is not there is
+    not told. Whoever is no longer let in has their outbox closed.
     """
 
-    __slots__ = ("_credentials", "_message", "_mode", "_outbox", "_path", "_seen", "profile")
+    __slots__ = ("_credentials", "_messages", "_mode", "_outbox", "_path", "_seen", "profile")
 
-    def __init__(self, path: ToolPath, visit: Visit, credentials: Credentials, outbox: Outbox, message: bytes) -> None:
+    def __init__(
+        self, path: ToolPath, visit: Visit, credentials: Credentials, outbox: Outbox, messages: Mapping[str, bytes]
+    ) -> None:
         self._path = path
         self._credentials = credentials
         self._outbox = outbox
-        self._message = message
-        self._seen = visit.view.listing(visit.principal)
+        self._messages = messages
+        self._seen = {name: _listings(visit, name) for name in messages}
         self._mode = visit.mode
         self.profile = visit.view.name
 
@@ -69,8 +78,29 @@ class Watch:
         except Refusal:
             self._outbox.close()
             return
-        listing = visit.view.listing(visit.principal)
-        if listing != self._seen:
-            self._seen = listing
-            if self._message:
-                self._outbox.put(self._message)
+        for name, message in self._messages.items():
+            listings = _listings(visit, name)
+            if listings != self._seen[name]:
+                self._seen[name] = listings
+                self._outbox.put(message)
+
+
+def _listings(visit: Visit, name: str) -> tuple[bytes, ...]:
+    return tuple(visit.view.listing(visit.principal, kind) for kind in ANNOUNCED[name])
+
+
+class Stops:
+    """How to end what was begun for one stream; called in turn by `close`."""
+
+    def __init__(self) -> None:
+        self._stops: list[Callable[[], None]] = []
+
+    def add(self, stop: Callable[[], None]) -> None:
+        """One more."""
+        self._stops.append(stop)
+
+    def close(self) -> None:
+        """End them all."""
+        for stop in self._stops:
+            stop()
+        self._stops.clear()

@@ -17,7 +17,9 @@ INVALID_PARAMS = -32602
 INTERNAL = -32603
 REFUSED = -32000
 HEADER_MISMATCH = -32020
+MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
+RESOURCE_NOT_FOUND = -32002
 
 MAX_BATCH = 50
 MAX_DEPTH = 72  # of a whole message; the arguments of a call have a bound of their own
@@ -55,13 +57,15 @@ class RpcFault(Exception):
 class Message:
     """One message of a client. `id` is raw JSON, empty for a notification; `method` is empty for a response.
 
-    `meta` are the members of `params._meta`, empty when there is none.
+    `meta` are the members of `params._meta`, empty when there is none. `result` and `error` are those of a response.
     """
 
     id: bytes
     method: str
     params: Object = field(default_factory=dict[str, Raw])
     meta: Object = field(default_factory=dict[str, Raw])
+    result: bytes = b""
+    error: bytes = b""
 
     @property
     def is_request(self) -> bool:
@@ -158,7 +162,9 @@ def _read(members: Object, identifier: bytes) -> Message:
     method = members.get("method")
     if method is None:
         if "result" in members or "error" in members:
-            return Message(identifier, "", _NONE, _NONE)
+            return Message(
+                identifier, "", _NONE, _NONE, bytes(members.get("result", b"")), bytes(members.get("error", b""))
+            )
         raise RpcFault(INVALID_REQUEST, "A message has a method, a result or an error.")
     name = text_of(method)
     if not name or len(name) > 128:
@@ -186,6 +192,12 @@ def fault_bytes(identifier: bytes, fault: RpcFault) -> bytes:
             members["data"] = fault.data
         error = msgspec.json.encode(members)
     return b'{"jsonrpc":"2.0","id":' + (identifier or b"null") + b',"error":' + error + b"}"
+
+
+def request_bytes(identifier: bytes, method: str, params: bytes) -> bytes:
+    """A request of the hub's own."""
+    head = b'{"jsonrpc":"2.0","id":' + identifier + b',"method":' + msgspec.json.encode(method)
+    return head + b',"params":' + (params or b"{}") + b"}"
 
 
 def notification_bytes(method: str, params: bytes) -> bytes:

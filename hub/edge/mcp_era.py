@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from enum import Enum
 
 from hub.edge.mcp_envelope import (
     HEADER_MISMATCH,
@@ -15,6 +14,7 @@ from hub.edge.mcp_envelope import (
     is_object,
     text_of,
 )
+from hub.upstream import Era
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -22,18 +22,18 @@ SUPPORTED = (MODERN, *LEGACY)
 BATCHING = "2025-03-26"
 META = "io.modelcontextprotocol/"
 
-_OLDER = ("2024-11-05",)  # some clients go on naming the version that they asked for
+OLDER = ("2024-11-05",)  # some clients go on naming the version that they asked for
 _VERSION = b"mcp-protocol-version"
 _ROUTING = (_VERSION, b"mcp-method", b"mcp-name")
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 _MAX_HEADER = 4096
-
-
-class Era(Enum):
-    """The two families of the protocol."""
-
-    LEGACY = "legacy"
-    MODERN = "modern"
 
 
 def check_single(headers: Headers) -> None:
@@ -58,7 +58,7 @@ def era_of(headers: Mapping[bytes, bytes], message: Message) -> Era:
     if is_modern(message):
         return Era.MODERN
     version = headers.get(_VERSION, b"").decode("latin-1")
-    if message.method == "initialize" or not version or version in LEGACY or version in _OLDER:
+    if message.method == "initialize" or not version or version in LEGACY or version in OLDER:
         return Era.LEGACY
     if version == MODERN:
         return Era.MODERN

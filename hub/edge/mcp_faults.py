@@ -13,20 +13,29 @@ from hub.edge.mcp_envelope import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
+    MISSING_CAPABILITY,
     PARSE_ERROR,
     REFUSED,
+    RESOURCE_NOT_FOUND,
     Headers,
     Message,
     RpcFault,
     fault_bytes,
 )
-from hub.edge.mcp_era import Era
 from hub.tool_path import ServerFailed
+from hub.upstream import Era
 
 log = get_logger(__name__)
 
 # The status that the modern wire gives an error of a server; any other is an answer like each other one.
-_STATUS = {PARSE_ERROR: 400, INVALID_REQUEST: 400, INVALID_PARAMS: 400, METHOD_NOT_FOUND: 404}
+_STATUS = {
+    PARSE_ERROR: 400,
+    INVALID_REQUEST: 400,
+    INVALID_PARAMS: 400,
+    METHOD_NOT_FOUND: 404,
+    MISSING_CAPABILITY: 400,
+}
+_UNKNOWN = frozenset({"tool_not_found", "prompt_not_found", "resource_not_found", "call_expired"})
 _code = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -39,8 +48,8 @@ class Response:
     headers: Headers = ()
 
 
-def refused(refusal: Refusal, request_id: str) -> RpcFault:
-    """A refusal as JSON-RPC has it: the stable code and how to go on in `data`.
+def refused(refusal: Refusal, request_id: str, era: Era = Era.MODERN) -> RpcFault:
+    """A refusal as JSON-RPC has it in its era: the stable code and how to go on in `data`.
 
     A server that failed is an internal error (-32603) of the answer, never a tool's result; it is named in `data`.
     """
@@ -52,7 +61,9 @@ def refused(refusal: Refusal, request_id: str) -> RpcFault:
     if isinstance(refusal, ServerFailed):
         data |= {"server": refusal.server, "state": refusal.state}
         return RpcFault(INTERNAL, refusal.message, status=200, data=data)
-    if refusal.code == "tool_not_found":
+    if refusal.code == "resource_not_found" and era is Era.LEGACY:
+        return RpcFault(RESOURCE_NOT_FOUND, refusal.message, data=data)
+    if refusal.code in _UNKNOWN:
         return RpcFault(INVALID_PARAMS, refusal.message, data=data)
     code = INVALID_PARAMS if refusal.status == 400 else REFUSED
     return RpcFault(code, refusal.message, status=refusal.status, data=data, headers=headers)
@@ -83,7 +94,7 @@ async def responded(message: Message, work: Awaitable[bytes], era: Era, request_
     except RpcFault as error:
         fault = error
     except Refusal as refusal:
-        fault = refused(refusal, request_id)
+        fault = refused(refusal, request_id, era)
     except Exception:
         log.exception("a message failed", method=message.method, request_id=request_id)
         data = {"code": "internal", "request_id": request_id}

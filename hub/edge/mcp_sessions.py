@@ -8,11 +8,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
+from hub.edge.mcp_asking import Asking
 from hub.edge.mcp_envelope import INVALID_REQUEST, REFUSED, RpcFault
+from hub.edge.mcp_streams import Outbox
 
 IDLE_SECONDS = 1800.0
 MOST = 10_000
 MOST_EACH = 1_000
+MOST_SUBSCRIPTIONS = 200  # of one session
 
 
 class _Running:
@@ -34,7 +39,11 @@ class _Running:
 
 @dataclass(slots=True)
 class Session:
-    """One session. `capabilities` is what the client declared, raw JSON; `seen` a reading of the monotonic clock."""
+    """One session. `capabilities` is what the client declared, raw JSON; `seen` a reading of the monotonic clock.
+
+    `log_level` is what its client wants to read of servers' logs, "" until it says so; `asking` are the questions
+    that were put to it; `subscriptions` how to stop watching each resource, by public URI.
+    """
 
     id: str
     principal: str
@@ -43,8 +52,11 @@ class Session:
     capabilities: bytes
     seen: float
     busy: int = 0
+    log_level: str = ""
+    asking: Asking = field(default_factory=Asking)
+    subscriptions: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
     _running: dict[bytes, _Running] = field(default_factory=dict[bytes, _Running])
-    _end_stream: Callable[[], None] | None = None
+    _outbox: Outbox | None = None
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
@@ -79,21 +91,46 @@ class Session:
             running.cancel()
 
     @contextlib.contextmanager
-    def streaming(self, end: Callable[[], None]) -> Iterator[None]:
+    def streaming(self, outbox: Outbox) -> Iterator[None]:
         """While a stream of the session is open; the one before it ends, since a message goes to one stream only."""
         self.end()
-        self._end_stream = end
+        self._outbox = outbox
         try:
             with self.using():
                 yield
         finally:
-            if self._end_stream is end:
-                self._end_stream = None
+            if self._outbox is outbox:
+                self._outbox = None
 
     def end(self) -> None:
         """End the session's stream, if one is open."""
-        if self._end_stream is not None:
-            self._end_stream()
+        if self._outbox is not None:
+            self._outbox.close()
+
+    def subscribe(self, uri: str, stop: Callable[[], None]) -> None:
+        """Keep how to stop watching a resource. Raises RpcFault where there are too many."""
+        if len(self.subscriptions) >= MOST_SUBSCRIPTIONS:
+            stop()
+            raise RpcFault(REFUSED, f"A session watches at most {MOST_SUBSCRIPTIONS} resources.")
+        self.unsubscribe(uri)
+        self.subscriptions[uri] = stop
+
+    def unsubscribe(self, uri: str) -> None:
+        """Watch a resource no more."""
+        stop = self.subscriptions.pop(uri, None)
+        if stop is not None:
+            stop()
+
+    def updated(self, uri: str) -> None:
+        """A watched resource has changed: its client hears of it, if it listens."""
+        if self._outbox is not None:
+            self._outbox.notify("notifications/resources/updated", b'{"uri":' + msgspec.json.encode(uri) + b"}")
+
+    def let_go(self) -> None:
+        """The session is over."""
+        self.end()
+        for uri in list(self.subscriptions):
+            self.unsubscribe(uri)
 
 
 class Sessions:
@@ -162,7 +199,7 @@ class Sessions:
         session = self._sessions.pop(identifier, None)
         if session is None:
             return
-        session.end()
+        session.let_go()
         owned = self._owned[session.principal]
         del owned[identifier]
         if not owned:

@@ -23,7 +23,8 @@ _STREAM = (
 class Outbox:
     """Messages on their way to one client, put without waiting; more than it can hold are dropped, not kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._stirred = asyncio.Event()
@@ -35,7 +36,7 @@ class Outbox:
 
     def put(self, message: bytes) -> None:
         """Send a message."""
-        if self._size + len(message) <= MOST_WAITING:
+        if self._size + len(message) <= self._most:
             self._waiting.append(message)
             self._size += len(message)
             self._stirred.set()
@@ -83,6 +84,10 @@ class Answer:
     async def message(self, data: bytes) -> None:
         """One message of a stream."""
         await self._put(event(data))
+
+    async def named_event(self, kind: str, data: bytes) -> None:
+        """One event of a type of its own."""
+        await self._put(b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n")
 
     async def ping(self) -> None:
         """A sign of life."""

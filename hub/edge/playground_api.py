@@ -74,7 +74,7 @@ class PlaygroundApi:
             raise Malformed("malformed", 'Say which tool and with what: {"tool": NAME, "arguments": {...}}.')
         visit = self.tools.visit(ask.path("name"), credentials_of(ask))
         call = ToolCall(new_id(), visit.view.name, tool, orjson.dumps(arguments), _origin(ask))
-        reply = await self.tools.call(visit, call, CallerContext(visit.principal))
+        reply = (await self.tools.call(visit, call, CallerContext(visit.principal))).reply
         return Answer({"call": call.id, "result": _raw(reply.result), "error": _raw(reply.error)})
 
     def routes(self) -> Iterator[Route]:

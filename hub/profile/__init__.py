@@ -13,6 +13,7 @@ from hub.profile.results import Results, fitted, grep_text, page_of
 from hub.profile.scanner import Finding, findings
 from hub.profile.search import Index, index_of
 from hub.profile.stubs import function_names, stub
+from hub.profile.targets import Target, address_of, target_of
 from hub.profile.view import Address, Gap, Item, Kind, ProfileView, Prompt, Tool
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "Prompt",
     "Remembered",
     "Results",
+    "Target",
     "Tool",
+    "address_of",
     "client_key",
     "client_name",
     "client_names",
@@ -57,4 +60,5 @@ __all__ = [
     "presented",
     "public_names",
     "stub",
+    "target_of",
 ]

@@ -61,7 +61,9 @@ class ToolPriceSpec(Spec):
 class ServerSpec(Spec):
     """An upstream MCP server: a command (stdio), a url (streamable HTTP or HTTP+SSE), or one that the hub brings.
 
-    `parallel` calls of it run at a time; further ones wait.
+    `parallel` calls of it run at a time; further ones wait. A process is stopped after `idle_stop` seconds without a
+    call, and started again by the next one; it is ended when it and what it started have more than `memory_mib` of
+    memory or more than so many `processes`.
     """
 
     LATER: ClassVar[dict[str, str]] = {
@@ -81,6 +83,9 @@ class ServerSpec(Spec):
     allow_private: bool = False
     timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
     parallel: Annotated[int, Field(ge=1, le=1000)] = 64
+    idle_stop: Seconds = 900.0
+    memory_mib: Annotated[int, Field(ge=16, le=1 << 20)] = 2048
+    processes: Annotated[int, Field(ge=1, le=4096)] = 64
     title: Title = ""
     description: Text = ""
     icon: Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://")] | None = None

@@ -5,8 +5,10 @@ from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.guard import is_public
 from hub.upstream.http import Transport
+from hub.upstream.mcp_capabilities import can_be_asked
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_values import (
+    Ask,
     Builtin,
     BuiltinTool,
     CallerContext,
@@ -15,6 +17,7 @@ from hub.upstream.mcp_values import (
     Ports,
     PromptDefinition,
     ResourceDefinition,
+    Resume,
     RpcReply,
     ServerDefinitions,
     ServerState,
@@ -26,6 +29,7 @@ from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
 
 __all__ = [
     "SUGGESTED_MODEL",
+    "Ask",
     "Bounds",
     "Builtin",
     "BuiltinTool",
@@ -45,6 +49,7 @@ __all__ = [
     "ProviderSecrets",
     "ResourceDefinition",
     "Response",
+    "Resume",
     "RpcReply",
     "Sandbox",
     "SecretSource",
@@ -54,6 +59,7 @@ __all__ = [
     "Servers",
     "ToolDefinition",
     "Transport",
+    "can_be_asked",
     "chunks_of",
     "is_public",
     "read_whole",

@@ -44,7 +44,7 @@ def _for_modern(reply: RpcReply, code: int, caller: CallerContext) -> RpcReply:
     if not requests:
         return RpcReply(error=missing_error(missing or "elicitation.url"), era=reply.era)
     head = {"resultType": "input_required", "inputRequests": requests, "requestState": AGAIN}
-    return RpcReply(result=json.encode(head), era=Era.MODERN)
+    return RpcReply(result=json.encode(head), era=Era.MODERN, own=True)
 
 
 def _url_requests(error: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from hub.core.logs import get_logger
@@ -131,9 +131,20 @@ class CallerSessions:
             late = "it did not open another session in time"
             raise UpstreamFailed("upstream_timeout", late, status=504) from None
 
-    async def listing_link(self, capabilities: bytes, end: float) -> Link:
-        """A link of one who can do all this, to see what the server offers them."""
-        return await self.link(Kind(capabilities), end)
+    @contextlib.asynccontextmanager
+    async def for_listing(self, capabilities: bytes, end: float) -> AsyncIterator[Link]:
+        """A link of one who can do all this, to see what the server offers them; closed afterwards."""
+        kind = Kind(capabilities, session="listing")
+        try:
+            yield await self.link(kind, end)
+        finally:
+            for session in self._sessions:
+                if session.kind == kind:
+                    session.end()
+
+    def links(self) -> list[Link]:
+        """Those that are open."""
+        return [session.link for session in self._sessions if session.link is not None]
 
     def tell(self, principal: str, session: str, message: bytes) -> None:
         """Send a notification to every session of this client."""
@@ -163,10 +174,7 @@ class CallerSessions:
         if not resting:
             full = f"Server '{self._name}' has {self._most} sessions open, and all of them are in use."
             raise Unavailable("overloaded", full, retry_after=1)
-        self._drop(min(resting, key=lambda session: session.used))
-
-    def _drop(self, session: CallerSession) -> None:
-        session.end()
+        min(resting, key=lambda session: session.used).end()
 
     def _sweep(self) -> None:
         horizon = time.monotonic() - self._pace.resting

@@ -16,7 +16,7 @@ MOST_RESULT = 16 << 20  # bytes of one message
 _LOG = "notifications/message"
 _MOST_HELD = 16
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-_OF_THE_SERVER = ("/list_changed", "resources/updated")
+_OF_THE_SERVER = ("/list_changed", "resources/updated", "notifications/tasks")
 
 
 def severity(level: str) -> int:

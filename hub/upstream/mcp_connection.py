@@ -3,27 +3,29 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hub.core.logs import get_logger
 from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_callers import CallerSessions
+from hub.upstream.mcp_closing import Closing
 from hub.upstream.mcp_greeting import greet
 from hub.upstream.mcp_http import HttpLink
+from hub.upstream.mcp_inspection import Use, overrun
 from hub.upstream.mcp_keeping import restored, saved
 from hub.upstream.mcp_knowledge import Knowledge
-from hub.upstream.mcp_link import HUB, Ears, Link
-from hub.upstream.mcp_listing import ListRefused, list_all
+from hub.upstream.mcp_link import HUB, Ears, Link, Rejected
+from hub.upstream.mcp_listing import ListRefused
+from hub.upstream.mcp_lists import looked
 from hub.upstream.mcp_opening import Mask, Means, open_link
 from hub.upstream.mcp_pacing import Pacing
 from hub.upstream.mcp_pending import Limits
 from hub.upstream.mcp_relay import Relay
 from hub.upstream.mcp_values import CallerContext, RpcReply, ServerDefinitions, ServerStatus
+from hub.upstream.mcp_watched import Watched
 
 log = get_logger(__name__)
-
-_GLANCE = 0.05  # seconds between two looks at whether a link has calls left
 
 
 class ServerConnection:
@@ -32,7 +34,9 @@ class ServerConnection:
     `changed` is called with the name when what is known of the server changes.
     """
 
-    def __init__(self, name: str, spec: ServerSpec, means: Means, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, spec: ServerSpec, means: Means, changed: Callable[[str], None], watched: Watched
+    ) -> None:
         self.name = name
         self.spec = spec
         self._means = means
@@ -43,17 +47,21 @@ class ServerConnection:
         self._callers = CallerSessions(name, self._open_for, means.pace, most=most, seconds=spec.timeouts.connect)
         self._relay = Relay(self, self._callers, means.parking, means.pace)
         self._link: Link | None = None  # that takes requests
+        self._watched = watched
         self._waiting: set[asyncio.Future[Link]] = set()
         self._looked: set[asyncio.Future[None]] = set()
         self._stir = asyncio.Event()  # something happened that the owner looks at
         self._wanted = False
+        self._asleep = False  # stopped, since nobody called
+        self._used = time.monotonic()
         self._look = False
+        self._rewatch = True
         self._retired = False
-        self._hurried = False
         self._shy = False
+        self._old = False  # it speaks HTTP+SSE
+        self._again = False  # the next attempt is another way of this one
         self._mask = Mask(means.ports.redact)
-        self._stderr: tuple[str, ...] = ()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Closing(name, spec.timeouts.call)
 
     # -- what is known -------------------------------------------------------------------------------------------
 
@@ -81,7 +89,7 @@ class ServerConnection:
             server_info=known.server_info,
             pid=link.pid if link else None,
             last_error=known.error,
-            stderr=tuple(map(self._mask, link.tail())) if link and link.pid else self._stderr,
+            stderr=tuple(map(self._mask, link.tail() if link and link.pid else self._closing.stderr)),
             restarts=self._pacing.restarts,
             in_flight=self._relay.in_flight,
             tools=len(known.tools),
@@ -102,14 +110,33 @@ class ServerConnection:
         """Send a client's notification to the sessions that are its own."""
         self._callers.tell(principal, session, message)
 
+    async def rewatch(self) -> None:
+        """Have the server announce what is watched now, if it is connected; a new connection does so by itself."""
+        link = self._link
+        if link is None or link.failure is not None:
+            return
+        try:
+            await link.watch(self._watched.of(self.name), Limits(self.spec.timeouts.list))
+        except UpstreamFailed as failure:
+            log.info("server_not_watched", server=self.name, reason=failure.code)
+
+    def rewatch_soon(self) -> None:
+        """The same, later, in the owner's task."""
+        self._rewatch = True
+        self._stir.set()
+
+    def _updated(self, params: bytes) -> None:
+        self._watched.told(self.name, params)
+
     def mask(self, text: str) -> str:
         """Text without the server's secrets."""
         return self._mask(text)
 
     async def linked(self, end: float) -> Link:
         """The link. A server that starts is waited for; one that failed last time only for a moment."""
+        self._used = time.monotonic()
         link = self._link
-        if link is not None and link.failure is None:
+        if link is not None and link.failure is None and not self._asleep:
             return link
         self._wanted = True
         self._stir.set()
@@ -138,11 +165,11 @@ class ServerConnection:
 
     async def look_again(self) -> None:
         """Have the owner look at the lists, and wait until it has, or could not in time."""
-        looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._looked.add(looked)
+        seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looked.add(seen)
         self.doubt_link()
-        await asyncio.wait((looked,), timeout=self.spec.timeouts.list)
-        self._looked.discard(looked)
+        await asyncio.wait((seen,), timeout=self.spec.timeouts.list)
+        self._looked.discard(seen)
 
     def doubt_link(self) -> None:
         """Something may have changed, or the server may be gone: the owner looks at its lists."""
@@ -160,18 +187,32 @@ class ServerConnection:
         """Keep the server connected until it is retired. Cancelling ends its calls too."""
         try:
             while not self._retired:
-                self._pacing.begun()
-                self._wanted = False
+                if not self._asleep:
+                    self._pacing.begun()
+                self._asleep = self._wanted = False
                 error, served = await self._attempt()
+                if self._again:
+                    self._again = False
+                    error, served = await self._attempt()
+                if self._asleep:
+                    await self._sleep()
+                    continue
                 self._pacing.ended(served)
                 if not self._retired:
                     self._failed(self._mask(error))
                     await self._rest()
-            await self._closed()
+            await self._closing.done()
         finally:
-            self._hurried = True
+            self._closing.hurried = True
             await self._callers.close()
-            await self._closed()
+            await self._closing.done()
+
+    async def _sleep(self) -> None:
+        """Wait until a call wants the process again."""
+        log.info("server_idle", server=self.name)
+        while not self._wanted and not self._retired:
+            self._stir.clear()
+            await self._stir.wait()
 
     async def _rest(self) -> None:
         """Wait until the next attempt is due, or a call wants one that may be made."""
@@ -199,11 +240,16 @@ class ServerConnection:
         useful = math.nan
         link: Link | None = None
         try:
-            link, self._mask = await open_link(self.name, self.spec, self._means, Ears(self.doubt_link, self._stir.set))
+            ears = Ears(self.doubt_link, self._stir.set, self._updated)
+            link, self._mask = await open_link(self.name, self.spec, self._means, ears, old=self._old)
             await self._greet(link)
             useful = time.monotonic()
             await self._serve(link)
             failure: Refusal = link.failure or UpstreamFailed("upstream_error", "the connection has ended")
+        except Rejected as refusal:  # it is there: it may be of those that speak HTTP+SSE
+            failure = refusal
+            self._old = not self._old
+            self._again = self._old and self.spec.url is not None
         except Refusal as refusal:  # it cannot be reached, or a secret is missing
             failure = refusal
         except Exception as error:
@@ -212,34 +258,17 @@ class ServerConnection:
         finally:
             self._link = None
             if link is not None:
-                self._close(link)
+                self._closing.close(link)
         if link is not None and link.pid:
-            await self._closed()  # two processes of one server might hinder each other
+            await self._closing.done()  # two processes of one server might hinder each other
         return failure.message, None if math.isnan(useful) else time.monotonic() - useful
 
     async def _open_for(self, ears: Ears) -> Link:
         """A link for a session of one kind of caller."""
-        link, _ = await open_link(self.name, self.spec, self._means, Ears(self.doubt_link, ears.lost))
+        link, _ = await open_link(
+            self.name, self.spec, self._means, Ears(self.doubt_link, ears.lost, self._updated), old=self._old
+        )
         return link
-
-    def _close(self, link: Link) -> None:
-        """Close a link beside everything else, after the calls that still run on it."""
-        task = asyncio.get_running_loop().create_task(self._ending(link), name=f"closing {self.name}")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    async def _ending(self, link: Link) -> None:
-        end = time.monotonic() + self.spec.timeouts.call
-        while len(link.calls) and not self._hurried and time.monotonic() < end:  # noqa: ASYNC110 - three ends, and seldom
-            await asyncio.sleep(_GLANCE)
-        await link.close()
-        if link.pid:
-            self._stderr = tuple(map(self._mask, link.tail()))
-
-    async def _closed(self) -> None:
-        """Wait for the links that are being closed."""
-        if self._closing:
-            await asyncio.wait(set(self._closing))
 
     async def _greet(self, link: Link) -> None:
         """Find out what the server speaks, and hand its link to those who wait. Raises UpstreamFailed."""
@@ -249,7 +278,7 @@ class ServerConnection:
                 greeting = await greet(
                     lambda method, params, speech: link.request(method, params, HUB, Limits(seconds), speech),
                     self._pace.hush,
-                    shy=self._shy,
+                    shy=self._shy or self._old,
                 )
                 await link.greeted(greeting)
         except TimeoutError:
@@ -274,17 +303,47 @@ class ServerConnection:
 
     async def _serve(self, link: Link) -> None:
         """Look at the lists: first, when they change, and now and then; until the link is lost."""
-        while link.failure is None and not self._retired:
+        self._rewatch = True
+        while link.failure is None and not self._retired and not self._is_idle(link):
             self._look = False
             looked_at = time.monotonic()
             pause = await self._refresh(link)
-            await self._until(looked_at + pause, link)
+            await self._until(min(looked_at + pause, self._idle_at(link)), link)
             if self._look and link.failure is None:
                 await asyncio.sleep(max(self._pace.settle, looked_at + self._pace.relook - time.monotonic()))
+
+    def _idle_at(self, link: Link) -> float:
+        """When a process that nobody calls is stopped; what is watched keeps it."""
+        if link.pid is None or self._watched.of(self.name):
+            return math.inf
+        return max(self._used, time.monotonic() if len(link.calls) else 0.0) + self.spec.idle_stop
+
+    def _is_idle(self, link: Link) -> bool:
+        self._asleep = self._idle_at(link) <= time.monotonic()
+        return self._asleep
+
+    def groups(self) -> list[int]:
+        """The process groups of this server."""
+        return [link.pid for link in self._links() if link.pid]
+
+    def check(self, used: Mapping[int, Use]) -> None:
+        """End a process that uses more than its server may."""
+        for link in self._links():
+            over = overrun(used.get(link.pid or 0, Use()), self.spec.memory_mib, self.spec.processes)
+            if over:
+                failure = UpstreamFailed("upstream_error", f"the hub ended it: {over}")
+                link.lose(failure)
+                link.calls.fail(failure)
+
+    def _links(self) -> list[Link]:
+        return [*([self._link] if self._link else []), *self._callers.links()]
 
     async def _until(self, then: float, link: Link) -> None:
         """Wait until `then`, or until there is something to do."""
         while not (link.failure or self._retired or self._look) and time.monotonic() < then:
+            if self._rewatch:
+                self._rewatch = False
+                await self.rewatch()
             self._stir.clear()
             try:
                 async with asyncio.timeout(then - time.monotonic()):
@@ -294,20 +353,15 @@ class ServerConnection:
 
     async def _refresh(self, link: Link) -> float:
         """Ask for the lists; the seconds until they are asked for again."""
-        seconds = self.spec.timeouts.list
         try:
-            async with asyncio.timeout(seconds):
-                listing = await list_all(
-                    lambda method, params: link.request(method, params, HUB, Limits(seconds)), link.greeting.declares
-                )
-        except (TimeoutError, UpstreamFailed) as error:
-            failure = error if isinstance(error, UpstreamFailed) else _late(seconds)
+            listing = await looked(link, self.spec.timeouts.list, self.definitions, self._callers)
+        except UpstreamFailed as failure:
             return self._not_listed(link, failure)
         changed = self._knowledge.confirm(listing, link.greeting)
         self._mirror(link)
-        for looked in self._looked:
-            if not looked.done():
-                looked.set_result(None)
+        for waiting in self._looked:
+            if not waiting.done():
+                waiting.set_result(None)
         if changed:
             log.info("server_tools", server=self.name, tools=len(listing.tools), rejected=len(listing.rejected))
             await self._save()
@@ -330,7 +384,3 @@ class ServerConnection:
             await self._means.ports.snapshots.save(self.name, saved(self.definitions, self.spec))
         except Exception as error:  # noqa: BLE001 - a list that is not kept is only asked for again
             log.warning("server_snapshot_not_saved", server=self.name, error=type(error).__name__)
-
-
-def _late(seconds: float) -> UpstreamFailed:
-    return UpstreamFailed("upstream_timeout", f"it did not list its tools within {seconds:.3g} s", status=504)

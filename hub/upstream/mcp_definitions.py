@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from msgspec import Raw, Struct, json
@@ -69,6 +69,25 @@ class Listing:
     resources: tuple[ResourceDefinition, ...] = ()
     templates: tuple[ResourceDefinition, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
+    plain: bool = False
+
+    def with_more(self, other: "Listing") -> "Listing":
+        """This, and what another client was shown besides; plain when that was nothing."""
+        own = {tool.name for tool in self.tools}, {prompt.name for prompt in self.prompts}
+        uris = {one.uri for one in self.resources}, {one.uri for one in self.templates}
+        tools = tuple(tool for tool in other.tools if tool.name not in own[0])
+        prompts = tuple(prompt for prompt in other.prompts if prompt.name not in own[1])
+        resources = tuple(one for one in other.resources if one.uri not in uris[0])
+        templates = tuple(one for one in other.templates if one.uri not in uris[1])
+        if not (tools or prompts or resources or templates):
+            return replace(self, plain=True)
+        return Listing(
+            self.tools + tools,
+            self.prompts + prompts,
+            self.resources + resources,
+            self.templates + templates,
+            self.rejected,
+        )
 
 
 def checked(

@@ -20,6 +20,7 @@ class _Kept(Struct):
     era: str = ""
     version: str = ""
     of: str = ""
+    plain: bool = False
 
 
 def identity(spec: ServerSpec) -> str:
@@ -41,6 +42,7 @@ def saved(definitions: ServerDefinitions, spec: ServerSpec) -> bytes:
             era=str(definitions.era or ""),
             version=definitions.version,
             of=identity(spec),
+            plain=definitions.plain,
         )
     )
 
@@ -66,4 +68,5 @@ def restored(content: bytes, spec: ServerSpec) -> ServerDefinitions | None:
         version=kept.version,
         revision=1,
         rejected=listing.rejected,
+        plain=kept.plain,
     )

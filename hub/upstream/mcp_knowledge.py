@@ -41,6 +41,7 @@ class Knowledge:
             since=known.since if ready else self._now(),
             revision=known.revision if same else known.revision + 1,
             rejected=listing.rejected,
+            plain=listing.plain,
         )
         if not same or not ready:
             self._changed()

@@ -43,7 +43,7 @@ class Events:
     """The data of server-sent events, as soon as each is whole.
 
     `last_id` is the id of the last one, `retry` the pause in seconds that the server wants before the stream is
-    opened again, `kind` the type of the last event.
+    opened again.
     """
 
     def __init__(self, most: int) -> None:
@@ -53,17 +53,22 @@ class Events:
         self._size = 0
         self.last_id = b""
         self.retry = 1.0
-        self.kind = b""
+        self._kind = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that `chunk` completes. Raises UpstreamFailed when one is too large."""
-        whole: list[bytes] = []
+        return [data for _, data in self.typed(chunk)]
+
+    def typed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
+        """The same, each with the type of its event."""
+        whole: list[tuple[bytes, bytes]] = []
         for line in self._lines.feed(chunk):
             line = line.removesuffix(b"\r")
             if not line:
                 if self._data:
-                    whole.append(b"\n".join(self._data))
+                    whole.append((self._kind, b"\n".join(self._data)))
                 self._data.clear()
+                self._kind = b""
                 self._size = 0
             elif line.startswith(b"data:"):
                 self._size += len(line)
@@ -80,7 +85,7 @@ class Events:
         if name == b"id" and len(value) <= _MOST_ID and b"\0" not in value:
             self.last_id = value
         elif name == b"event":
-            self.kind = value
+            self._kind = value
         elif name == b"retry" and value.isdigit() and len(value) < 8:
             self.retry = int(value) / 1000
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 _UNCANCELLABLE = ("initialize", "server/discover", "subscriptions/listen")
 _UNTOLD = 99  # beyond every level of the log: the server was told none yet
-MOST_URIS = 1000  # that one connection watches
+_LISTENER = b'{"extensions":{"io.modelcontextprotocol/tasks":{}}}'  # what who listens to tasks must be able to
 HUB = CallerContext()  # the hub asks for itself
 
 
@@ -74,7 +74,7 @@ class Ears:
 class Link(ABC):
     """Opened, used and closed by the one task that owns it. `greeting` is set once the server was greeted.
 
-    `watched` are the URIs of the resources whose updates the server is to announce.
+    `watched` is what the server is to announce updates of, each `uri URI` or `task ID`.
     """
 
     def __init__(self, numbers: Iterator[int], ears: Ears) -> None:
@@ -168,19 +168,22 @@ class Link(ABC):
         """Send a notification."""
         self._reply(message)
 
-    async def watch(self, uris: Iterable[str], limits: Limits) -> None:
-        """Have the server announce the updates of exactly these resources. Its refusals are passed over."""
-        wanted = frozenset(uris)
-        added, dropped = wanted - self.watched, self.watched - wanted
+    async def watch(self, what: frozenset[str], limits: Limits) -> None:
+        """Have the server announce exactly this (`uri URI`, `task ID`). Its refusals are passed over."""
+        added, dropped = what - self.watched, self.watched - what
         if not added and not dropped:
             return
-        self.watched = wanted
+        self.watched = what
         if self.greeting.speech.era is Era.MODERN:
             self.listen_anew()
             return
+        if not self.greeting.declares("resources", "subscribe"):
+            return
         for method, some in (("resources/subscribe", added), ("resources/unsubscribe", dropped)):
-            for uri in sorted(some):
-                await self.request(method, json.encode({"uri": uri}), HUB, limits)
+            for one in sorted(some):
+                kind, _, uri = one.partition(" ")
+                if kind == "uri":
+                    await self.request(method, json.encode({"uri": uri}), HUB, limits)
 
     def lose(self, failure: UpstreamFailed) -> None:
         """The connection takes no more requests. The first reason counts; what is on its way may still arrive."""
@@ -196,9 +199,12 @@ class Link(ABC):
     def listening(self) -> bytes:
         """The params of `subscriptions/listen`: the lists whose changes the server announces, and what is watched."""
         wanted: dict[str, object] = {f"{kind}ListChanged": True for kind in self.greeting.announced}
-        if self.watched:
-            wanted["resourceSubscriptions"] = sorted(self.watched)
-        return dressed(json.encode({"notifications": wanted}), self.greeting.speech, None)[0]
+        for kind, member in (("uri ", "resourceSubscriptions"), ("task ", "taskIds")):
+            some = sorted(one.removeprefix(kind) for one in self.watched if one.startswith(kind))
+            if some:
+                wanted[member] = some
+        capabilities = _LISTENER if "taskIds" in wanted else b"{}"
+        return dressed(json.encode({"notifications": wanted}), self.greeting.speech, None, capabilities)[0]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something in a task that ends with the link."""
@@ -222,7 +228,7 @@ class Link(ABC):
     def _heard(self, method: str, params: bytes) -> None:
         if method.endswith("/list_changed"):
             self._ears.changed()
-        elif method == "notifications/resources/updated":
+        elif method in ("notifications/resources/updated", "notifications/tasks"):
             self._ears.updated(params)
         elif method == CANCELLED:
             self._questions.withdraw(params)

@@ -31,6 +31,18 @@ class _Page(Struct, frozen=True, rename="camel"):
 _pages = json.Decoder(_Page)
 
 
+# A client that can do everything: what a server shows to some clients only, it shows to this one.
+ABLE = json.encode(
+    {
+        "elicitation": {"form": {}, "url": {}},
+        "extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}},
+        "roots": {"listChanged": True},
+        "sampling": {"context": {}, "tools": {}},
+    },
+    order="deterministic",
+)
+
+
 class ListRefused(UpstreamFailed):
     """The server answers, but not with its list."""
 

@@ -11,6 +11,7 @@ from hub.upstream.mcp_link import Ears, Link
 from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_pids import MARK, Pids
 from hub.upstream.mcp_process import Command, environment_of
+from hub.upstream.mcp_sse import SseLink
 from hub.upstream.mcp_stdio import StdioLink
 from hub.upstream.mcp_values import Pace, Ports
 
@@ -43,9 +44,23 @@ class Mask:
         return self._redact(text)
 
 
-async def open_link(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
-    """A link to the server, and the mask for its secrets. Raises Refusal: a secret is missing, it cannot start."""
-    return await (_stdio if spec.command is not None else _http)(name, spec, means, ears)
+async def open_link(name: str, spec: ServerSpec, means: Means, ears: Ears, *, old: bool = False) -> tuple[Link, Mask]:
+    """A link to the server, and the mask for its secrets; `old` for one at a url that speaks HTTP+SSE.
+
+    Raises Refusal: a secret is missing, it cannot start.
+    """
+    if spec.command is not None:
+        return await _stdio(name, spec, means, ears)
+    address, mask = await _address(spec, means)
+    if not old:
+        return HttpLink(means.numbers, ears, means.ports.transport, address), mask
+    link = SseLink(means.numbers, ears, means.ports.transport, address)
+    try:
+        await link.open(spec.timeouts.connect)
+    except BaseException:
+        await link.close()
+        raise
+    return link, mask
 
 
 async def _stdio(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
@@ -62,7 +77,7 @@ async def _stdio(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple
     return link, Mask(means.ports.redact, secrets)
 
 
-async def _http(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[Link, Mask]:
+async def _address(spec: ServerSpec, means: Means) -> tuple[Address, Mask]:
     headers, secrets = await _filled(spec.headers, means.ports)
     if spec.auth is not None and spec.auth.secret is not None:
         secret = await means.ports.resolve(spec.auth.secret)
@@ -73,7 +88,7 @@ async def _http(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple[
             headers[spec.auth.header or ""] = secret
     clocks = Timeouts(connect=spec.timeouts.connect, first_byte=_A_DAY, idle=_A_DAY, total=_A_DAY)
     address = Address(spec.url or "", tuple(headers.items()), clocks, spec.allow_private)
-    return HttpLink(means.numbers, ears, means.ports.transport, address), Mask(means.ports.redact, secrets)
+    return address, Mask(means.ports.redact, secrets)
 
 
 async def _filled(values: Mapping[str, str], ports: Ports) -> tuple[dict[str, str], tuple[str, ...]]:

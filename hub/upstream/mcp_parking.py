@@ -65,7 +65,7 @@ class Parked:
         """The interim result that asks everything which is open."""
         requests = {key: Raw(question) for key, (question, answer) in self._open.items() if not answer.done()}
         head = {"resultType": "input_required", "inputRequests": requests, "requestState": PARKED + self.id}
-        return RpcReply(result=json.encode(head), era=Era.MODERN)
+        return RpcReply(result=json.encode(head), era=Era.MODERN, own=True)
 
     def answered(self, caller: CallerContext, token: Raw | None, responses: bytes) -> None:
         """The caller is back, with answers. Raises Malformed."""

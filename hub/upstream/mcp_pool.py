@@ -13,6 +13,7 @@ from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_builtin import BuiltinServer
 from hub.upstream.mcp_connection import ServerConnection
+from hub.upstream.mcp_inspection import used_by
 from hub.upstream.mcp_keeping import identity
 from hub.upstream.mcp_opening import Means
 from hub.upstream.mcp_parking import Parking
@@ -27,13 +28,17 @@ from hub.upstream.mcp_values import (
     ServerState,
     ServerStatus,
 )
+from hub.upstream.mcp_watched import Listener, Watched
 from hub.upstream.mcp_wire import progress_token
 
 log = get_logger(__name__)
 
 _GRACE = 2.0  # seconds beyond those that the end of a process takes
 # What of a spec the connection is made of. The rest is for people, and changes without a new connection.
-_WIRING = {"command", "url", "env", "cwd", "headers", "auth", "allow_private", "timeouts"}
+_WIRING = {
+    "command", "url", "env", "cwd", "headers", "auth", "allow_private", "timeouts", "parallel", "idle_stop", "memory_mib",
+    "processes",
+}  # fmt: skip
 
 
 class Servers:
@@ -49,11 +54,14 @@ class Servers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
+        self._watched = Watched()
 
     async def __aenter__(self) -> Self:
         """End what a killed hub left behind, and remember what servers offered when they were last seen."""
         await asyncio.to_thread(self._means.pids.reap)
         self._kept = dict(await self._ports.snapshots.load())
+        task = asyncio.get_running_loop().create_task(self._inspect(), name="inspecting processes")
+        self._tasks.add(task)
         return self
 
     async def __aexit__(
@@ -67,6 +75,16 @@ class Servers:
             _, left = await asyncio.wait(self._tasks, timeout=3 * self._pace.stop + _GRACE)
             for task in left:
                 log.error("server_not_ended", task=task.get_name())
+
+    async def _inspect(self) -> None:
+        """See that no process of a server uses more than it may."""
+        while True:
+            await asyncio.sleep(self._pace.inspect)
+            groups = [group for connection in self._connections.values() for group in connection.groups()]
+            if groups:
+                used = await asyncio.to_thread(used_by, groups)
+                for connection in list(self._connections.values()):
+                    connection.check(used)
 
     def on_definitions(self, listener: Callable[[str], None]) -> None:
         """Call `listener(server)` when what a server offers, or its state, has changed."""
@@ -100,7 +118,7 @@ class Servers:
                 self._start(name, spec, before.get(name))
 
     def _start(self, name: str, spec: ServerSpec, before: ServerConnection | None) -> None:
-        connection = ServerConnection(name, spec, self._means, self._changed)
+        connection = ServerConnection(name, spec, self._means, self._changed, self._watched)
         if before is not None and identity(before.spec) == identity(spec):
             connection.recall(before.definitions)
         elif name in self._kept:
@@ -118,6 +136,28 @@ class Servers:
         if caller.resume is not None:
             return await self._parking.resume(caller, caller.resume, progress_token(params))
         return await target.request(method, params, caller)
+
+    async def watch(self, server: str, uri: str, listener: Listener) -> Callable[[], None]:
+        """Call `listener(params)` when a resource of a server has changed; returns how to stop that."""
+        return await self._watching(server, f"uri {uri}", listener)
+
+    async def watch_task(self, server: str, task: str, listener: Listener) -> Callable[[], None]:
+        """Call `listener(params)` with what a server says of a task; returns how to stop that."""
+        return await self._watching(server, f"task {task}", listener)
+
+    async def _watching(self, server: str, what: str, listener: Listener) -> Callable[[], None]:
+        stop = self._watched.add(server, what, listener)
+        connection = self._connections.get(server)
+        if connection is not None:
+            await connection.rewatch()
+
+        def stopped() -> None:
+            stop()
+            current = self._connections.get(server)
+            if current is not None:
+                current.rewatch_soon()
+
+        return stopped
 
     def tell(self, principal: str, session: str, message: bytes) -> None:
         """Send a client's notification to the sessions with servers that are its own."""

@@ -13,7 +13,7 @@ from hub.upstream.mcp_http import HttpLink
 from hub.upstream.mcp_link import Link, Rejected, Undelivered
 from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_pending import Limits
-from hub.upstream.mcp_rounds import driven
+from hub.upstream.mcp_rounds import askable, driven
 from hub.upstream.mcp_slots import Slots
 from hub.upstream.mcp_values import CallerContext, Era, Pace, RpcReply, ServerDefinitions
 from hub.upstream.mcp_wire import HEADER_MISMATCH, NotRpc, parse_error, parse_object, parse_text
@@ -85,7 +85,8 @@ class Relay:
             return await driven(lambda again: self._once(method, again, caller), params, caller)
         if era is Era.LEGACY and caller.era is Era.MODERN and asked:
             return await self._parking.begin(caller, lambda able: self._parked(method, params, able))
-        return await self._once(method, params, caller)
+        reply = await self._once(method, params, caller)
+        return askable(reply, caller) if caller.era is Era.MODERN else reply
 
     async def _parked(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
         try:

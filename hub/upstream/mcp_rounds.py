@@ -57,7 +57,7 @@ async def driven(send: Callable[[bytes], Awaitable[RpcReply]], params: bytes, ca
         asked = required(reply)
         if asked is None:
             return reply
-        missing = next((lack for raw in asked.input_requests.values() if (lack := _lack(raw, caller))), "")
+        missing = _missing(asked, caller)
         if missing or (asked.input_requests and caller.ask is None):
             return RpcReply(error=missing_error(missing or "elicitation"), era=Era.MODERN)
         if not asked.input_requests:
@@ -72,6 +72,17 @@ async def driven(send: Callable[[bytes], Awaitable[RpcReply]], params: bytes, ca
         if asked.request_state is not UNSET:
             members["requestState"] = Raw(json.encode(asked.request_state))
     raise UpstreamFailed("upstream_protocol", f"it asked for more than {MOST_ROUNDS} rounds of answers")
+
+
+def askable(reply: RpcReply, caller: CallerContext) -> RpcReply:
+    """The reply, for a modern caller; an error where it asks what that caller cannot answer. Raises UpstreamFailed."""
+    asked = required(reply)
+    missing = _missing(asked, caller) if asked is not None else ""
+    return RpcReply(error=missing_error(missing), era=Era.MODERN) if missing else reply
+
+
+def _missing(asked: Required, caller: CallerContext) -> str:
+    return next((lack for raw in asked.input_requests.values() if (lack := _lack(raw, caller))), "")
 
 
 def missing_error(capability: str) -> bytes:

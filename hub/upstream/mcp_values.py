@@ -28,11 +28,15 @@ class ServerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RpcReply:
-    """A server's answer as it came: the raw JSON of `result` or of `error`; the other one is None."""
+    """A server's answer as it came: the raw JSON of `result` or of `error`; the other one is None.
+
+    `own` says that the hub itself put it together, so that the state in it is the hub's.
+    """
 
     result: bytes | None = None
     error: bytes | None = None
     era: Era = Era.LEGACY
+    own: bool = False
 
 
 Ask = Callable[[str, bytes], Awaitable[RpcReply]]
@@ -103,7 +107,8 @@ class ResourceDefinition:
 class ServerDefinitions:
     """What a server offers, as last seen. `since` is when it came into its state (seconds since the epoch).
 
-    `revision` grows whenever any of it changes. `rejected` pairs the name of each definition that was left out with
+    `plain` says that the server offers the same to every client, whatever that can do. `revision` grows whenever any
+    of it changes. `rejected` pairs the name of each definition that was left out with
     the reason. `server_info` and `capabilities` are raw JSON.
     """
 
@@ -121,6 +126,7 @@ class ServerDefinitions:
     error: str = ""
     revision: int = 0
     rejected: tuple[tuple[str, str], ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +228,4 @@ class Pace:
     gather: float = 0.03  # questions that come within so long of each other are asked together
     trips: int = 5  # failed calls in a row, after which a server is left alone for `trip`
     trip: float = 1.0
+    inspect: float = 5.0  # between two looks at what processes use

@@ -51,9 +51,13 @@ class Servers:
     offered: dict[str, ServerDefinitions] = field(default_factory=dict)
     requests: list = field(default_factory=list)
     cancelled: list = field(default_factory=list)
+    told: list = field(default_factory=list)
 
     def definitions(self, server):
         return self.offered[server]
+
+    def tell(self, principal, session, message):
+        self.told.append((principal, session, message))
 
     async def request(self, server, method, params, *, caller):
         self.requests.append((server, method, params, caller))
@@ -65,7 +69,7 @@ class Servers:
 
     async def reply(self, server, params, caller):
         return RpcReply(
-            result=json.dumps({"content": [{"type": "text", "text": f"{server}: {params['name']}"}]}).encode()
+            result=json.dumps({"content": [{"type": "text", "text": f"{server}: {params.get('name')}"}]}).encode()
         )
 
     @property
@@ -176,7 +180,9 @@ class Desk:
         message = {"jsonrpc": "2.0", "id": id_, "method": method} | ({} if params is None else {"params": params})
         return await self.ask(json.dumps(message).encode(), path=path, headers=plain(key, session, headers))
 
-    async def modern(self, method, params=None, *, id_=1, path="/mcp/demo", key=KEY, **headers):
+    async def modern(self, method, params=None, *, id_=1, path="/mcp/demo", key=KEY, capabilities=None, **headers):
+        if capabilities is not None:
+            params = {**(params or {}), "_meta": {f"{META}clientCapabilities": capabilities}}
         return await self.ask(*self.modern_request(method, params, id_, path, key, headers))
 
     def modern_request(self, method, params=None, id_=1, path="/mcp/demo", key=KEY, headers=None):

@@ -7,7 +7,7 @@ import pytest
 
 from hub.core.refusal import Unavailable, UpstreamFailed
 from hub.upstream import RpcReply, ServerState
-from tests.support.mcp_desk import META, Desk, offers, plain, tool, until
+from tests.support.mcp_desk import META, OTHER, Desk, offers, plain, tool, until
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +118,7 @@ async def test_a_servers_invalid_params_have_the_status_of_the_era(desk):
     assert (await desk.legacy("tools/call", {"name": "alpha__echo"})).fault == (200, -32602, 1)
 
 
-@pytest.mark.parametrize("code", [-32020, -32022, -32021, -32700])
+@pytest.mark.parametrize("code", [-32020, -32022, -32700])
 async def test_an_error_about_the_hubs_own_request_is_not_the_callers(desk, code):
     """It would have the caller doubt its own headers and version."""
     answering(desk, error=json.dumps({"code": code, "message": "your headers are wrong"}).encode())
@@ -133,15 +133,63 @@ async def test_an_error_about_the_hubs_own_request_is_not_the_callers(desk, code
 
 
 @pytest.mark.parametrize("kind", ["input_required", "task", "future"])
-async def test_a_result_that_is_not_complete_is_an_error_until_it_can_be_relayed(desk, kind):
-    answering(desk, result=json.dumps({"resultType": kind, "requestState": "s"}).encode())
-    for answer in (
-        await desk.modern("tools/call", {"name": "alpha__echo"}),
-        await desk.legacy("tools/call", {"name": "alpha__echo"}),
-    ):
-        assert answer.error["code"] == -32603
-        assert kind in answer.error["message"]
+async def test_a_result_that_the_callers_era_does_not_know_is_an_error(desk, kind):
+    answering(desk, result=json.dumps({"resultType": kind, "requestState": "s", "taskId": "t"}).encode())
+    answer = await desk.legacy("tools/call", {"name": "alpha__echo"})
+    assert answer.error["code"] == -32603
+    assert kind in answer.error["message"]
     assert {entry.outcome for entry in desk.entries.closed} == {"error"}
+    modern = await desk.modern("tools/call", {"name": "alpha__echo"})
+    assert ("error" in modern.json) is (kind == "future")
+
+
+async def test_what_a_modern_client_lacks_is_told_as_its_server_says_it(desk):
+    error = {"code": -32021, "message": "no", "data": {"requiredCapabilities": {"sampling": {}}}}
+    answering(desk, error=json.dumps(error).encode())
+    answer = await desk.modern("tools/call", {"name": "alpha__echo"})
+    assert (answer.status, answer.error) == (400, error)
+
+
+async def test_a_servers_state_goes_out_sealed_and_comes_back_for_the_same_request_only(desk):
+    interim = {
+        "resultType": "input_required",
+        "inputRequests": {"q": {"method": "roots/list"}},
+        "requestState": "own ü",
+    }
+    answering(desk, result=json.dumps(interim).encode())
+    given = {"name": "alpha__echo", "arguments": {"text": "a", "n": 1}}
+    state = (await desk.modern("tools/call", given)).result["requestState"]
+    assert "own" not in state
+    answers = {"inputResponses": {"q": {"roots": []}}, "requestState": state}
+    again = {"name": "alpha__echo", "arguments": {"n": 1, "text": "a"}, **answers}
+    assert "result" in (await desk.modern("tools/call", again)).json
+    assert desk.servers.params["requestState"] == "own ü"
+    assert desk.servers.params["inputResponses"] == {"q": {"roots": []}}
+    for other in (
+        {**again, "arguments": {"text": "b", "n": 1}},
+        {**again, "name": "beta__echo"},
+        {**again, "requestState": state[:-2] + ("AA" if not state.endswith("AA") else "BB")},
+        {**again, "requestState": "x" * 40},
+        {**again, "requestState": 5},
+        {**again, "inputResponses": [1]},
+    ):
+        assert (await desk.modern("tools/call", other)).fault == (400, -32602, 1), other
+    assert (await desk.modern("tools/call", again, key=OTHER)).fault == (400, -32602, 1)
+
+
+async def test_a_task_has_an_id_of_its_own_for_each_caller(desk):
+    able = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    answering(desk, result=json.dumps({"resultType": "task", "taskId": "t-1", "status": "working"}).encode())
+    call = {"name": "alpha__echo"}
+    task = (await desk.modern("tools/call", call, capabilities=able)).result["taskId"]
+    assert "t-1" not in task
+    got = await desk.modern("tasks/get", {"taskId": task}, capabilities=able, mcp_name=task)
+    assert got.result["taskId"] == task
+    assert desk.servers.params["taskId"] == "t-1"
+    assert (await desk.modern("tasks/get", {"taskId": task}, mcp_name=task)).fault == (400, -32021, 1)
+    stolen = await desk.modern("tasks/get", {"taskId": task}, capabilities=able, mcp_name=task, key=OTHER)
+    assert stolen.fault == (400, -32602, 1)
+    assert (await desk.modern("tasks/get", {"taskId": task}, capabilities=able, mcp_name="x")).fault == (400, -32020, 1)
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

@@ -83,11 +83,22 @@ async def test_lists_and_calls_without_a_session_are_answered(desk):
     assert (await desk.legacy("tools/call", {"name": "alpha__echo"})).status == 200
 
 
-@pytest.mark.parametrize("method", ["prompts/list", "resources/list", "logging/setLevel", "completion/complete", "x"])
-async def test_what_was_not_declared_does_not_exist(desk, method):
+@pytest.mark.parametrize("method", ["tasks/get", "subscriptions/listen", "server/discover", "x"])
+async def test_what_its_era_does_not_know_does_not_exist(desk, method):
     session = await desk.open()
     answer = await desk.legacy(method, {}, session=session, id_="q")
     assert answer.fault == (200, -32601, "q")  # not 404: an old client would take its session for lost
+
+
+async def test_a_profile_without_prompts_and_resources_has_none(desk):
+    session = await desk.open()
+    for method, member in (("prompts/list", "prompts"), ("resources/list", "resources")):
+        assert (await desk.legacy(method, {}, session=session)).result[member] == []
+    assert (await desk.legacy("resources/templates/list", {}, session=session)).result["resourceTemplates"] == []
+    assert (await desk.legacy("prompts/get", {"name": "x"}, session=session)).fault == (200, -32602, 1)
+    assert (await desk.legacy("resources/read", {"uri": "a://gamma/x"}, session=session)).fault == (200, -32002, 1)
+    assert (await desk.legacy("logging/setLevel", {"level": "info"}, session=session)).result == {}
+    assert (await desk.legacy("logging/setLevel", {"level": "loud"}, session=session)).fault == (200, -32602, 1)
 
 
 async def test_a_session_belongs_to_its_credential_and_its_profile(desk):

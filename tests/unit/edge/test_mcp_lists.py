@@ -162,7 +162,7 @@ async def test_a_subscription_is_acknowledged_then_hears_and_ends_with_a_result(
 async def test_only_what_exists_is_granted_and_only_what_was_asked_for_is_sent(desk):
     wanted = {"promptsListChanged": True, "resourceSubscriptions": ["a://b"], "toolsListChanged": False}
     async with listening(desk, wanted) as talk:
-        assert (await acknowledged(talk))["params"]["notifications"] == {}
+        assert (await acknowledged(talk))["params"]["notifications"] == {"promptsListChanged": True}
         desk.offer("beta", offers("echo", "more"))
         desk.in_flight.draining.set()
         assert "result" in await talk.read_event()
