@@ -16,7 +16,7 @@ from hub.ledger import Ledger, Record
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.policy import Decision, Elsewhere, Policy
 from hub.resources import KeyGrant, Snapshot
-from hub.routing import plan
+from hub.routing import Conditions, RuleHits, plan
 from hub.upstream import Delivery, ModelUpstream
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
@@ -35,12 +35,16 @@ class ModelPath:
         ledger: Ledger,
         upstream: ModelUpstream,
         snapshots: Callable[[], Snapshot],
+        conditions: Conditions,
+        hits: RuleHits,
     ) -> None:
         self._identity = identity
         self._policy = policy
         self._ledger = ledger
         self._upstream = upstream
         self._snapshots = snapshots
+        self._conditions = conditions
+        self._hits = hits
 
     async def run(self, request: ModelRequest) -> Reply:
         """Carry a call through. The reply owns what was opened for it; leaving it settles, then writes the entry.
@@ -49,12 +53,13 @@ class ModelPath:
         """
         snapshot = self._snapshots()
         grant = self._identity.resolve(snapshot, request.credentials)
-        call, fault = _call_of(request, strict=grant.strict)
+        call, fault = _call_of(request, snapshot, strict=grant.strict)
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
             if fault is not None:
                 raise fault
             call, chosen, decision = await self._admitted(stack, snapshot, grant, call, record)
+            self._hits.count(chosen)
             delivery = await self._upstream.send(chosen, call, record)
             bill = Bill(snapshot, call, delivery, record, decision)
             stack.callback(bill.settle)
@@ -87,7 +92,7 @@ class ModelPath:
     def _planned(self, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, turn: Elsewhere | None) -> Plan:
         """The plan for a call. Where it was sent elsewhere and cannot go there, what sent it stands."""
         try:
-            return plan(snapshot, grant, call)
+            return plan(snapshot, grant, call, self._conditions)
         except Refusal:
             if turn is None:
                 raise
@@ -105,7 +110,7 @@ def _screened(call: ModelCall, decision: Decision) -> ModelCall:
     return replace(call, body=decision.body, places=peek(call.dialect, decision.body).places)
 
 
-def _call_of(request: ModelRequest, *, strict: bool) -> tuple[ModelCall, Malformed | None]:
+def _call_of(request: ModelRequest, snapshot: Snapshot, *, strict: bool) -> tuple[ModelCall, Malformed | None]:
     """The call, with what its body says; or, where that cannot be read, one that says nothing, and the fault."""
     fault: Malformed | None = None
     seen = None
@@ -113,10 +118,12 @@ def _call_of(request: ModelRequest, *, strict: bool) -> tuple[ModelCall, Malform
         seen = peek(request.dialect, request.body)
     except Malformed as malformed:
         fault = malformed
+    asked = request.model or (seen.model if seen else "")
     call = ModelCall(
         id=new_id(),
         dialect=request.dialect,
-        model=request.model or (seen.model if seen else ""),
+        model=snapshot.canonical(asked),
+        asked=asked,
         stream=request.stream or (seen.stream if seen else False),
         body=request.body,
         origin=request.origin,
@@ -128,6 +135,7 @@ def _call_of(request: ModelRequest, *, strict: bool) -> tuple[ModelCall, Malform
         receipt=request.receipt,
         strict=strict,
         credential=request.credentials.upstream,
+        arrival=request.credentials.arrival,
         places=seen.places if seen else {},
     )
     return call, fault
@@ -136,19 +144,24 @@ def _call_of(request: ModelRequest, *, strict: bool) -> tuple[ModelCall, Malform
 def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, int | None]:
     """The tokens and the micro-dollars that a call may use at most, by its size and its output cap.
 
-    A call on the caller's own credential costs the hub's budgets nothing.
+    The dearest of the targets that may be tried counts, so that no fallback breaks a budget. What goes out on the
+    caller's own credential costs the hub's budgets nothing.
     """
-    target = chosen.attempts[0].target
+    prompt = estimate_tokens(call.body)
+    ceilings = [
+        ceiling_micro_usd(prompt, _most_output(snapshot, call, name), snapshot.price(call.model, name))
+        for name in {d.target for d in chosen.attempts[: chosen.retry.tries] if d.own != "caller"}
+    ]
+    known = [ceiling for ceiling in ceilings if ceiling is not None]
+    return prompt + (call.max_output or 0), max(known) if known else (None if ceilings else 0)
+
+
+def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:
     virtual = snapshot.models.get(call.model)
     known = snapshot.catalogue_model(target)
     most = (virtual and virtual.max_output_tokens) or (known and known.max_output_tokens) or USUAL_OUTPUT
     # All that the model can produce, or the caller's cap: what is reserved is never less than what is spent.
-    output = min(call.max_output or most, max(most, USUAL_OUTPUT))
-    prompt = estimate_tokens(call.body)
-    tokens = prompt + (call.max_output or 0)
-    if call.credential is not None:
-        return tokens, 0
-    return tokens, ceiling_micro_usd(prompt, output, snapshot.price(call.model, target))
+    return min(call.max_output or most, max(most, USUAL_OUTPUT))
 
 
 class Bill:
@@ -157,7 +170,8 @@ class Bill:
     def __init__(
         self, snapshot: Snapshot, call: ModelCall, delivery: Delivery, record: Record, decision: Decision
     ) -> None:
-        self._price = snapshot.price(call.model, delivery.target) if call.credential is None else None
+        self._own = delivery.own == "caller"
+        self._price = None if self._own else snapshot.price(call.model, delivery.target)
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -171,7 +185,7 @@ class Bill:
             return
         self._settled = True
         usage = self._delivery.usage
-        own = self._call.credential is not None
+        own = self._own
         cost = cost_micro_usd(usage, self._price)
         version = "caller's own" if own else self._price.as_of or self._price.source if self._price else ""
         self._record.settle(usage, cost, version)

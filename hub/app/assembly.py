@@ -14,7 +14,7 @@ from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
 from hub.app.listings import Listings
-from hub.app.observed import Observed
+from hub.app.observed import Observed, Serving
 from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
 from hub.core.capture import Capture
@@ -31,7 +31,7 @@ from hub.policy import Policy
 from hub.profile import Memory, ProfileView, Results
 from hub.resources import Snapshot
 from hub.resources.model_catalog import load_catalogue
-from hub.routing import Health
+from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
 from hub.store import Database, DataFolder, ProfileMemory, Resources, Secrets, ServerSnapshots, SignIns, Vault
 from hub.store.audit import AuditTrail
@@ -180,7 +180,12 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         lag = await stack.enter_async_context(LoopLag())
         metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
         doors = _doors(
-            stored, settings, metrics, ledger, queries, _Stages(policy, models, servers, catalogue, provider_secrets)
+            stored,
+            settings,
+            metrics,
+            ledger,
+            queries,
+            _Stages(policy, models, servers, catalogue, provider_secrets, health),
         )
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
@@ -196,6 +201,7 @@ class _Stages:
     servers: Servers
     catalogue: Catalogue[ServerDefinitions, ProfileView]
     secrets: ProviderSecrets
+    health: Health
 
 
 def _doors(
@@ -205,6 +211,7 @@ def _doors(
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots = stored.resources.snapshot
+    conditions, hits = Conditions(stages.health), RuleHits()
     return Doors(
         settings=settings,
         resources=stored.resources,
@@ -213,12 +220,26 @@ def _doors(
         sign_ins=SignIns(stored.engine),
         queries=queries,
         ledger=ledger,
-        observed=Observed(stored.resources, queries, stages.policy, stages.servers, stored.secrets, stages.catalogue),
+        observed=Observed(
+            stored.resources,
+            queries,
+            stages.policy,
+            stages.servers,
+            stored.secrets,
+            stages.catalogue,
+            Serving(stages.health, hits),
+        ),
         listings=Listings(stored.resources, stages.catalogue),
         metrics=metrics,
         in_flight=in_flight,
         model_path=ModelPath(
-            identity=identity, policy=stages.policy, ledger=ledger, upstream=stages.models, snapshots=snapshots
+            identity=identity,
+            policy=stages.policy,
+            ledger=ledger,
+            upstream=stages.models,
+            snapshots=snapshots,
+            conditions=conditions,
+            hits=hits,
         ),
         tool_path=ToolPath(
             identity=identity,
@@ -230,6 +251,9 @@ def _doors(
             modes=ToolModes(Sandbox(), Results()),
         ),
         forget_secrets=stages.secrets.forget,
+        health=stages.health,
+        conditions=conditions,
+        hits=hits,
     )
 
 

@@ -16,6 +16,7 @@ from hub.core.principal import Principal
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
+from hub.edge.explain_api import ExplainApi
 from hub.edge.guards import App
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
@@ -27,6 +28,7 @@ from hub.edge.visitors import Visitors
 from hub.identity import Identity
 from hub.ledger import Ledger, Queries
 from hub.model_path import ModelPath
+from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
 from hub.store import Actor, Resources, SignIns, Vault
 from hub.tool_path import ToolPath
@@ -51,6 +53,9 @@ class Doors:
     model_path: ModelPath
     tool_path: ToolPath
     forget_secrets: Callable[[], None]
+    health: Health
+    conditions: Conditions
+    hits: RuleHits
 
     @property
     def ready(self) -> bool:
@@ -82,6 +87,7 @@ def dispatch(doors: Doors) -> App:
                 snapshots=doors.resources.snapshot,
                 in_flight=doors.in_flight,
                 body_bytes=settings.model_body_bytes,
+                provider_state=doors.health.provider,
             )
         ),
         tools=McpApi(
@@ -126,6 +132,7 @@ def _pages(doors: Doors) -> Starlette:
         ledger_api=LedgerApi(doors.queries, doors.resources),
         own_api=OwnApi(observed.profiles, observed.budget),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
+        explain_api=ExplainApi(doors.conditions),
         server_status=observed.server,
         server_tools=observed.server_tools,
         instance=instance,

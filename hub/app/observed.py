@@ -1,6 +1,7 @@
 """What is observed of resources, beside what they say: used money, states of servers, when keys were used."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,11 @@ from hub import __version__
 from hub.catalogue import Catalogue
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
+from hub.edge import provider_view
 from hub.ledger import Queries
 from hub.policy import Policy
 from hub.profile import ProfileView, Tool
+from hub.routing import Health, RuleHits
 from hub.store import Resource, Resources, Secrets
 from hub.store.journal import MadeSecret
 from hub.upstream import ServerDefinitions, Servers
@@ -28,6 +31,14 @@ def _usd(micro: int) -> str:
     return f"{micro / 1e6:.6f}"
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is observed while models are called."""
+
+    health: Health
+    hits: RuleHits
+
+
 class Observed:
     """Answers for `status` of a resource, for the instance, and for the pages."""
 
@@ -39,6 +50,7 @@ class Observed:
         servers: Servers,
         secrets: Secrets,
         catalogue: Catalogue[ServerDefinitions, ProfileView],
+        serving: Serving,
     ) -> None:
         self._resources = resources
         self._queries = queries
@@ -46,6 +58,7 @@ class Observed:
         self._servers = servers
         self._secrets = secrets
         self._catalogue = catalogue
+        self._serving = serving
 
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
@@ -61,7 +74,9 @@ class Observed:
             case "profiles":
                 return self._profile(resource.name)
             case "providers":
-                return await self._provider(resource.spec)
+                return await self._provider(resource.name, resource.spec)
+            case "routes":
+                return {"rules": self._serving.hits.of(resource.name)}
             case _:
                 return {}
 
@@ -146,9 +161,10 @@ class Observed:
             "conflicts": [{"name": taken, "tool": tool} for taken, tool in view.conflicts],
         }
 
-    async def _provider(self, spec: dict[str, Any]) -> dict[str, Any]:
+    async def _provider(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         ok, detail = await self._credential(spec.get("api_key"))
-        return {"credential": "ok" if ok else "missing", "detail": detail}
+        observed = provider_view(name, self._serving.health.provider(name))
+        return {"credential": "ok" if ok else "missing", "detail": detail, **observed}
 
     async def _credential(self, reference: str | None) -> tuple[bool, str]:
         if not reference:

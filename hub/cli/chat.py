@@ -1,4 +1,4 @@
-"""Models: try a prompt, see what a call would do, search what may be called."""
+"""Try a prompt."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import httpx2
 from cyclopts import Parameter
 
 from hub.cli.client import Connection, problem
-from hub.cli.output import clean, say, show_json, table, warn
+from hub.cli.output import clean, show_json, warn
 from hub.core.refusal import Refusal
 
 
@@ -69,39 +69,3 @@ def _event(line: str, answer: list[str], connection: Connection) -> dict[str, An
         if not connection.json:
             print(clean(delta), end="", flush=True)
     return event.get("usage") or {}
-
-
-def explain(model: str, *, connection: Connection = Connection()) -> None:
-    """Show which targets a call of this model would try, in order, and why others are left out."""
-    with connection.api() as api:
-        plan = api.call("GET", "/api/v1/explain", query={"model": model})
-    if connection.json:
-        show_json(plan)
-        return
-    for index, attempt in enumerate(plan["attempts"], 1):
-        say(f"{index}. {attempt['target']}")
-    for dropped in plan["dropped"]:
-        say(f"-  {dropped['target']}: {dropped['reason']}")
-
-
-def models(search: str | None = None, *, connection: Connection = Connection()) -> None:
-    """Show the models that your key may call, with price and context."""
-    with connection.api() as api:
-        items = api.call("GET", "/v1/models")["data"]
-    words = (search or "").lower().split()
-    items = [item for item in items if all(word in item["id"].lower() for word in words)]
-    if connection.json:
-        show_json(items)
-        return
-    table(
-        ("model", "context", "USD in / M", "USD out / M"),
-        (
-            (
-                item["id"],
-                item.get("context_window"),
-                *((item.get("price") or {}).get(side) for side in ("input", "output")),
-            )
-            for item in items
-        ),
-        right=("context", "USD in / M", "USD out / M"),
-    )

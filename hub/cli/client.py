@@ -42,7 +42,11 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Any:
         """One call; returns the JSON answer. Raises Refusal with the hub's own code and message."""
-        parameters = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
+        parameters = {
+            name: value if isinstance(value, list) else str(value)
+            for name, value in (query or {}).items()
+            if value not in (None, "", [])
+        }
         try:
             response = self.http.request(method, path, json=body, params=parameters)
         except httpx2.HTTPError as error:

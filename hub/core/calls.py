@@ -122,8 +122,8 @@ class ModelCall:
     `max_output` is the caller's own cap on output tokens, `query` the raw query string. `route` is the
     route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
     provider credential, a header (name, value). `strict` refuses what cannot be carried whole. `places` says where
-    in `body` the fields stand that the
-    hub may rewrite: name to (start, end).
+    in `body` the fields stand that the hub may rewrite: name to (start, end). `model` is the model's own name;
+    `asked` the one that stands in the body, where that is another. `arrival` is how the request came, for rules.
     """
 
     id: str
@@ -140,6 +140,8 @@ class ModelCall:
     receipt: bool = False
     strict: bool = False
     credential: tuple[str, str] | None = field(default=None, repr=False)
+    asked: str = ""
+    arrival: Arrival = NOWHERE
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]], repr=False, compare=False)
 
 

@@ -83,6 +83,7 @@ class Observation:
     duration: float = 0.0
     output_tokens: int = 0
     abandoned: bool = False  # the caller left: it says nothing about the target
+    callers: bool = False  # the credential was the caller's own: it says nothing about the hub's
 
 
 class HealthLog(Protocol):
@@ -102,4 +103,8 @@ class HealthLog(Protocol):
 
     def closed(self, target: str) -> bool:
         """Whether the target's circuit is closed."""
+        ...
+
+    def keep(self, key: str, target: str) -> None:
+        """Remember where `key` (a session at a model) went."""
         ...

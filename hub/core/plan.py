@@ -25,7 +25,8 @@ class Deployment:
     before the secret), or (a scheme of signing, its scope), and `secret` a reference (`env:`, `file:`,
     `vault:`) or "" for none; `spares` are further ones to turn to. `private` allows loopback and private
     addresses. `local` names an in-process provider ("demo") that needs no address. `context_window` is in
-    tokens, None when it is not known; `region` is where the provider computes, as the operator says.
+    tokens, None when it is not known; `region` is where the provider computes, as the operator says. `own` is
+    whose credential it is instead of the hub's: `caller`, `user` or `team`, or "".
     """
 
     provider: str
@@ -43,6 +44,7 @@ class Deployment:
     local: str = ""
     region: str = ""
     context_window: int | None = None
+    own: str = ""
 
     @property
     def target(self) -> str:

@@ -12,6 +12,7 @@ from hub.edge.loop_lag import LoopLag
 from hub.edge.models_api import ModelDesk, ModelsApi
 from hub.edge.ops_api import OpsApi
 from hub.edge.origins import origin_of
+from hub.edge.provider_status import provider_view
 from hub.edge.server import GuardedServer, Serving, listen, raise_file_limit, serve
 from hub.edge.wire import carry, write
 
@@ -37,6 +38,7 @@ __all__ = [
     "listen",
     "origin_of",
     "presented",
+    "provider_view",
     "raise_file_limit",
     "read_body",
     "refuse",

@@ -42,10 +42,14 @@ class Rendered:
     body: bytes
 
 
+def is_claude_code(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request is from Claude Code, by its name."""
+    return headers.get(b"user-agent", b"").lower().startswith((b"claude-code", b"claude-cli"))
+
+
 def speaks_anthropic(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a client of `/v1` is one of Anthropic's, by what it sends."""
-    agent = headers.get(b"user-agent", b"").lower()
-    return b"anthropic-version" in headers or agent.startswith((b"claude-code", b"claude-cli"))
+    return b"anthropic-version" in headers or is_claude_code(headers)
 
 
 def shape_of(path: str, headers: Mapping[bytes, bytes]) -> Shape:

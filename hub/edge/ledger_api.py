@@ -13,7 +13,6 @@ from hub.edge.resources_api import limit_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, teams_with
 from hub.ledger import Dimension, Filters, Queries, Totals, parse_dimensions
-from hub.routing import explain
 from hub.store import AuditRow, Resources
 
 _TEXTS = (
@@ -184,12 +183,6 @@ class LedgerApi:
         report = await self._resources.verify_audit()
         return Answer({"ok": report.ok, "rows": report.rows, "head": report.head, "fault": report.fault})
 
-    async def _explain(self, ask: Ask) -> Answer:
-        model = ask.query("model")
-        if not model:
-            raise Malformed("malformed", "Say which model: ?model=NAME.")
-        return Answer(explain(ask.snapshot, ask.principal, model))
-
     def routes(self) -> Iterator[Route]:
         """The rows."""
         yield Route(
@@ -229,13 +222,4 @@ class LedgerApi:
             "Is the chain of audit rows whole?",
             self._verify,
             "audit",
-        )
-        yield Route(
-            "GET",
-            "/api/v1/explain",
-            Permission.SELF,
-            "Which targets a call would try, and why not the others",
-            self._explain,
-            "logs",
-            query=(("model", "the public model name"),),
         )

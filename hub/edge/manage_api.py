@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.edge.explain_api import ExplainApi
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
@@ -54,6 +55,7 @@ class Management:
     ledger_api: LedgerApi
     own_api: OwnApi
     playground_api: PlaygroundApi
+    explain_api: ExplainApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
     server_tools: Callable[[str], list[dict[str, Any]]]
     instance: Callable[[], Awaitable[dict[str, Any]]]
@@ -88,6 +90,7 @@ class ManageApi:
         yield from self._m.ledger_api.routes()
         yield from self._m.own_api.routes()
         yield from self._m.playground_api.routes()
+        yield from self._m.explain_api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
         yield Route(
             "GET",
@@ -253,6 +256,7 @@ def route_rows() -> tuple[Route, ...]:
         ledger_api=LedgerApi(nowhere, nowhere),
         own_api=OwnApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
+        explain_api=ExplainApi(nowhere),
         server_status=nowhere,
         server_tools=nowhere,
         instance=nowhere,

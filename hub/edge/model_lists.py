@@ -1,18 +1,22 @@
 """The models that a key may call, as each kind of client lists them."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from hub.core.refusal import Malformed
+from hub.resources.snapshot import VIA
 from hub.routing import VisibleModel, price_view
 
 # The catalogue does not know when a model was made, and the clients' types want a time.
 _CREATED = 0
 _CREATED_AT = "1970-01-01T00:00:00Z"
 _MOST = 1000
+_CLAUDE = re.compile("claude|anthropic", re.IGNORECASE)
 
 
 @cache
@@ -82,6 +86,11 @@ def openai_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
 def codex_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
     """The list as Codex reads it, and as OpenAI's clients do, in one object."""
     return {**openai_list(models), "models": [codex_model(model, place) for place, model in enumerate(models)]}
+
+
+def discoverable(models: Sequence[VisibleModel]) -> list[VisibleModel]:
+    """The models under names that Claude Code takes into its picker: it drops those without "claude" in them."""
+    return [model if _CLAUDE.search(model.id) else replace(model, id=f"{VIA}{model.id}") for model in models]
 
 
 def anthropic_list(models: Sequence[VisibleModel], query: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event
 from hub.edge.body import declared_length, read_body, read_form
 from hub.edge.credentials import presented
-from hub.edge.errors import request_id_of, speaks_anthropic
+from hub.edge.errors import is_claude_code, request_id_of, speaks_anthropic
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
 from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model, is_call
 from hub.edge.guards import Receive, Scope, Send
@@ -21,15 +21,17 @@ from hub.edge.model_lists import (
     anthropic_list,
     anthropic_model,
     codex_list,
+    discoverable,
     openai_list,
     openai_model,
     query_of,
 )
 from hub.edge.origins import origin_of
+from hub.edge.provider_status import status_view
 from hub.edge.wire import carry
 from hub.identity import Identity
 from hub.resources import Snapshot
-from hub.routing import VisibleModel, visible_model, visible_models
+from hub.routing import ProviderState, VisibleModel, visible_model, visible_models
 
 CALLS: Mapping[str, Dialect] = {
     "/v1/chat/completions": Dialect.OPENAI_CHAT,
@@ -44,9 +46,8 @@ CALLS: Mapping[str, Dialect] = {
     "/v1/moderations": Dialect.OPENAI_MODERATIONS,
     "/v1/rerank": Dialect.RERANK,
 }
-# Named in the documentation, and not served yet.
-LATER = frozenset({"/v1/status"})
 MODELS = "/v1/models"
+STATUS = "/v1/status"
 BODY_BYTES = 20 << 20
 # A body beyond this is read only for a key that is good.
 _UNASKED_BYTES = 64 << 10
@@ -78,12 +79,13 @@ class ModelPath(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelDesk:
-    """What the model endpoint works with. `body_bytes` is the largest request body."""
+    """What the model endpoint works with. `body_bytes` is the largest request body, `provider_state` tells of one."""
 
     path: ModelPath
     identity: Identity
     snapshots: Callable[[], Snapshot]
     in_flight: InFlight
+    provider_state: Callable[[str], ProviderState]
     body_bytes: int = BODY_BYTES
 
 
@@ -120,6 +122,11 @@ class ModelsApi:
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _check_method(scope, "GET", "HEAD")
             await self._list(path.removeprefix(MODELS)[1:], scope, send)
+        elif path == STATUS:
+            _check_method(scope, "GET", "HEAD")
+            snapshot = self._desk.snapshots()
+            principal = self._desk.identity.resolve(snapshot, presented(scope)).principal
+            await _send_json(status_view(snapshot, principal, self._desk.provider_state), scope, send)
         else:
             raise _unknown(path)
 
@@ -165,7 +172,7 @@ class ModelsApi:
             found = _found(snapshot, principal, name)
             answer = anthropic_model(found) if anthropic else openai_model(found)
         else:
-            answer = self._listed(snapshot, principal, query, anthropic)
+            answer = self._listed(snapshot, principal, query, fields)
         await _send_json(answer, scope, send)
 
     async def _list_for_gemini(self, name: str, scope: Scope, send: Send) -> None:
@@ -175,11 +182,15 @@ class ModelsApi:
         await _send_json(found or gemini_list(visible_models(snapshot, principal)), scope, send)
 
     def _listed(
-        self, snapshot: Snapshot, principal: Principal, query: Mapping[str, Sequence[str]], anthropic: bool
+        self,
+        snapshot: Snapshot,
+        principal: Principal,
+        query: Mapping[str, Sequence[str]],
+        fields: Mapping[bytes, bytes],
     ) -> dict[str, Any]:
         models = visible_models(snapshot, principal)
-        if anthropic:
-            return anthropic_list(models, query)
+        if speaks_anthropic(fields):
+            return anthropic_list(discoverable(models) if is_claude_code(fields) else models, query)
         return codex_list(models) if "client_version" in query else openai_list(models)
 
 
@@ -200,9 +211,7 @@ def _check_method(scope: Scope, *allowed: str) -> None:
 
 def _unknown(path: str) -> NotFound:
     shown = path[:100]
-    if path in LATER:
-        return NotFound("not_found", f"{shown} comes in a later version of the hub.")
-    return NotFound("not_found", f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS))}.")
+    return NotFound("not_found", f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS, STATUS))}.")
 
 
 async def _send_json(answer: dict[str, Any], scope: Scope, send: Send) -> None:

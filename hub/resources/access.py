@@ -6,7 +6,7 @@ it grants nothing); the levels below it may narrow (left out, they narrow nothin
 
 from datetime import datetime
 from ipaddress import ip_network
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
@@ -81,15 +81,14 @@ class AccessSpec(Spec):
 
 
 class TeamSpec(AccessSpec):
-    """A group of people and keys that share access and money.
+    """A group of people and keys that share access and money. `route` decides where their model calls go.
 
     `capture` is how much is kept of the bodies of its calls, within the hub's data boundary; `none` keeps no entry.
     """
 
-    LATER: ClassVar[dict[str, str]] = {"route": "comes with rule-based routing"}
-
     title: Title = ""
     description: Text = ""
+    route: Name | None = None
     capture: CaptureField = None
 
 
@@ -110,14 +109,17 @@ class KeySpec(AccessSpec):
     """A virtual key. With `user` it acts as that person; with `team` only, it is a service key.
 
     `secret` gives the secret by reference (at least 32 characters); left out, one is made and shown once.
-    `capture` takes the place of the team's. `strict` refuses a model call of which a field cannot be carried into the
-    provider's dialect, instead of leaving the field out and naming it in `x-hub-dropped-fields`.
+    `route` decides where its model calls go, before the team's route and the model's own; `routes` are those that
+    the caller may name in `x-hub-route`. `capture` takes the place of the team's. `strict` refuses a model call of
+    which a field cannot be carried into the provider's dialect, instead of leaving the field out and naming it in
+    `x-hub-dropped-fields`.
     """
 
     title: Title = ""
     team: Name | None = None
     user: Name | None = None
     secret: SecretRef | None = None
+    route: Name | None = None
     routes: list[Glob] = Field(default_factory=list, max_length=100)
     strict: bool = False
     capture: CaptureField = None

@@ -2,32 +2,27 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 
 from hub.core.capture import Capture
-from hub.core.plan import Timeouts
+from hub.core.plan import Deployment, Shadow, Target, Timeouts
 from hub.core.principal import EVERYTHING, NOTHING, Access, Globs, Principal, Role
 from hub.core.refusal import InvalidSpec
 from hub.resources.access import AccessSpec, KeySpec, TeamSpec, UserSpec
+from hub.resources.composition import check_composition
 from hub.resources.includes import flat
 from hub.resources.kinds import Specs, dump
 from hub.resources.model_catalog import ModelCatalog, Price
 from hub.resources.references import check_references
-from hub.resources.serving import ModelSpec, PriceSpec, RouteSpec, TargetSpec
-from hub.resources.snapshot import (
-    REVOKED,
-    KeyGrant,
-    KeySecret,
-    Provider,
-    Snapshot,
-    Stop,
-    Target,
-    VirtualModel,
-    provider_of,
-)
+from hub.resources.routes import Route, Rule, reachable, retry_of, when_of
+from hub.resources.rules import RuleSpec, ShadowSpec
+from hub.resources.serving import ModelSpec, PriceSpec, ProviderSpec, RouteSpec
+from hub.resources.snapshot import REVOKED, KeyGrant, KeySecret, Owner, Snapshot, Stop, VirtualModel, provider_of
+from hub.resources.targets import TargetSpec
 
 NO_STOPS: Mapping[tuple[str, str], Stop] = MappingProxyType({})
 
@@ -42,39 +37,103 @@ def _enabled(specs: Specs, kind: str) -> dict[str, Any]:
     return {name: spec for name, spec in sorted(specs.get(kind, {}).items()) if getattr(spec, "enabled", True)}
 
 
-def _targets(
-    given: Iterable[TargetSpec], providers: Mapping[str, Provider], timeouts: Timeouts | None = None
-) -> tuple[Target, ...]:
-    targets: list[Target] = []
-    for target in given:
-        name, _, model = target.model.partition("/")
-        if name in providers:
-            targets.append(Target(providers[name].deployment(model, timeouts), target.priority, target.weight))
-    return tuple(sorted(targets, key=lambda target: target.priority))
+class _Serving:
+    """What is known while models and routes are compiled: the enabled providers, and the catalogue."""
 
+    def __init__(self, specs: Specs, catalogue: ModelCatalog) -> None:
+        enabled: dict[str, ProviderSpec] = _enabled(specs, "providers")
+        self.providers = {name: provider_of(name, spec) for name, spec in enabled.items() if spec.owner is None}
+        self.own_credentials = {
+            (spec.instead_of, spec.owner.parts): spec.api_key
+            for spec in enabled.values()
+            if spec.instead_of and spec.owner and spec.api_key
+        }
+        self._catalogue = catalogue
+        given: dict[str, RouteSpec] = specs.get("routes", {})  # pyright: ignore[reportAssignmentType]
+        self.routes = {name: self._route(name, spec) for name, spec in sorted(given.items())}
 
-def _route(spec: RouteSpec, providers: Mapping[str, Provider]) -> tuple[Target, ...]:
-    clocks = spec.timeouts
-    timeouts = Timeouts(clocks.connect, clocks.first_byte, clocks.idle, clocks.total) if clocks else None
-    return _targets(spec.targets, providers, timeouts)
+    def deployment(self, target: str) -> Deployment | None:
+        """The deployment of `provider/model`; None when the provider is disabled."""
+        name, _, model = target.partition("/")
+        provider = self.providers.get(name)
+        if provider is None:
+            return None
+        prefix = provider.catalogue_prefix
+        return provider.deployment(model, self._catalogue.get(f"{prefix}/{model}") if prefix else None)
+
+    def targets(self, given: Iterable[TargetSpec], timeouts: Timeouts | None = None) -> tuple[Target, ...]:
+        """The targets whose providers are enabled, by priority."""
+        found: list[Target] = []
+        for target in given:
+            deployment = self.deployment(target.model)
+            if deployment is not None:
+                deployment = replace(deployment, timeouts=timeouts) if timeouts else deployment
+                found.append(Target(deployment, target.priority, target.weight))
+        return tuple(sorted(found, key=lambda target: target.priority))
+
+    def _route(self, name: str, spec: RouteSpec) -> Route:
+        clocks = spec.timeouts
+        timeouts = Timeouts(clocks.connect, clocks.first_byte, clocks.idle, clocks.total) if clocks else None
+        return Route(
+            name=name,
+            targets=self.targets(spec.targets, timeouts),
+            rules=tuple(self._rule(rule, timeouts) for rule in spec.rules if rule.enabled),
+            strategy=spec.strategy,
+            sticky=spec.sticky,
+            residency=Globs(tuple(spec.residency)) if spec.residency else None,
+            retry=retry_of(spec.retries) if spec.retries else None,
+            timeouts=timeouts,
+            shadow=self._shadow(spec.shadow) if spec.shadow else None,
+            active=spec.enabled,
+        )
+
+    def _rule(self, spec: RuleSpec, timeouts: Timeouts | None) -> Rule:
+        return Rule(
+            spec.name, when_of(spec.when), self.targets(spec.targets, timeouts), spec.route or "", spec.strategy or ""
+        )
+
+    def _shadow(self, spec: ShadowSpec) -> Shadow | None:
+        deployment = self.deployment(spec.target)
+        return deployment and Shadow(deployment, spec.share / 100, round(spec.usd_per_day * 1_000_000))
+
+    def model(self, name: str, spec: ModelSpec) -> VirtualModel:
+        """A virtual model."""
+        route = self.routes.get(spec.route or "")
+        return VirtualModel(
+            name=name,
+            targets=reachable(route, self.routes) if route else self.targets(spec.targets),
+            title=spec.title,
+            description=spec.description,
+            price=_price(spec.price),
+            context_window=spec.context_window,
+            max_output_tokens=spec.max_output_tokens,
+            route=spec.route or "",
+            capabilities=tuple(spec.capabilities),
+        )
+
+    def names(self, models: Mapping[str, ModelSpec]) -> dict[str, str]:
+        """Other names that lead to a model: the plain ids of real ones, their dated forms, and declared aliases."""
+        found: dict[str, str] = {}
+        for provider in self.providers.values():
+            allowed = Globs(tuple(provider.spec.models))
+            for known in self._catalogue.for_provider(provider.catalogue_prefix) if provider.catalogue_prefix else ():
+                own = known.id.partition("/")[2]
+                for name in (own, *known.aliases):
+                    if allowed.allows(name):
+                        found.setdefault(name, f"{provider.name}/{name}")
+        for name, spec in models.items():
+            found.update(dict.fromkeys(spec.aliases, name))
+        return {alias: name for alias, name in found.items() if alias not in models}
 
 
 def _price(spec: PriceSpec | None) -> Price | None:
     return None if spec is None else Price.from_usd_per_million(**spec.model_dump(exclude_none=True))
 
 
-def _model(
-    name: str, spec: ModelSpec, providers: Mapping[str, Provider], routes: Mapping[str, tuple[Target, ...]]
-) -> VirtualModel:
-    return VirtualModel(
-        name=name,
-        targets=routes.get(spec.route, ()) if spec.route else _targets(spec.targets, providers),
-        title=spec.title,
-        description=spec.description,
-        price=_price(spec.price),
-        context_window=spec.context_window,
-        max_output_tokens=spec.max_output_tokens,
-    )
+def _attached(keys: Mapping[str, KeySpec], teams: Mapping[str, TeamSpec]) -> dict[Owner, str]:
+    owned = [*((("key", name), spec.route) for name, spec in keys.items())]
+    owned += [(("team", name), spec.route) for name, spec in teams.items()]
+    return {owner: route for owner, route in owned if route}
 
 
 def _level(spec: AccessSpec, default: Globs) -> Access:
@@ -195,25 +254,29 @@ def compile_snapshot(
 
     Raises InvalidSpec with every fault when the resources do not hold together.
     """
-    faults = check_references(specs)
+    faults = check_references(specs) or check_composition(specs, catalogue)
     if faults:
         raise InvalidSpec(faults)
-    providers = {name: provider_of(name, spec) for name, spec in _enabled(specs, "providers").items()}
-    routes = {name: _route(spec, providers) for name, spec in _enabled(specs, "routes").items()}
+    serving = _Serving(specs, catalogue)
+    models: dict[str, ModelSpec] = _enabled(specs, "models")
+    keys: dict[str, KeySpec] = _enabled(specs, "keys")
     teams = _enabled(specs, "teams")
     users = _enabled(specs, "users")
     return Snapshot(
         generation=generation,
         digest=hashlib.sha256(canonical(specs)).hexdigest(),
         catalogue=catalogue,
-        providers=providers,
-        routes=routes,
-        models={name: _model(name, spec, providers, routes) for name, spec in _enabled(specs, "models").items()},
+        providers=serving.providers,
+        routes=serving.routes,
+        attached=_attached(keys, teams),
+        own_credentials=serving.own_credentials,
+        names=serving.names(models),
+        models={name: serving.model(name, spec) for name, spec in models.items()},
         servers=_enabled(specs, "servers"),
         profiles=flat(_enabled(specs, "profiles")),
         teams=teams,
         users=users,
-        keys=_keys(_enabled(specs, "keys"), secrets, teams, users),
+        keys=_keys(keys, secrets, teams, users),
         budgets=_enabled(specs, "budgets"),
         limits=_enabled(specs, "limits"),
         guardrails=_enabled(specs, "guardrails"),

@@ -27,7 +27,8 @@ class ProviderKind:
     `local` names an in-process provider; `catalogue` is the company's name in the bundled model catalogue. In
     `base_url`, `{region}` is the provider's region and `{project}` that of its service account. A path may hold
     `{model}`, and `{WHOLE|STREAM}` for what differs. `serves` says by a pattern which models speak a dialect, where
-    not all do; `members` what a body in a dialect must hold there, or not (None).
+    not all do; `members` what a body in a dialect must hold there, or not (None). `passthrough` lets a caller's own
+    credential go upstream instead of the hub's.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class ProviderKind:
     headers: tuple[tuple[str, str], ...] = ()
     local: str = ""
     catalogue: str = ""
+    passthrough: bool = False
     serves: Mapping[Dialect, str] = field(default_factory=dict[Dialect, str])
     members: Mapping[Dialect, Mapping[str, str | None]] = field(default_factory=dict[Dialect, Mapping[str, str | None]])
 
@@ -57,6 +59,7 @@ KINDS: Mapping[str, ProviderKind] = {
         env="ANTHROPIC_API_KEY",
         headers=(("anthropic-version", "2023-06-01"),),
         catalogue="anthropic",
+        passthrough=True,
     ),
     "gemini": ProviderKind(
         "https://generativelanguage.googleapis.com",

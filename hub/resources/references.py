@@ -5,11 +5,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.core.refusal import Fault
-from hub.resources.access import KeySpec, UserSpec
+from hub.resources.access import KeySpec, TeamSpec, UserSpec
 from hub.resources.includes import include_faults
 from hub.resources.kinds import Specs
 from hub.resources.safety import GuardrailSpec
-from hub.resources.serving import ModelSpec, RouteSpec
+from hub.resources.serving import ModelSpec, ProviderSpec, RouteSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
 from hub.resources.tools import ProfileSpec
 
@@ -22,7 +22,13 @@ def _missing(specs: Specs, where: str, kind: str, name: str | None) -> Iterator[
 
 def _targets(specs: Specs, where: str, spec: Any) -> Iterator[Fault]:
     for index, target in enumerate(spec.targets):
-        yield from _missing(specs, f"{where}.targets.{index}.model", "providers", target.model.partition("/")[0])
+        name = target.model.partition("/")[0]
+        yield from _missing(specs, f"{where}.targets.{index}.model", "providers", name)
+        provider = specs.get("providers", {}).get(name)
+        if isinstance(provider, ProviderSpec) and provider.owner is not None:
+            yield Fault(
+                f"{where}.targets.{index}.model", f"'{name}' is somebody's own credential; name '{provider.instead_of}'"
+            )
 
 
 def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
@@ -37,6 +43,22 @@ def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
 
 def _route(specs: Specs, name: str, spec: RouteSpec) -> Iterator[Fault]:
     yield from _targets(specs, f"routes.{name}", spec)
+    for index, rule in enumerate(spec.rules):
+        yield from _targets(specs, f"routes.{name}.rules.{index}", rule)
+        yield from _missing(specs, f"routes.{name}.rules.{index}.route", "routes", rule.route)
+    if spec.shadow is not None:
+        yield from _missing(specs, f"routes.{name}.shadow.target", "providers", spec.shadow.target.partition("/")[0])
+
+
+def _provider(specs: Specs, name: str, spec: ProviderSpec) -> Iterator[Fault]:
+    yield from _missing(specs, f"providers.{name}.instead_of", "providers", spec.instead_of)
+    if spec.owner is not None:
+        kind, owner = spec.owner.parts
+        yield from _missing(specs, f"providers.{name}.owner.{kind}", f"{kind}s", owner)
+
+
+def _team(specs: Specs, name: str, spec: TeamSpec) -> Iterator[Fault]:
+    yield from _missing(specs, f"teams.{name}.route", "routes", spec.route)
 
 
 def _user(specs: Specs, name: str, spec: UserSpec) -> Iterator[Fault]:
@@ -47,6 +69,7 @@ def _user(specs: Specs, name: str, spec: UserSpec) -> Iterator[Fault]:
 def _key(specs: Specs, name: str, spec: KeySpec) -> Iterator[Fault]:
     yield from _missing(specs, f"keys.{name}.team", "teams", spec.team)
     yield from _missing(specs, f"keys.{name}.user", "users", spec.user)
+    yield from _missing(specs, f"keys.{name}.route", "routes", spec.route)
     user = specs.get("users", {}).get(spec.user or "")
     if spec.team and isinstance(user, UserSpec) and user.role is None and spec.team not in user.teams:
         yield Fault(f"keys.{name}.team", f"user '{spec.user}' is not a member of team '{spec.team}'")
@@ -106,6 +129,8 @@ def _limit(specs: Specs, name: str, spec: LimitSpec) -> Iterator[Fault]:
 
 
 _CHECKS: dict[str, Callable[[Specs, str, Any], Iterator[Fault]]] = {
+    "providers": _provider,
+    "teams": _team,
     "models": _model,
     "routes": _route,
     "users": _user,

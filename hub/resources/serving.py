@@ -1,18 +1,18 @@
 """Specs of what serves models: providers, models (virtual models) and routes."""
 
-import re
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, ClassVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from hub.resources.provider_kinds import KINDS
+from hub.resources.rules import RetriesSpec, RuleSpec, ShadowSpec, Strategy
 from hub.resources.spec import Glob, Header, HeaderValue, Name, SecretRef, Spec, Text, Title
+from hub.resources.targets import TargetSpec
 
 _MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,199}$"
 ModelName = Annotated[str, StringConstraints(pattern=_MODEL_NAME)]
-_TARGET = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,199}$")
 
 
 def _http_url(value: str) -> str:
@@ -52,21 +52,43 @@ class TimeoutsSpec(Spec):
     total: Seconds = 600.0
 
 
+class OwnerSpec(Spec):
+    """Whose it is: a team's or a user's."""
+
+    team: Name | None = None
+    user: Name | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "OwnerSpec":
+        if (self.team is None) == (self.user is None):
+            raise ValueError("an owner is either a team or a user")
+        return self
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The owner as (kind, name)."""
+        return ("team", self.team) if self.team else ("user", self.user or "")
+
+
 class ProviderSpec(Spec):
     """A company or endpoint that serves models.
 
-    `models` are globs over the upstream's own model names that may be called as `provider/model`.
-    """
+    `models` are globs over the upstream's own model names that may be called as `provider/model`. `credentials`
+    are further ones beside `api_key`; calls are spread over them, and one that is throttled or refused rests.
+    `region` says where the provider computes, for routes with `residency`.
 
-    LATER: ClassVar[dict[str, str]] = {
-        "region": "comes with Vertex and Bedrock",
-        "credentials": "several credentials per provider come with key rotation",
-    }
+    With `instead_of` and `owner` it is a team's or a person's own credential: their calls to the provider that it
+    names go out with it instead of the hub's, and to no other address.
+    """
 
     kind: str
     title: Title = ""
     base_url: HttpUrl | None = None
     api_key: SecretRef | None = None
+    credentials: list[SecretRef] = Field(default_factory=list, max_length=50)
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    instead_of: Name | None = None
+    owner: OwnerSpec | None = None
     headers: dict[Header, HeaderValue] = Field(default_factory=dict)
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
@@ -81,8 +103,22 @@ class ProviderSpec(Spec):
         return kind
 
     @model_validator(mode="after")
+    def _own_or_not(self) -> "ProviderSpec":
+        if (self.instead_of is None) != (self.owner is None):
+            raise ValueError("instead_of and owner belong together: whose credential stands for which provider's")
+        if self.owner is not None:
+            given = {"base_url", "headers", "models", "allow_private", "timeouts", "region"} & self.model_fields_set
+            if given:
+                raise ValueError(f"an own credential changes nothing else of the provider: leave out {min(given)}")
+            if self.api_key is None:
+                raise ValueError("an own credential needs api_key")
+        return self
+
+    @model_validator(mode="after")
     def _has_address(self) -> "ProviderSpec":
         row = KINDS[self.kind]
+        if self.owner is not None:
+            return self
         if not row.base_url and not row.local and self.base_url is None:
             raise ValueError(f"a provider of kind '{self.kind}' needs base_url")
         return self
@@ -98,33 +134,23 @@ class PriceSpec(Spec):
     cache_write_1h: Money | None = None
 
 
-class TargetSpec(Spec):
-    """One place that can answer: `provider/upstream-model`. The lowest priority is tried first."""
-
-    model: str
-    priority: Annotated[int, Field(ge=0, le=100)] = 0
-    weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
-
-    @field_validator("model")
-    @classmethod
-    def _names_a_provider(cls, model: str) -> str:
-        if not _TARGET.fullmatch(model):
-            raise ValueError("a target is written provider/upstream-model")
-        return model
-
-
 class ModelSpec(Spec):
-    """A public model name over one or more targets, with overrides of what the catalogue says."""
+    """A public model name over one or more targets, with overrides of what the catalogue says.
 
-    LATER: ClassVar[dict[str, str]] = {"capabilities": "comes with routing by capability"}
+    `capabilities` and `context_window` are promises: saving fails when a target is known not to hold them.
+    """
 
     title: Title = ""
     description: Text = ""
+    aliases: list[ModelName] = Field(default_factory=list, max_length=50)
     targets: list[TargetSpec] = Field(default_factory=list, max_length=50)
     route: Name | None = None
     price: PriceSpec | None = None
     context_window: Annotated[int, Field(gt=0)] | None = None
     max_output_tokens: Annotated[int, Field(gt=0)] | None = None
+    capabilities: list[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]] = Field(
+        default_factory=list, max_length=40
+    )
     enabled: bool = True
 
     @model_validator(mode="after")
@@ -137,15 +163,35 @@ class ModelSpec(Spec):
 
 
 class RouteSpec(Spec):
-    """A reusable list of targets with its own clocks, attached to a model or named by `x-hub-route`."""
+    """A reusable routing policy, attached to a model, a key or a team, or named by `x-hub-route`.
 
-    LATER: ClassVar[dict[str, str]] = {
-        "rules": "comes with rule-based routing",
-        "retries": "comes with rule-based routing",
-        "sticky": "comes with rule-based routing",
-        "residency": "comes with rule-based routing",
-    }
+    Its `rules` are asked in order and the first that holds decides; else its own `targets` answer. Without
+    targets of its own the model's stay, so that a route can be a set of rules, or nothing but `residency`:
+    regions of providers (globs) outside of which no target is ever used, whatever else applies to the call.
+    `sticky` keeps a conversation at its target: `session` (the agent's own session id, or `x-hub-session`),
+    `prefix` (a hash of how the conversation begins), `header:NAME`, or `none`. A route that is not `enabled` is
+    kept and not followed.
+    """
 
     title: Title = ""
-    targets: list[TargetSpec] = Field(min_length=1, max_length=50)
+    targets: list[TargetSpec] = Field(default_factory=list, max_length=50)
+    rules: list[RuleSpec] = Field(default_factory=list, max_length=100)
+    strategy: Strategy = "weighted"
+    sticky: Annotated[str, StringConstraints(pattern=r"^(session|prefix|none|header:[A-Za-z0-9-]{1,64})$")] = "session"
+    residency: list[Glob] = Field(default_factory=list, max_length=50)
+    retries: RetriesSpec | None = None
     timeouts: TimeoutsSpec | None = None
+    shadow: ShadowSpec | None = None
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "RouteSpec":
+        if not (self.targets or self.rules or self.residency or self.shadow or self.retries or self.timeouts):
+            raise ValueError("a route needs targets, rules, residency, retries, timeouts or a shadow")
+        if self.targets and not any(target.weight for target in self.targets):
+            raise ValueError("at least one target needs a weight above 0")
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two rules are named '{twice[0]}'; give each its own name")
+        return self

@@ -10,11 +10,15 @@ from hub.resources.access import TeamSpec, UserSpec
 from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
 from hub.resources.notices import AnnouncementSpec, ExportSpec
 from hub.resources.provider_kinds import KINDS, ProviderKind
+from hub.resources.routes import Route
 from hub.resources.safety import GuardrailSpec
 from hub.resources.serving import ProviderSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
 from hub.resources.tools import ProfileSpec, ServerSpec
 
+Owner = tuple[str, str]  # ("team", NAME), ("user", NAME) or ("key", NAME)
+# Claude Code lists only models whose names hold "claude"; by this prefix it can be given any.
+VIA = "claude-via-hub/"
 REVOKED = 0.0  # the `ends_at` of a secret that was revoked: it is as if it had never been
 
 
@@ -74,9 +78,10 @@ class Provider:
     spec: ProviderSpec
     row: ProviderKind
 
-    def deployment(self, model: str, timeouts: Timeouts | None = None) -> Deployment:
-        """The deployment of upstream model `model`; `timeouts` overrides the provider's own."""
+    def deployment(self, model: str, known: CatalogModel | None = None) -> Deployment:
+        """The deployment of upstream model `model`; `known` is what the catalogue knows of it."""
         own = self.spec.timeouts
+        secrets = (*((self.spec.api_key,) if self.spec.api_key else ()), *self.spec.credentials)
         return Deployment(
             provider=self.name,
             model=model,
@@ -85,11 +90,14 @@ class Provider:
             paths=self.row.paths_of(model),
             members=self.row.members,
             auth=self.row.auth,
-            secret=self.spec.api_key or "",
+            secret=secrets[0] if secrets else "",
+            spares=secrets[1:],
             headers=(*self.row.headers, *((k.lower(), v) for k, v in self.spec.headers.items())),
-            timeouts=timeouts or Timeouts(own.connect, own.first_byte, own.idle, own.total),
+            timeouts=Timeouts(own.connect, own.first_byte, own.idle, own.total),
             private=self.spec.allow_private,
             local=self.row.local,
+            region=self.spec.region or "",
+            context_window=known.context_window if known else None,
         )
 
     @property
@@ -100,7 +108,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class VirtualModel:
-    """A public model name, compiled. `price` overrides the catalogue's for every target."""
+    """A public model name, compiled. `price` overrides the catalogue's for every target.
+
+    `route` is the route that decides, or ""; `targets` are then those that it can lead to.
+    """
 
     name: str
     targets: tuple[Target, ...]
@@ -109,6 +120,8 @@ class VirtualModel:
     price: Price | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
+    route: str = ""
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +129,11 @@ class Snapshot:
     """One consistent state of all resources. Stages read the one they were handed and no other.
 
     `digest` is the SHA-256 of all specs in canonical form: two hubs with the same resources agree on it.
-    `keys` maps the SHA-256 of a credential to what it gives. `budgets`, `limits` and `guardrails` map a
-    resource's name to its spec, disabled ones left out. `stops` are the emergency stops, by scope.
+    `keys` maps the SHA-256 of a credential to what it gives. `attached` is the route of a ("key", NAME) or
+    ("team", NAME). `own_credentials` gives, for a provider and an owner ("user", NAME) or ("team", NAME), the
+    reference of their own credential. `names` leads from every other name of a model to its own. `budgets`,
+    `limits` and `guardrails` map a resource's name to its spec, disabled ones left out. `stops` are the emergency
+    stops, by scope.
     """
 
     generation: int
@@ -125,7 +141,10 @@ class Snapshot:
     catalogue: ModelCatalog
     providers: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
     models: Mapping[str, VirtualModel] = field(default_factory=dict[str, VirtualModel])
-    routes: Mapping[str, tuple[Target, ...]] = field(default_factory=dict[str, tuple[Target, ...]])
+    routes: Mapping[str, Route] = field(default_factory=dict[str, Route])
+    attached: Mapping[Owner, str] = field(default_factory=dict[Owner, str])
+    own_credentials: Mapping[tuple[str, Owner], str] = field(default_factory=dict[tuple[str, Owner], str])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
     servers: Mapping[str, ServerSpec] = field(default_factory=dict[str, ServerSpec])
     profiles: Mapping[str, ProfileSpec] = field(default_factory=dict[str, ProfileSpec])
     teams: Mapping[str, TeamSpec] = field(default_factory=dict[str, TeamSpec])
@@ -151,8 +170,20 @@ class Snapshot:
         virtual = self.models.get(model)
         if virtual is not None and virtual.price is not None:
             return virtual.price
+        return self.target_price(target)
+
+    def target_price(self, target: str) -> Price | None:
+        """The catalogue's price of `provider/model`; None when it is not known."""
         known = self.catalogue_model(target)
         return known.price if known is not None else None
+
+    def canonical(self, model: str) -> str:
+        """The own name of the model that is called `model`: aliases and Claude Code's prefix lead to it."""
+        if model in self.models:
+            return model
+        if model.startswith(VIA):
+            model = model.removeprefix(VIA)
+        return self.names.get(model, model)
 
     def resolve(self, model: str) -> VirtualModel | None:
         """The virtual model of that name, or `provider/upstream-model` where the provider allows the model."""
@@ -165,7 +196,7 @@ class Snapshot:
             return None
         if not Globs(tuple(provider.spec.models)).allows(upstream):
             return None
-        return VirtualModel(model, (Target(provider.deployment(upstream), 0, 1),))
+        return VirtualModel(model, (Target(provider.deployment(upstream, self.catalogue_model(model)), 0, 1),))
 
 
 def provider_of(name: str, spec: ProviderSpec) -> Provider:

@@ -1,14 +1,19 @@
 """A snapshot and a call in, a plan out; and which models there are to call. Pure: no clock, no network."""
 
+from hub.routing.conditions import Conditions
 from hub.routing.explain import explain, price_view
 from hub.routing.health import Health, ProviderState
-from hub.routing.plan import ENDPOINTS, plan
+from hub.routing.hits import RuleHits
+from hub.routing.plan import plan
+from hub.routing.sift import ENDPOINTS
 from hub.routing.visible import VisibleModel, visible_model, visible_models
 
 __all__ = [
     "ENDPOINTS",
+    "Conditions",
     "Health",
     "ProviderState",
+    "RuleHits",
     "VisibleModel",
     "explain",
     "plan",

@@ -1,51 +1,56 @@
-"""What a call would do, told without making it."""
+"""What a call would do, told without making it: the plan itself, as plain data."""
 
-import random
-from collections.abc import Callable
 from typing import Any
 
-from hub.core.calls import Dialect
-from hub.core.principal import Principal
+from hub.core.plan import Plan, Target
 from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, Price
-from hub.resources.snapshot import Snapshot, Target
-from hub.routing.order import ordered
-from hub.routing.plan import ENDPOINTS, allowed_model, sift
+from hub.resources.snapshot import Snapshot
+from hub.routing.order import expected_pico
+from hub.routing.sift import ENDPOINTS
+
+_PICO_PER_USD = 10**12
 
 
-def explain(
-    snapshot: Snapshot,
-    principal: Principal,
-    model: str,
-    *,
-    dialect: Dialect | None = None,
-    session: str = "",
-    pick: Callable[[], float] = random.random,
-) -> dict[str, Any]:
-    """Which targets a call of `model` would try and why not the others, as plain JSON data.
+def explain(snapshot: Snapshot, plan: Plan, output: int) -> dict[str, Any]:
+    """A plan as JSON data: the rules that were asked, the targets in order, those left out and why, what it may cost.
 
-    `share` is how much of its priority's traffic a target leads. Raises NotFound or Forbidden as a call would.
+    `share` is how much of its priority's traffic a target leads, by weight. `output` is the number of tokens
+    that the answer is taken to have.
     """
-    virtual = allowed_model(snapshot, principal, model)
-    kept, dropped = sift(virtual.targets, dialect)
     return {
-        "model": model,
+        "model": plan.model,
         "generation": snapshot.generation,
-        "sticky": bool(session),
-        "attempts": [_attempt(snapshot, model, target, kept) for target in ordered(kept, session, pick)],
-        "dropped": [{"target": drop.target, "reason": drop.reason} for drop in dropped],
+        "route": plan.route or None,
+        "rules": [
+            {"rule": seen.rule, "holds": not seen.because, "because": seen.because or None} for seen in plan.rules
+        ],
+        "strategy": plan.strategy,
+        "sticky": plan.sticky or None,
+        "tokens": {"prompt": plan.tokens, "output": output},
+        "attempts": [_attempt(snapshot, plan, target, output) for target in plan.targets],
+        "dropped": [{"target": drop.target, "reason": drop.reason} for drop in plan.dropped],
+        "tries": plan.retry.tries,
+        "shadow": plan.shadow.deployment.target if plan.shadow else None,
     }
 
 
-def _attempt(snapshot: Snapshot, model: str, target: Target, kept: list[Target]) -> dict[str, Any]:
-    rivals = sum(other.weight for other in kept if other.priority == target.priority)
+def _attempt(snapshot: Snapshot, plan: Plan, target: Target, output: int) -> dict[str, Any]:
+    deployment = target.deployment
+    rivals = sum(other.weight for other in plan.targets if other.priority == target.priority)
+    price = snapshot.price(plan.model, deployment.target)
+    cost = expected_pico(price, plan.tokens, output)
     return {
-        "target": target.deployment.target,
-        "kind": target.deployment.kind,
+        "target": deployment.target,
+        "kind": deployment.kind,
         "priority": target.priority,
         "weight": target.weight,
         "share": round(target.weight / rivals, 4),
-        "endpoints": [ENDPOINTS[spoken] for spoken in target.deployment.paths if spoken in ENDPOINTS],
-        "price": price_view(snapshot.price(model, target.deployment.target)),
+        "region": deployment.region or None,
+        "credential": deployment.own or "hub",
+        "context_window": deployment.context_window,
+        "endpoints": [ENDPOINTS[spoken] for spoken in deployment.paths if spoken in ENDPOINTS],
+        "price": price_view(price),
+        "may_cost_usd": None if cost is None else f"{cost / _PICO_PER_USD:.6f}",
     }
 
 

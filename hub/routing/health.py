@@ -121,7 +121,7 @@ class Health:
             self._count_failure(state, probed)
         elif seen.failure is None:
             self._count_success(state, seen)
-        if seen.failure is not None:
+        if seen.failure is not None and not seen.callers:
             self._cool(seen)
 
     def credential(self, target: str, secrets: Sequence[str], session: str) -> str:

@@ -1,52 +1,61 @@
 """A call in, a plan out: where it may go, in which order, and why each other target is left out."""
 
-import random
-from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from hub.core.calls import PLAIN, Dialect, ModelCall
-from hub.core.plan import Dropped, Plan
-from hub.core.principal import Globs, Principal
+from hub.core.calls import ModelCall
+from hub.core.plan import Plan, Retry, Target
+from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, NotFound, Unavailable
-from hub.resources.snapshot import KeyGrant, Snapshot, Target, VirtualModel
-from hub.routing.order import ordered
+from hub.resources.snapshot import KeyGrant, Snapshot, VirtualModel
+from hub.routing.conditions import Conditions
+from hub.routing.decide import SHOWN, Decided, decide
+from hub.routing.facts import Facts
+from hub.routing.order import Order, expected_pico
+from hub.routing.sift import ENDPOINTS, NO_WEIGHT, Sifted, credentialed, no_endpoint, sift
 
-# Where each dialect is spoken.
-ENDPOINTS = {
-    Dialect.OPENAI_CHAT: "/v1/chat/completions",
-    Dialect.OPENAI_RESPONSES: "/v1/responses",
-    Dialect.ANTHROPIC_MESSAGES: "/v1/messages",
-    Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens",
-    Dialect.GEMINI: "/v1beta/models/{model}:generateContent",
-    Dialect.GEMINI_COUNT: "/v1beta/models/{model}:countTokens",
-    Dialect.OPENAI_COMPLETIONS: "/v1/completions",
-    Dialect.OPENAI_EMBEDDINGS: "/v1/embeddings",
-    Dialect.OPENAI_IMAGES: "/v1/images/generations",
-    Dialect.OPENAI_SPEECH: "/v1/audio/speech",
-    Dialect.OPENAI_TRANSCRIPTIONS: "/v1/audio/transcriptions",
-    Dialect.OPENAI_MODERATIONS: "/v1/moderations",
-    Dialect.RERANK: "/v1/rerank",
-}
-_SHOWN = 100
+_USUAL = Retry()
+_CALM = Conditions()
+_USUAL_OUTPUT = 1024
 
 
-def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, pick: Callable[[], float] = random.random) -> Plan:
-    """The targets to try for `call`, in order. `pick` gives numbers in [0, 1).
+def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, at: Conditions = _CALM) -> Plan:
+    """The targets to try for `call`, in order, under the conditions of the moment. Pure.
 
-    Raises NotFound `model_not_found` or `not_found` (the route), Forbidden `model_not_allowed` or `forbidden`
-    (the route), Unavailable `model_not_ready` when there is nothing to try.
+    Raises NotFound `model_not_found`, `model_not_routed` or `not_found` (the route), Forbidden `model_not_allowed`
+    or `forbidden` (the route), Unavailable `model_not_ready` when there is nothing to try.
     """
     virtual = allowed_model(snapshot, grant.principal, call.model)
-    targets = _routed(snapshot, grant, call.route) if call.route else virtual.targets
-    kept, dropped = sift(targets, call.dialect)
-    if not kept:
-        raise _nothing(call, dropped)
-    attempts = kept if len(kept) == 1 else ordered(kept, call.origin.session, pick)
-    return Plan(call.model, tuple(target.deployment for target in attempts), dropped)
+    facts = Facts(call, grant.principal, at.now())
+    decided = decide(snapshot, grant, virtual, facts, at)
+    sifted = sift(snapshot, decided, facts, at.health)
+    if not sifted.kept:
+        raise _nothing(call, decided, sifted)
+    anchor = facts.anchor(decided.sticky)
+    kept = f"{virtual.name}\0{anchor}" if anchor and decided.strategy not in ("weighted", "priority") else ""
+    targets = sifted.kept
+    if len(targets) > 1:
+        order = Order(at.health, _costs(snapshot, call, decided, facts), at.pick)
+        targets = order.by(decided.strategy, targets, anchor, at.health.kept(kept) if kept else "")
+    targets = [_ready(snapshot, target, decided, facts) for target in targets]
+    return Plan(
+        model=call.model,
+        attempts=tuple(target.deployment for target in targets),
+        dropped=tuple(sifted.dropped),
+        targets=tuple(targets),
+        route=decided.route,
+        rules=tuple(decided.rules),
+        strategy=decided.strategy,
+        sticky=decided.sticky if anchor else "",
+        kept=kept,
+        tokens=len(call.body) // 4 + 1,
+        retry=decided.retry or _USUAL,
+        shadow=decided.shadow,
+    )
 
 
 def allowed_model(snapshot: Snapshot, principal: Principal, model: str) -> VirtualModel:
     """The model, if it exists and the principal may call it. Raises NotFound or Forbidden."""
-    shown = model[:_SHOWN]
+    shown = model[:SHOWN]
     virtual = snapshot.resolve(model)
     if virtual is None:
         raise NotFound(
@@ -60,46 +69,41 @@ def allowed_model(snapshot: Snapshot, principal: Principal, model: str) -> Virtu
     return virtual
 
 
-def sift(targets: Iterable[Target], dialect: Dialect | None) -> tuple[list[Target], tuple[Dropped, ...]]:
-    """The targets that can be tried, and the others with the reason. Without a dialect, any will do."""
-    kept: list[Target] = []
-    dropped: list[Dropped] = []
-    for target in targets:
-        if target.weight == 0:
-            dropped.append(Dropped(target.deployment.target, "its weight is 0"))
-        elif dialect is not None and not target.deployment.paths:
-            dropped.append(Dropped(target.deployment.target, f"it cannot be called in {dialect}"))
-        elif dialect is not None and dialect in PLAIN and dialect not in target.deployment.paths:
-            dropped.append(Dropped(target.deployment.target, _no_endpoint(dialect)))
-        else:
-            kept.append(target)
-    return kept, tuple(dropped)
+def _ready(snapshot: Snapshot, target: Target, decided: Decided, facts: Facts) -> Target:
+    """The target with the caller's credential and the route's clocks."""
+    deployment = target.deployment
+    if snapshot.own_credentials or facts.call.credential is not None:
+        deployment = credentialed(snapshot, deployment, facts)
+    if decided.timeouts is not None and deployment.timeouts != decided.timeouts:
+        deployment = replace(deployment, timeouts=decided.timeouts)
+    return target if deployment is target.deployment else Target(deployment, target.priority, target.weight)
 
 
-def _routed(snapshot: Snapshot, grant: KeyGrant, route: str) -> tuple[Target, ...]:
-    shown = route[:_SHOWN]
-    if not grant.principal.is_admin and not Globs(grant.routes).allows(route):
-        raise Forbidden("forbidden", f"This key may not use the route '{shown}'. Grant it in the key's 'routes'.")
-    targets = snapshot.routes.get(route)
-    if targets is None:
-        raise NotFound("not_found", f"There is no route '{shown}' (named in x-hub-route).")
-    return targets
+def _costs(snapshot: Snapshot, call: ModelCall, decided: Decided, facts: Facts) -> dict[str, int | None]:
+    """What the call is expected to cost at each target, where the strategy asks."""
+    if decided.strategy != "lowest_cost":
+        return {}
+    output = call.max_output or _USUAL_OUTPUT
+    names = (target.deployment.target for target in decided.targets)
+    return {name: expected_pico(snapshot.target_price(name), facts.tokens, output) for name in names}
 
 
-def _nothing(call: ModelCall, dropped: Iterable[Dropped]) -> Unavailable | NotFound:
-    shown = call.model[:_SHOWN]
-    reasons = {drop.reason for drop in dropped} - {"its weight is 0"}
-    if reasons == {_no_endpoint(call.dialect)}:
+def _nothing(call: ModelCall, decided: Decided, sifted: Sifted) -> Unavailable | NotFound:
+    shown = call.model[:SHOWN]
+    reasons = {drop.reason for drop in sifted.dropped} - {NO_WEIGHT}
+    if reasons == {no_endpoint(call.dialect)}:
         return NotFound(
             "model_not_routed",
             f"The model '{shown}' is enabled, but no provider of it has {ENDPOINTS[call.dialect]}. Choose another model.",
+        )
+    if reasons and decided.regions:
+        return NotFound(
+            "model_not_routed",
+            f"The model '{shown}' is enabled, but no target of it lies in the regions that your routes allow. "
+            "An administrator adds one, or changes 'residency'.",
         )
     return Unavailable(
         "model_not_ready",
         f"The model '{shown}' has no target that can be tried: its providers are disabled. Enable one of them.",
         retry_after=30,
     )
-
-
-def _no_endpoint(dialect: Dialect) -> str:
-    return f"its provider has no {ENDPOINTS[dialect]}"

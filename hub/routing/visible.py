@@ -49,6 +49,7 @@ def visible_models(snapshot: Snapshot, principal: Principal) -> list[VisibleMode
 
 def visible_model(snapshot: Snapshot, principal: Principal, name: str) -> VisibleModel | None:
     """The model of that name, if `principal` may call it. A model that no catalogue knows is visible by its name."""
+    name = snapshot.canonical(name)
     found = snapshot.resolve(name)
     if found is None or not principal.may_use_model(name):
         return None
@@ -70,7 +71,7 @@ def _virtual(snapshot: Snapshot, model: VirtualModel) -> VisibleModel:
         price=snapshot.price(model.name, targets[0]) if targets else None,
         context_window=model.context_window or _least(found.context_window for found in known),
         max_output_tokens=model.max_output_tokens or _least(found.max_output_tokens for found in known),
-        capabilities=_common([found.capabilities for found in whole]),
+        capabilities=model.capabilities or _common([found.capabilities for found in whole]),
         input_modalities=_common([found.input_modalities for found in whole]) or ("text",),
         output_modalities=_common([found.output_modalities for found in whole]) or ("text",),
     )

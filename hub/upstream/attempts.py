@@ -103,6 +103,7 @@ class Attempt:
             code=str(failed.status or refusal.code),
             reached=failed.reached,
             retry_after=failed.wait,
+            callers=self.deployment.own == "caller",
         )
         self._end(str(failed.kind) if failed.status else refusal.code, refusal.message, seen)
 

@@ -42,8 +42,8 @@ def request_headers(
     """The headers of a provider request.
 
     The kind's defaults come first; what the caller says about versions and betas replaces them; what the
-    operator set for the provider replaces both. A provider without a credential of its own gets the caller's,
-    if they sent one beside their hub key.
+    operator set for the provider replaces both. A deployment that is called on the caller's own credential gets that
+    one, which they sent beside their hub key.
     """
     row = KINDS[deployment.kind]
     headers = {"content-type": "application/json", **dict(row.headers)}
@@ -54,10 +54,10 @@ def request_headers(
         if name in _TO_ANY or (vendor and name.startswith(vendor) and name not in _NEVER)
     )
     headers.update(deployment.headers[len(row.headers) :])
-    if secret:
-        headers[deployment.auth[0]] = deployment.auth[1] + secret
-    elif call.credential is not None and row.env:
+    if deployment.own == "caller" and call.credential is not None:
         headers[call.credential[0].lower()] = call.credential[1]
+    elif secret:
+        headers[deployment.auth[0]] = deployment.auth[1] + secret
     return tuple(headers.items())
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub.core.calls import ModelCall, Reply
 from hub.core.health import Failure, HealthLog
@@ -23,12 +23,16 @@ _NOTHING = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer on its way. `usage` tells what was used until now; `close` lets go of the upstream, at any time."""
+    """An answer on its way. `usage` tells what was used until now; `close` lets go of the upstream, at any time.
+
+    `own` is whose credential it was called on instead of the hub's, or "".
+    """
 
     reply: Reply
     target: str
     counted: Usage = _NOTHING
     stream: ModelStream | None = None
+    own: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -101,9 +105,11 @@ class ModelUpstream:
             except BaseException:
                 attempt.abandoned()
                 raise
+            if plan.kept:
+                self._health.keep(plan.kept, attempt.deployment.target)
             record.answered(attempt.deployment.target, attempt.deployment.provider)
             record.status = delivery.reply.status
-            return delivery
+            return replace(delivery, own=attempt.deployment.own)
 
     async def _try(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
         """One try. Raises Failed when there is no answer, or an error."""
@@ -123,7 +129,7 @@ class ModelUpstream:
         try:
             check_status(response.status)
             if response.status >= 400:
-                raise await _error(response, lane, attempt, call)
+                raise await _error(response, lane, attempt)
             if not call.stream:
                 return await _whole(response, lane, attempt, record)
             check_stream(response)
@@ -133,11 +139,11 @@ class ModelUpstream:
         return await _streamed(response, lane, attempt, record)
 
 
-async def _error(response: Response, lane: Lane, attempt: Attempt, call: ModelCall) -> Failed:
+async def _error(response: Response, lane: Lane, attempt: Attempt) -> Failed:
     """The provider's error, with what it means and the reply that passes it on."""
     body = await read_whole(response)
     response.close()
-    status, own, target = response.status, call.credential is not None, attempt.deployment.target
+    status, own, target = response.status, attempt.deployment.own == "caller", attempt.deployment.target
     kind = class_of(status, body)
     if own and kind is Failure.KEY_DEAD:
         kind = Failure.CALLER  # it is their own credential that was refused

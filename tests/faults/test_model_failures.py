@@ -146,7 +146,7 @@ async def test_a_refused_credential_of_the_hub_is_not_told_as_the_callers():
         assert caught.value.status == 502
         assert "sk-1234" not in caught.value.message
         own = replace(call(), credential=("authorization", "Bearer sk-own"))
-        status, body, _, _ = await send(models, plan(deployment(only.url)), own)
+        status, body, _, _ = await send(models, plan(deployment(only.url, own="caller")), own)
         assert status == 401
         assert b"Incorrect" in body
 

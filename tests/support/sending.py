@@ -1,7 +1,10 @@
-"""Carrying out a plan against scripted upstreams, without a hub around it."""
+"""Carrying out a plan against scripted upstreams, without a hub around it; and those upstreams as a process."""
 
 import contextlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.plan import Deployment, Plan, Retry, Timeouts
@@ -95,3 +98,19 @@ async def send(models, planned, asked=None):
         body = b"".join([chunk async for chunk in delivery.reply.chunks])
     delivery.close()
     return delivery.reply.status, body, record, delivery.reply.headers
+
+
+@contextlib.contextmanager
+def running_upstream():
+    """`tests.support.upstream` in a process of its own, for tests that are not asynchronous; gives its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.upstream", "--port", "0"],
+        cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdin.close()
+        process.stdout.close()

@@ -1,7 +1,10 @@
 """Small snapshots for the tests of routing."""
 
-from hub.core.calls import Dialect, ModelCall, Origin
+import json
+
+from hub.core.calls import Arrival, Dialect, ModelCall, Origin
 from hub.core.principal import EVERYTHING, Access, Globs, Principal, Role
+from hub.dialect import peek
 from hub.resources import compile_snapshot, parse
 from hub.resources.model_catalog import CatalogModel, ModelCatalog, Price
 from hub.resources.snapshot import KeyGrant
@@ -60,6 +63,18 @@ ADMIN = Role.ADMIN
 
 def call(model, dialect=Dialect.OPENAI_CHAT, session="", route=""):
     return ModelCall("id", dialect, model, False, b"{}", Origin("r", session=session), route=route)
+
+
+def said(model="fast", headers=(), tags=(), session="", credential=None, route="", **body):
+    """A call with a real body, headers as a mapping."""
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **body}
+    raw = json.dumps(body).encode()
+    seen = peek(Dialect.OPENAI_CHAT, raw)
+    pairs = [(name.encode(), value.encode()) for name, value in dict(headers).items()]
+    return ModelCall(
+        "id", Dialect.OPENAI_CHAT, model, seen.stream, raw, Origin("r", session, tuple(dict(tags).items())),
+        max_output=seen.max_output, route=route, credential=credential, arrival=Arrival(headers=pairs), places=seen.places,
+    )  # fmt: skip
 
 
 def target(model, priority=0, weight=1):

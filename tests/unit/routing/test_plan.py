@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Forbidden, NotFound, Unavailable
-from hub.routing import plan
+from hub.routing import Conditions, plan
 from tests.unit.routing.hubs import ADMIN, call, grant, snapshot, target
 
 
@@ -61,7 +61,7 @@ def test_the_lowest_priority_comes_first():
 def test_weights_split_a_priority():
     hub = snapshot(models={"fast": {"targets": [target("openai/a", 0, 80), target("openai/b", 0, 20)]}})
     pick = random.Random(7).random
-    first = Counter(targets(plan(hub, grant(), call("fast"), pick))[0] for _ in range(4000))
+    first = Counter(targets(plan(hub, grant(), call("fast"), Conditions(pick=pick)))[0] for _ in range(4000))
     assert 0.77 < first["openai/a"] / 4000 < 0.83
 
 
@@ -95,7 +95,7 @@ def test_sessions_split_like_weights_and_survive_the_loss_of_a_target():
 @given(st.floats(0, 1, exclude_max=True))
 def test_any_draw_orders(drawn):
     hub = snapshot(models={"fast": {"targets": [target("openai/a", 0, 1_000_000), target("openai/b", 0, 1)]}})
-    assert len(targets(plan(hub, grant(), call("fast"), lambda: drawn))) == 2
+    assert len(targets(plan(hub, grant(), call("fast"), Conditions(pick=lambda: drawn)))) == 2
 
 
 def test_targets_of_another_dialect_are_kept_for_translation():

@@ -1,11 +1,8 @@
 """What a key sees in the list of models, and what `explain` tells."""
 
-import pytest
-
 from hub.core.calls import Dialect
-from hub.core.refusal import Forbidden, NotFound
-from hub.routing import explain, visible_model, visible_models
-from tests.unit.routing.hubs import principal, snapshot, target
+from hub.routing import explain, plan, visible_model, visible_models
+from tests.unit.routing.hubs import call, grant, principal, snapshot, target
 
 MODELS = {
     "fast": {"title": "Fast", "targets": [target("openai/gpt-5-mini"), target("anthropic/claude-haiku", 1)]},
@@ -59,22 +56,20 @@ def test_a_real_model_shows_what_the_catalogue_knows():
     assert visible_model(snapshot(models=MODELS), principal(), "fast").virtual
 
 
+def told(hub, *args, **options):
+    return explain(hub, plan(hub, *args, **options), 100)
+
+
 def test_explain_tells_order_shares_and_reasons():
     models = {
         "fast": {"targets": [target("openai/gpt-5-mini", 0, 3), target("openai/b", 0, 1), target("openai/x", 1, 0)]}
     }
     hub = snapshot(models=models)
-    told = explain(hub, principal(), "fast", dialect=Dialect.OPENAI_CHAT, session="s")
-    assert {a["target"]: a["share"] for a in told["attempts"]} == {"openai/gpt-5-mini": 0.75, "openai/b": 0.25}
-    prices = {a["target"]: a["price"] for a in told["attempts"]}
+    shown = told(hub, grant(), call("fast", session="s"))
+    assert {a["target"]: a["share"] for a in shown["attempts"]} == {"openai/gpt-5-mini": 0.75, "openai/b": 0.25}
+    prices = {a["target"]: a["price"] for a in shown["attempts"]}
     assert prices == {"openai/gpt-5-mini": {"input": "0.25", "output": "2"}, "openai/b": None}
-    assert [drop["target"] for drop in told["dropped"]] == ["openai/x"]
-    assert told["sticky"]
-
-
-def test_explain_refuses_as_a_call_would():
-    hub = snapshot(models=MODELS)
-    with pytest.raises(NotFound):
-        explain(hub, principal(), "none")
-    with pytest.raises(Forbidden):
-        explain(hub, principal("x"), "fast")
+    costs = {a["target"]: a["may_cost_usd"] for a in shown["attempts"]}
+    assert costs == {"openai/gpt-5-mini": f"{(shown['tokens']['prompt'] * 0.25 + 200) / 1e6:.6f}", "openai/b": None}
+    assert [drop["target"] for drop in shown["dropped"]] == ["openai/x"]
+    assert shown["sticky"] == "session"

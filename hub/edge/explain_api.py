@@ -1,0 +1,148 @@
+"""`/api/v1/explain`: what a call would do, by the same plan that a call makes."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from hub.core.calls import Arrival, Dialect, ModelCall, Origin
+from hub.core.refusal import Malformed, NotFound
+from hub.dialect import peek
+from hub.edge.origins import session_of, tags_of
+from hub.edge.routes import Answer, Ask, Route
+from hub.identity import Permission, require
+from hub.resources import KeyGrant, Snapshot
+from hub.routing import Conditions, explain, plan
+
+MOST_TOKENS = 2_000_000
+USUAL_OUTPUT = 1024
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})[=:](.{0,1000})", re.DOTALL)
+_QUERY = (
+    ("model", "the public model name"),
+    ("header", "a request header, NAME=VALUE; may be given several times"),
+    ("key", "explain for this key instead of your own (needs platform.read)"),
+    ("tokens", "the prompt's size in tokens"),
+    ("tools", "1: the call offers tools"),
+    ("images", "1: the call holds a picture"),
+    ("stream", "1: the call is streamed"),
+    ("max_output", "the caller's cap on output tokens"),
+    ("dialect", f"in which the call is made: one of {', '.join(Dialect)}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainApi:
+    """The rows of `/api/v1/explain`. GET describes a call by its query, POST brings the body of a real one."""
+
+    conditions: Conditions
+
+    async def _get(self, ask: Ask) -> Answer:
+        parameters = ask.request.query_params
+        body = _imagined(ask)
+        headers = _headers(parameters.getlist("header"))
+        dialect = _dialect(parameters.get("dialect", ""))
+        call = _call(ask.snapshot, dialect, orjson.dumps(body), headers)
+        return self._answer(ask, _stretched(call, _count(ask, "tokens")))
+
+    async def _post(self, ask: Ask) -> Answer:
+        given = ask.body if isinstance(ask.body, dict) else {}
+        body, headers = given.get("body"), given.get("headers", {})
+        if not isinstance(body, dict) or not isinstance(headers, dict):
+            raise Malformed(
+                "malformed", 'Send {"body": the request\'s JSON, "headers": {...}, "dialect": ..., "key": ...}.'
+            )
+        dialect = _dialect(str(given.get("dialect", "")))
+        pairs = _headers([f"{name}={value}" for name, value in headers.items()])
+        call = _call(ask.snapshot, dialect, orjson.dumps(body), pairs)
+        return self._answer(ask, call, key=str(given.get("key", "")))
+
+    def _answer(self, ask: Ask, call: ModelCall, *, key: str = "") -> Answer:
+        grant = _grant(ask, key or ask.query("key"))
+        planned = plan(ask.snapshot, grant, call, self.conditions)
+        return Answer(explain(ask.snapshot, planned, call.max_output or USUAL_OUTPUT))
+
+    def routes(self) -> Iterator[Route]:
+        """The rows."""
+        about = "Which targets a call would try, by which rules, what it may cost, and why not the others"
+        yield Route("GET", "/api/v1/explain", Permission.SELF, about, self._get, "models", query=_QUERY)
+        yield Route("POST", "/api/v1/explain", Permission.SELF, f"{about} (for a real body)", self._post, "models")
+
+
+def _grant(ask: Ask, key: str) -> KeyGrant:
+    """The grant of the caller, or of the key that they explain for."""
+    principal = ask.principal
+    if key and key != principal.key:
+        require(principal, Permission.PLATFORM_READ)
+    name = key or principal.key
+    found = next((grant for grant in ask.snapshot.keys.values() if grant.key == name), None) if name else None
+    if found is not None:
+        return found if key else replace(found, principal=principal)
+    if key:
+        raise NotFound("not_found", f"There is no key '{key[:64]}'.")
+    return KeyGrant(principal.key, principal)
+
+
+def _call(snapshot: Snapshot, dialect: Dialect, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> ModelCall:
+    """The call that would be made with this body and these headers. Raises Malformed."""
+    seen = peek(dialect, body)
+    fields = dict(headers)
+    origin = Origin("explain", session_of(fields), tags_of(fields.get(b"x-hub-tags", b"")))
+    return ModelCall(
+        id="explain",
+        dialect=dialect,
+        model=snapshot.canonical(seen.model),
+        stream=seen.stream,
+        body=body,
+        origin=origin,
+        max_output=seen.max_output,
+        route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
+        arrival=Arrival(headers=headers),
+        places=seen.places,
+    )
+
+
+def _imagined(ask: Ask) -> Mapping[str, Any]:
+    """A body that has what the query says."""
+    content: Any = "?"
+    if ask.query("images") == "1":
+        content = [{"type": "image_url", "image_url": {"url": "?"}}]
+    body: dict[str, Any] = {"model": ask.query("model"), "messages": [{"role": "user", "content": content}]}
+    if ask.query("tools") == "1":
+        body["tools"] = [{"type": "function", "function": {"name": "any"}}]
+    if ask.query("stream") == "1":
+        body["stream"] = True
+    most = _count(ask, "max_output")
+    return {**body, "max_tokens": most} if most else body
+
+
+def _stretched(call: ModelCall, tokens: int) -> ModelCall:
+    """The call with a body as long as a prompt of so many tokens: the estimate goes by length."""
+    return replace(call, body=call.body.ljust(tokens * 4)) if tokens else call
+
+
+def _count(ask: Ask, name: str) -> int:
+    text = ask.query(name, "0")
+    if not text.isdecimal() or len(text) > 7 or int(text) > MOST_TOKENS:
+        raise Malformed("malformed", f"{name} is a number from 0 to {MOST_TOKENS}.")
+    return int(text)
+
+
+def _dialect(name: str) -> Dialect:
+    if not name:
+        return Dialect.OPENAI_CHAT
+    try:
+        return Dialect(name)
+    except ValueError:
+        raise Malformed("malformed", f"dialect is one of {', '.join(Dialect)}.") from None
+
+
+def _headers(given: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    for text in given[:50]:
+        match = _HEADER.fullmatch(text)
+        if match is None:
+            raise Malformed("malformed", "A header is written NAME=VALUE.")
+        found.append((match[1].lower().encode(), match[2].strip().encode("latin-1", "replace")))
+    return found

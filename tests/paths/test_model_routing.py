@@ -1,0 +1,235 @@
+"""Routing from the outside: a running hub, scripted upstreams, and what callers, explain, status and the ledger say."""
+
+import json
+
+import httpx2
+import pytest
+
+from tests.support.hubs import running_hub, wait_for
+from tests.support.sending import running_upstream
+
+HELLO = {"messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    with running_upstream() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory, upstream):
+    def provider(script="", **more):
+        path = f"/@{script}" if script else ""
+        return {"kind": "openai-compatible", "base_url": f"{upstream}{path}/v1", "allow_private": True, **more}
+
+    resources = {
+        "providers": {
+            "good": provider(region="eu-west-1"),
+            "busy": provider("status:429:30"),
+            "broken": provider("status:503"),
+            "keyed": provider(api_key="env:ONE", credentials=["env:TWO"]),
+            "anthropic": {"kind": "anthropic", "base_url": upstream, "allow_private": True, "api_key": "env:ONE"},
+            "mine": {"kind": "openai-compatible", "instead_of": "keyed", "owner": {"team": "core"}, "api_key": "env:CORE"},
+        },
+        "models": {
+            "steady": {"targets": [{"model": "broken/m"}, {"model": "good/m", "priority": 1}]},
+            "split": {"targets": [{"model": "good/a", "weight": 70}, {"model": "good/b", "weight": 30}]},
+            "ruled": {"route": "main", "aliases": ["old-name"]},
+            "claude-house": {"targets": [{"model": "anthropic/claude-x"}]},
+            "keyed": {"targets": [{"model": "keyed/m"}]},
+            "throttled": {"targets": [{"model": "busy/m"}]},
+        },
+        "routes": {
+            "main": {
+                "targets": [{"model": "good/plain"}],
+                "rules": [{"name": "gold", "when": {"headers": {"x-tier": "gold"}}, "targets": [{"model": "good/gold"}]}],
+            },
+            "eu": {"residency": ["eu-*"]},
+        },
+        "teams": {"core": {"models": ["*"]}, "eu": {"models": ["*"], "route": "eu"}},
+        "keys": {
+            "core": {"team": "core", "secret": "env:CORE_KEY"},
+            "eu": {"team": "eu", "secret": "env:EU_KEY", "routes": ["main"]},
+        },
+    }  # fmt: skip
+    environment = {
+        "ONE": "sk-one", "TWO": "sk-two", "CORE": "sk-core",
+        "CORE_KEY": "core-key-0123456789-0123456789-0123", "EU_KEY": "eu-key-0123456789-0123456789-012345",
+    }  # fmt: skip
+    with running_hub(tmp_path_factory.mktemp("routed"), resources, environment) as started:
+        started.keys = {"core": environment["CORE_KEY"], "eu": environment["EU_KEY"]}
+        yield started
+
+
+def ask(hub, model, key=None, path="/v1/chat/completions", headers=None, **body):
+    with hub.client(key or hub.admin_key) as client:
+        return client.post(path, json={"model": model, **HELLO, **body}, headers=headers or {})
+
+
+def entry(hub, response):
+    """The ledger's entry of a call, as soon as it is written."""
+
+    def read():
+        with hub.client() as client:
+            items = client.get("/api/v1/logs", params={"request_id": response.headers["x-request-id"]}).json()["items"]
+        return items[0] if items else None
+
+    return wait_for(read)
+
+
+def test_nobody_notices_a_broken_target(routed):
+    answer = ask(routed, "steady")
+    assert answer.status_code == 200
+    assert answer.headers["x-hub-model"] == "good/m"
+    tried = [(a["target"], a["outcome"]) for a in entry(routed, answer)["attempts"]]
+    assert tried[-1] == ("good/m", "ok")
+    assert tried[0] == ("broken/m", "overloaded")
+    for _ in range(6):
+        assert ask(routed, "steady").status_code == 200
+    answer = ask(routed, "steady")  # by now its circuit is open
+    assert answer.headers["x-hub-attempts"] == "1"
+    told = explained(routed, "steady")
+    assert [a["target"] for a in told["attempts"]] == ["good/m"]
+    assert "circuit is open" in told["dropped"][0]["reason"]
+
+
+def explained(hub, model, key=None, **query):
+    with hub.client(key or hub.admin_key) as client:
+        answer = client.get("/api/v1/explain", params={"model": model, **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def test_status_tells_of_providers_without_the_database(routed):
+    ask(routed, "steady")
+    with routed.client(routed.keys["core"]) as client:
+        told = {p["name"]: p for p in client.get("/v1/status").json()["providers"]}
+    assert told["good"]["reachable"] is True
+    assert told["good"]["observed_requests"] > 0
+    assert told["broken"]["failures"] > 0
+    assert told["broken"]["last_failure_code"] == "503"
+    assert told["broken"]["last_failure_at"]
+    assert "mine" not in told
+    with routed.client(None) as client:
+        assert client.get("/v1/status").status_code == 401
+
+
+def test_a_rule_decides_and_explain_says_the_same(routed):
+    for headers, target in (({"x-tier": "gold"}, "good/gold"), ({}, "good/plain")):
+        answer = ask(routed, "ruled", headers=headers)
+        assert answer.headers["x-hub-model"] == target
+        told = explained(routed, "ruled", header=[f"{name}={value}" for name, value in headers.items()])
+        assert [a["target"] for a in told["attempts"]] == [target]
+        assert told["rules"] == [
+            {"rule": "main/gold", "holds": bool(headers), "because": None if headers else "headers.x-tier"}
+        ]
+    with routed.client() as client:
+        status = client.get("/api/v1/routes/main").json()["status"]
+    assert status["rules"]["gold"]["held"] >= 1
+    shown = routed.cli("explain", "ruled", "--header", "x-tier=gold").stdout
+    assert "rule main/gold: holds" in shown
+    assert "good/gold" in shown
+
+
+def test_explain_takes_a_real_body_and_another_key(routed):
+    with routed.client() as client:
+        given = {
+            "body": {"model": "ruled", **HELLO},
+            "headers": {"x-tier": "gold"},
+            "dialect": "openai_chat",
+            "key": "eu",
+        }
+        told = client.post("/api/v1/explain", json=given).json()
+        assert [a["target"] for a in told["attempts"]] == ["good/gold"]
+        assert client.post("/api/v1/explain", json={"body": "x"}).status_code == 400
+        assert client.get("/api/v1/explain", params={"model": "ruled", "key": "none"}).status_code == 404
+    with routed.client(routed.keys["core"]) as client:
+        assert client.get("/api/v1/explain", params={"model": "ruled", "key": "eu"}).status_code == 403
+
+
+def test_regions_hold_whatever_the_caller_names(routed):
+    answer = ask(routed, "keyed", routed.keys["eu"])
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "model_not_routed"
+    assert ask(routed, "steady", routed.keys["eu"]).headers["x-hub-model"] == "good/m"
+    answer = ask(routed, "keyed", routed.keys["eu"], headers={"x-hub-route": "main"})
+    assert answer.headers["x-hub-model"] == "good/plain"
+
+
+def test_a_split_is_near_its_weights(routed):
+    went = [ask(routed, "split").headers["x-hub-model"] for _ in range(60)]
+    assert 25 <= went.count("good/a") <= 57
+    sticky = {ask(routed, "split", headers={"x-hub-session": "one"}).headers["x-hub-model"] for _ in range(6)}
+    assert len(sticky) == 1
+
+
+def upstream_requests(upstream):
+    return httpx2.get(f"{upstream}/_requests", trust_env=False).json()["requests"]
+
+
+def test_a_teams_own_credential_goes_out_for_its_calls(routed, upstream):
+    ask(routed, "keyed", routed.keys["core"])
+    assert upstream_requests(upstream)[-1]["headers"]["authorization"] == "Bearer sk-core"
+    for _ in range(4):
+        ask(routed, "keyed")
+    used = {r["headers"].get("authorization") for r in upstream_requests(upstream)[-4:]}
+    assert used == {"Bearer sk-one", "Bearer sk-two"}
+    assert explained(routed, "keyed", routed.keys["core"])["attempts"][0]["credential"] == "team"
+
+
+def test_the_callers_own_anthropic_credential_goes_upstream_and_costs_the_hub_nothing(routed, upstream):
+    body = {"model": "claude-house", "max_tokens": 9, **HELLO}
+    headers = {
+        "x-hub-key": routed.admin_key,
+        "authorization": "Bearer sk-ant-oat-own",
+        "anthropic-version": "2023-06-01",
+    }
+    answer = httpx2.post(f"{routed.url}/v1/messages", json=body, headers=headers, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    got = upstream_requests(upstream)[-1]["headers"]
+    assert got["authorization"] == "Bearer sk-ant-oat-own"
+    assert "x-api-key" not in got
+    assert "x-hub-key" not in got
+    assert entry(routed, answer)["price_version"] == "caller's own"
+    # At any other kind of provider it is no way around the hub's own credential, nor around its price.
+    answer = ask(
+        routed, "keyed", headers={"x-hub-key": routed.admin_key, "authorization": "Bearer sk-junk"}, key="sk-junk"
+    )
+    assert answer.status_code == 200
+    assert upstream_requests(upstream)[-1]["headers"]["authorization"] in ("Bearer sk-one", "Bearer sk-two")
+    assert entry(routed, answer).get("price_version") != "caller's own"
+
+
+def test_claude_code_finds_every_model_and_may_call_it_so(routed):
+    agent = {"user-agent": "claude-code/2.1.330", "anthropic-version": "2023-06-01"}
+    with routed.client() as client:
+        ids = [m["id"] for m in client.get("/v1/models?limit=1000", headers=agent).json()["data"]]
+        assert "claude-via-hub/ruled" in ids
+        assert "claude-house" in ids
+        assert all("claude" in name or "anthropic" in name for name in ids)
+        plain = [m["id"] for m in client.get("/v1/models").json()["data"]]
+        assert "ruled" in plain
+        one = client.get("/v1/models/claude-via-hub/ruled")
+        assert one.status_code == 200
+    for name in ("claude-via-hub/ruled", "old-name"):
+        answer = ask(routed, name)
+        assert answer.status_code == 200, answer.text
+        assert json.loads(answer.content)["model"] == "plain"
+        assert entry(routed, answer)["model"] == "ruled"
+
+
+def test_a_throttled_provider_says_when(routed):
+    answer = ask(routed, "throttled")
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "30"
+
+
+def test_an_unfinished_model_says_what_it_is(routed):
+    assert ask(routed, "nowhere").json()["error"]["code"] == "model_not_found"
+    routed.put("routes", "off", {"targets": [{"model": "good/m"}], "enabled": False})
+    routed.put("models", "resting", {"route": "off"})
+    answer = ask(routed, "resting")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "model_not_ready"
+    assert int(answer.headers["retry-after"]) > 0
