@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
-from hub.core.plan import Plan
+from hub.core.plan import Deployment, Plan, Retry
+from hub.core.principal import Principal
 from hub.core.refusal import Malformed, Refusal
 from hub.core.usage import Usage
 from hub.dialect import estimate_tokens, peek
@@ -16,8 +17,9 @@ from hub.ledger import Ledger, Record
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.policy import Decision, Elsewhere, Policy
 from hub.resources import KeyGrant, Snapshot
-from hub.routing import Conditions, RuleHits, plan
-from hub.upstream import Delivery, ModelUpstream
+from hub.resources.model_catalog import Price
+from hub.routing import Conditions, RuleHits, plan, plan_record
+from hub.upstream import Delivery, ModelUpstream, wish_of
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
 USUAL_OUTPUT = 4096
@@ -60,7 +62,9 @@ class ModelPath:
                 raise fault
             call, chosen, decision = await self._admitted(stack, snapshot, grant, call, record)
             self._hits.count(chosen)
-            delivery = await self._upstream.send(chosen, call, record)
+            self._copy(snapshot, call, chosen)
+            wish = wish_of(snapshot, grant.principal, call)
+            delivery = await self._upstream.deliver(chosen, call, record, wish)
             bill = Bill(snapshot, call, delivery, record, decision)
             stack.callback(bill.settle)
             reply = await bill.presented()
@@ -82,6 +86,7 @@ class ModelPath:
                 turn = elsewhere
                 call = replace(call, model=elsewhere.model)
                 continue
+            record.plan = plan_record(chosen, ceiling)
             await record.reserve(Usage(input=tokens), ceiling)
             if turn is not None and turn.action == "downgrade":
                 decision.say("x-hub-budget-action", "downgrade")
@@ -97,6 +102,46 @@ class ModelPath:
             if turn is None:
                 raise
             raise turn.cause from None
+
+    def _copy(self, snapshot: Snapshot, call: ModelCall, chosen: Plan) -> None:
+        """Send a copy to the plan's shadow target, if it has one that this call falls to and that may cost it."""
+        shadow = chosen.shadow
+        if shadow is None or self._conditions.pick() >= shadow.share:
+            return
+        price = snapshot.target_price(shadow.deployment.target)
+        ceiling = ceiling_micro_usd(chosen.tokens, _most_output(snapshot, call, shadow.deployment.target), price)
+        copies = self._upstream.copies
+        if price is None or ceiling is None:
+            return
+        if copies.reserve(shadow.deployment.target, ceiling, shadow.micro_usd_per_day):
+            copies.start(self._copied(call, chosen, shadow.deployment, price, ceiling))
+
+    async def _copied(self, call: ModelCall, chosen: Plan, deployment: Deployment, price: Price, ceiling: int) -> None:
+        """One copy, read to its end. Its entry belongs to the route, so that it counts against nobody's budget."""
+        target = deployment.target
+        origin = replace(call.origin, door="shadow")
+        copy = replace(call, id=new_id(), origin=origin, receipt=False, credential=None)
+        route = Principal(f"route:{chosen.route}", "shadow")
+        cost = 0
+        try:
+            async with self._ledger.record(route, copy) as record:
+                await record.reserve(Usage(input=chosen.tokens), ceiling)
+                alone = Plan(call.model, (deployment,), retry=Retry(tries=1))
+                delivery = await self._upstream.send(alone, copy, record)
+                try:
+                    async for _ in delivery.reply.chunks or _no_chunks():
+                        pass
+                finally:
+                    delivery.close()
+                    cost = cost_micro_usd(delivery.usage, price) or 0
+                    record.settle(delivery.usage, cost, price.as_of)
+        finally:
+            self._upstream.copies.settle(target, cost - ceiling)
+
+
+async def _no_chunks() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 def _tell(record: Record, decision: Decision) -> None:
@@ -147,11 +192,11 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     The dearest of the targets that may be tried counts, so that no fallback breaks a budget. What goes out on the
     caller's own credential costs the hub's budgets nothing.
     """
-    prompt = estimate_tokens(call.body)
-    ceilings = [
-        ceiling_micro_usd(prompt, _most_output(snapshot, call, name), snapshot.price(call.model, name))
-        for name in {d.target for d in chosen.attempts[: chosen.retry.tries] if d.own != "caller"}
-    ]
+    prompt, tier = estimate_tokens(call.body), _tier_of(call)
+    ceilings: list[int | None] = []
+    for name in {d.target for d in chosen.attempts[: chosen.retry.tries] if d.own != "caller"}:
+        price = snapshot.price(call.model, name)
+        ceilings.append(ceiling_micro_usd(prompt, _most_output(snapshot, call, name), price and price.at(tier)))
     known = [ceiling for ceiling in ceilings if ceiling is not None]
     return prompt + (call.max_output or 0), max(known) if known else (None if ceilings else 0)
 
@@ -164,6 +209,12 @@ def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:
     return min(call.max_output or most, max(most, USUAL_OUTPUT))
 
 
+def _tier_of(call: ModelCall) -> str:
+    """The service tier that the caller asks for, or "": it has prices of its own."""
+    start, end = call.places.get("service_tier", (0, 0))
+    return call.body[start:end].strip(b'"').decode("latin-1")
+
+
 class Bill:
     """What a delivery costs: told to the caller, to the budgets and to the ledger, once."""
 
@@ -171,7 +222,8 @@ class Bill:
         self, snapshot: Snapshot, call: ModelCall, delivery: Delivery, record: Record, decision: Decision
     ) -> None:
         self._own = delivery.own == "caller"
-        self._price = None if self._own else snapshot.price(call.model, delivery.target)
+        price = None if self._own else snapshot.price(call.model, delivery.target)
+        self._price = price and price.at(_tier_of(call))
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -184,12 +236,25 @@ class Bill:
         if self._settled:
             return
         self._settled = True
+        if self._delivery.again:
+            self._spare()
+            return
         usage = self._delivery.usage
         own = self._own
         cost = cost_micro_usd(usage, self._price)
         version = "caller's own" if own else self._price.as_of or self._price.source if self._price else ""
         self._record.settle(usage, cost, version)
         self._decision.settle(usage, 0 if own else cost)
+
+    def _spare(self) -> None:
+        """Book an answer that was given again: it used and cost nothing, and what it would have cost was saved."""
+        delivery, record = self._delivery, self._record
+        record.answered(delivery.target, delivery.target.partition("/")[0])
+        record.status = delivery.reply.status
+        record.cache = delivery.again
+        record.saved_micro_usd = cost_micro_usd(delivery.spared, self._price)
+        record.settle(Usage(), 0, "kept")
+        self._decision.settle(Usage(), 0)
 
     async def presented(self) -> Reply:
         """The reply as the caller may have it, with what they may know of limits, budgets and cost.

@@ -49,6 +49,7 @@ CAPABILITIES = {
     "supports_embedding_image_input": "embedding_image_input",
     "supports_function_calling": "tools",
     "supports_native_streaming": "native_streaming",
+    "supports_parallel_function_calling": "parallel_tools",
     "supports_pdf_input": "pdf_support",
     "supports_prompt_caching": "prompt_caching",
     "supports_reasoning": "reasoning",
@@ -69,7 +70,9 @@ BUCKETS = {
     "audio_in": ("input_cost_per_audio_token", "input_audio_mtok"),
     "audio_out": ("output_cost_per_audio_token", "output_audio_mtok"),
 }
-THRESHOLDS = {"128k": 128_000, "200k": 200_000, "256k": 256_000, "272k": 272_000, "512k": 512_000}
+# Service tiers, by the ending of their fields in the JSON. Their rates are absolute, never multiplied.
+TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
+THRESHOLDS = {"100k": 100_000, "128k": 128_000, "200k": 200_000, "256k": 256_000, "272k": 272_000, "512k": 512_000}
 _SIX_PLACES = Decimal("0.000001")
 
 
@@ -122,13 +125,34 @@ def from_genai(model: Any, now: datetime) -> tuple[dict[str, str], dict[str, str
     return base, above, threshold
 
 
-def tier_of(facts: dict[str, Any]) -> tuple[dict[str, str], int]:
-    """The long-context rates of one model of the JSON, and the threshold."""
+def tier_of(facts: dict[str, Any], ending: str = "") -> tuple[dict[str, str], int]:
+    """The long-context rates of one model of the JSON, and the threshold; `ending` names a service tier."""
     for name, threshold in THRESHOLDS.items():
-        above = from_json(facts, f"_above_{name}_tokens")
+        above = from_json(facts, f"_above_{name}_tokens{ending}")
         if above:
             return above, threshold
     return {}, 0
+
+
+def service_tiers(facts: dict[str, Any]) -> dict[str, Any]:
+    """The rates of each service tier of one model of the JSON, with those for a long context."""
+    found: dict[str, Any] = {}
+    for tier, ending in TIERS.items():
+        base = from_json(facts, ending)
+        if "input" not in base:
+            continue
+        above, threshold = tier_of(facts, ending)
+        found[tier] = {"prices": base}
+        if above:
+            found[tier] |= {"above": {**base, **above}, "threshold": threshold}
+    return found
+
+
+def searches(facts: dict[str, Any]) -> str | None:
+    """USD for a thousand web searches of medium size."""
+    sizes = facts.get("search_context_cost_per_query")
+    value = sizes.get("search_context_size_medium") if isinstance(sizes, dict) else None
+    return text_of(Decimal(repr(value)) * 1000) if isinstance(value, int | float) and value else None
 
 
 def known_to_genai(provider: str | None, name: str) -> Any:
@@ -156,12 +180,16 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
         "prices": base,
         "above": above,
         "threshold": threshold,
+        "tiers": service_tiers(facts),
+        "searches": searches(facts),
         "context": facts.get("max_input_tokens") or facts.get("max_tokens") or getattr(match, "context_window", None),
         "max_output": facts.get("max_output_tokens"),
         "input": facts.get("supported_modalities") or (["text", "image"] if facts.get("supports_vision") else ["text"]),
         "output": facts.get("supported_output_modalities") or ["text"],
         "capabilities": sorted(ours for theirs, ours in CAPABILITIES.items() if facts.get(theirs) is True),
         "deprecated": facts.get("deprecation_date", ""),
+        "successor": facts.get("successor_model", ""),
+        "source": (facts.get("source") or "")[:200],
         "name": getattr(match, "name", "") or "",
     }
     defaults = {"mode": "chat", "input": ["text"], "output": ["text"]}

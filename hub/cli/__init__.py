@@ -34,7 +34,7 @@ COMMANDS = {
     "tools": "hub.cli.tools:app",
     "chat": "hub.cli.chat:chat",
     "explain": "hub.cli.explain:explain",
-    "models": "hub.cli.models:models",
+    "models": "hub.cli.models:app",
     "logs": "hub.cli.ledger:logs",
     "usage": "hub.cli.ledger:usage",
     "audit": "hub.cli.ledger:app",

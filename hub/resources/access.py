@@ -80,14 +80,23 @@ class AccessSpec(Spec):
     expires_at: Instant | None = None
 
 
+class CacheSpec(Spec):
+    """Whole answers that are given again to the same request of the same team, byte for byte: how long, which models."""
+
+    seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=100)
+
+
 class TeamSpec(AccessSpec):
     """A group of people and keys that share access and money. `route` decides where their model calls go.
 
     `capture` is how much is kept of the bodies of its calls, within the hub's data boundary; `none` keeps no entry.
+    `cache` gives answers again to the same request; it is off unless it is given, and never reaches another team.
     """
 
     title: Title = ""
     description: Text = ""
+    cache: CacheSpec | None = None
     route: Name | None = None
     capture: CaptureField = None
 

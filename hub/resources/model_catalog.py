@@ -35,10 +35,11 @@ class Rates(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fi
     image: int | None = None
 
 
-class Price(Struct, frozen=True, gc=False, omit_defaults=True):
+class Price(Struct, frozen=True, omit_defaults=True):
     """The price of one model: its rates, and those that hold above `threshold` prompt tokens, if it has such.
 
-    `source` says where the figures are from and `as_of` when they were read (YYYY-MM-DD).
+    `tiers` are the prices of its service tiers (`batch`, `flex`, `priority`), each whole by itself. `source` says
+    where the figures are from and `as_of` when they were read (YYYY-MM-DD).
     """
 
     rates: Rates
@@ -46,11 +47,24 @@ class Price(Struct, frozen=True, gc=False, omit_defaults=True):
     threshold: int = 0
     source: str = ""
     as_of: str = ""
+    tiers: dict[str, "Price"] = {}
+
+    def at(self, tier: str) -> "Price":
+        """The price in a service tier; the usual one where the tier has none of its own."""
+        return self.tiers.get(tier, self)
 
     @classmethod
     def from_usd_per_million(cls, **rates: str) -> "Price":
         """A price from decimal strings in USD per million tokens, as an operator writes them."""
         return cls(Rates(**{bucket: _pico(value) for bucket, value in rates.items()}), source="operator")
+
+
+class _Tier(Struct, forbid_unknown_fields=True):
+    """The prices of one service tier."""
+
+    prices: dict[str, str]
+    above: dict[str, str] = {}
+    threshold: int = 0
 
 
 class _Record(Struct, forbid_unknown_fields=True):
@@ -61,6 +75,8 @@ class _Record(Struct, forbid_unknown_fields=True):
     prices: dict[str, str] = {}
     above: dict[str, str] = {}
     threshold: int = 0
+    tiers: dict[str, _Tier] = {}
+    searches: str = ""
     context: int | None = None
     max_output: int | None = None
     input: tuple[str, ...] = ("text",)
@@ -68,6 +84,8 @@ class _Record(Struct, forbid_unknown_fields=True):
     capabilities: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     deprecated: str = ""
+    successor: str = ""
+    source: str = ""
     name: str = ""
 
 
@@ -78,7 +96,11 @@ class _File(Struct):
 
 
 class CatalogModel(Struct, frozen=True):
-    """What is known about one real model, `provider/upstream-model`. Dates are YYYY-MM-DD, or empty."""
+    """What is known about one real model, `provider/upstream-model`. Dates are YYYY-MM-DD, or empty.
+
+    `searches` is what a thousand web searches cost in USD, `successor` what the provider names instead of a model
+    that it will switch off, `source` the page that the facts are from.
+    """
 
     id: str
     mode: str = "chat"
@@ -91,6 +113,9 @@ class CatalogModel(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
     deprecated: str = ""
     name: str = ""
+    searches: str = ""
+    successor: str = ""
+    source: str = ""
 
     @property
     def provider(self) -> str:
@@ -135,12 +160,17 @@ class ModelCatalog:
         return [m for m in self if all(word in m.id.lower() or word in m.name.lower() for word in words)]
 
 
+def _priced(record: _Record | _Tier, as_of: str, source: str) -> Price:
+    rates = Rates(**{bucket: _pico(value) for bucket, value in record.prices.items()})
+    above = Rates(**{bucket: _pico(value) for bucket, value in record.above.items()}) if record.above else None
+    return Price(rates, above, record.threshold, source, as_of)
+
+
 def _model(record: _Record, as_of: str, source: str) -> CatalogModel:
     price = None
     if record.prices:
-        rates = Rates(**{bucket: _pico(value) for bucket, value in record.prices.items()})
-        above = Rates(**{bucket: _pico(value) for bucket, value in record.above.items()}) if record.above else None
-        price = Price(rates, above, record.threshold, source, as_of)
+        tiers = {name: _priced(tier, as_of, source) for name, tier in record.tiers.items()}
+        price = msgspec.structs.replace(_priced(record, as_of, source), tiers=tiers)
     return CatalogModel(
         id=record.id,
         mode=record.mode,
@@ -153,11 +183,14 @@ def _model(record: _Record, as_of: str, source: str) -> CatalogModel:
         aliases=record.aliases,
         deprecated=record.deprecated,
         name=record.name,
+        searches=record.searches,
+        successor=record.successor,
+        source=record.source,
     )
 
 
-def load_catalogue(file: Path = DATA) -> ModelCatalog:
-    """Read the bundled catalogue. Raises msgspec.DecodeError when the file is damaged."""
-    data = msgspec.json.decode(file.read_bytes(), type=_File)
+def load_catalogue(file: Path | None = None) -> ModelCatalog:
+    """Read a catalogue, the bundled one unless a file is given. Raises msgspec.DecodeError when it is damaged."""
+    data = msgspec.json.decode((file or DATA).read_bytes(), type=_File)
     source = " + ".join(data.sources)
     return ModelCatalog((_model(record, data.as_of, source) for record in data.models), version=data.as_of)

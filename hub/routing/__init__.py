@@ -1,7 +1,7 @@
 """A snapshot and a call in, a plan out; and which models there are to call. Pure: no clock, no network."""
 
 from hub.routing.conditions import Conditions
-from hub.routing.explain import explain, price_view
+from hub.routing.explain import explain, plan_record, price_view
 from hub.routing.health import Health, ProviderState
 from hub.routing.hits import RuleHits
 from hub.routing.plan import plan
@@ -17,6 +17,7 @@ __all__ = [
     "VisibleModel",
     "explain",
     "plan",
+    "plan_record",
     "price_view",
     "visible_model",
     "visible_models",

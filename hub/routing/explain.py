@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from hub.core.plan import Plan, Target
 from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, Price
 from hub.resources.snapshot import Snapshot
@@ -9,6 +11,7 @@ from hub.routing.order import expected_pico
 from hub.routing.sift import ENDPOINTS
 
 _PICO_PER_USD = 10**12
+_encode = msgspec.json.Encoder().encode
 
 
 def explain(snapshot: Snapshot, plan: Plan, output: int) -> dict[str, Any]:
@@ -32,6 +35,24 @@ def explain(snapshot: Snapshot, plan: Plan, output: int) -> dict[str, Any]:
         "tries": plan.retry.tries,
         "shadow": plan.shadow.deployment.target if plan.shadow else None,
     }
+
+
+def plan_record(plan: Plan, ceiling_micro_usd: int | None) -> str:
+    """What the ledger keeps of a plan, as JSON text in the words of `explain`, without what the entry says anyway."""
+    told: dict[str, Any] = {"attempts": [deployment.target for deployment in plan.attempts]}
+    if plan.route:
+        told["route"] = plan.route
+    if plan.rules:
+        told["rules"] = [{"rule": seen.rule, "holds": not seen.because, "because": seen.because} for seen in plan.rules]
+    if plan.dropped:
+        told["dropped"] = [{"target": drop.target, "reason": drop.reason} for drop in plan.dropped]
+    if plan.sticky:
+        told["sticky"] = plan.sticky
+    own = next((deployment.own for deployment in plan.attempts if deployment.own), "")
+    if own:
+        told["credential"] = own
+    told |= {"strategy": plan.strategy, "tokens": plan.tokens, "may_cost_micro_usd": ceiling_micro_usd}
+    return _encode(told).decode()
 
 
 def _attempt(snapshot: Snapshot, plan: Plan, target: Target, output: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hub.core.calls import ModelCall
-from hub.core.plan import Plan, Retry, Target
+from hub.core.plan import Plan, Retry, Shadow, Target
 from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, NotFound, Unavailable
 from hub.resources.snapshot import KeyGrant, Snapshot, VirtualModel
@@ -49,7 +49,7 @@ def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, at: Conditions = 
         kept=kept,
         tokens=len(call.body) // 4 + 1,
         retry=decided.retry or _USUAL,
-        shadow=decided.shadow,
+        shadow=_shadow(decided),
     )
 
 
@@ -77,6 +77,14 @@ def _ready(snapshot: Snapshot, target: Target, decided: Decided, facts: Facts) -
     if decided.timeouts is not None and deployment.timeouts != decided.timeouts:
         deployment = replace(deployment, timeouts=decided.timeouts)
     return target if deployment is target.deployment else Target(deployment, target.priority, target.weight)
+
+
+def _shadow(decided: Decided) -> Shadow | None:
+    """The shadow, unless it lies outside of the regions that hold for the call."""
+    shadow = decided.shadow
+    if shadow is None or not all(globs.allows(shadow.deployment.region) for globs in decided.regions):
+        return None
+    return shadow
 
 
 def _costs(snapshot: Snapshot, call: ModelCall, decided: Decided, facts: Facts) -> dict[str, int | None]:

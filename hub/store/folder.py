@@ -37,6 +37,12 @@ class DataFolder:
         """Where the ledger keeps what the database does not have yet."""
         return self.path / "spool"
 
+    @property
+    def catalogue(self) -> Path | None:
+        """The model catalogue that was taken in place of the bundled one, or None."""
+        file = self.path / "catalog.json"
+        return file if file.is_file() else None
+
     def __enter__(self) -> Self:
         """Take the folder. Raises Refusal `data_locked` when another hub holds it, `data_unusable` when it cannot be."""
         try:

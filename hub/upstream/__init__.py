@@ -1,6 +1,8 @@
 """A plan in, bytes of a provider out; a server's name in, its MCP connection out."""
 
+from hub.upstream.answers import wish_of
 from hub.upstream.credentials import ProviderSecrets, SecretSource
+from hub.upstream.delivery import Delivery
 from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.guard import is_public
@@ -24,7 +26,7 @@ from hub.upstream.mcp_values import (
     ServerStatus,
     ToolDefinition,
 )
-from hub.upstream.models import Delivery, ModelUpstream
+from hub.upstream.models import ModelUpstream
 from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
 
 __all__ = [
@@ -63,4 +65,5 @@ __all__ = [
     "chunks_of",
     "is_public",
     "read_whole",
+    "wish_of",
 ]

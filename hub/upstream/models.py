@@ -2,47 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hub.core.calls import ModelCall, Reply
 from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
 from hub.core.refusal import Refusal, UpstreamFailed
-from hub.core.usage import Usage
 from hub.core.wire import Lane
+from hub.upstream.answers import Answers, Wish
 from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream
+from hub.upstream.copies import Copies
 from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
+from hub.upstream.delivery import Delivery
 from hub.upstream.exchange import Endpoint, Response, read_whole
 from hub.upstream.headers import reply_headers, retry_after
-from hub.upstream.streaming import ModelStream, opened
+from hub.upstream.streaming import opened
 from hub.upstream.verdicts import Failed, class_of, class_of_report
-
-_NOTHING = Usage()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An answer on its way. `usage` tells what was used until now; `close` lets go of the upstream, at any time.
-
-    `own` is whose credential it was called on instead of the hub's, or "".
-    """
-
-    reply: Reply
-    target: str
-    counted: Usage = _NOTHING
-    stream: ModelStream | None = None
-    own: str = ""
-
-    @property
-    def usage(self) -> Usage:
-        """What was used: final when the answer was read to its end, else what was delivered until now."""
-        return self.stream.usage if self.stream is not None else self.counted
-
-    def close(self) -> None:
-        """Let go of the upstream and write down how a stream ended."""
-        if self.stream is not None:
-            self.stream.close()
 
 
 class _Answered(Failed):
@@ -58,7 +34,7 @@ class _Answered(Failed):
 class ModelUpstream:
     """Carries out plans. `lanes` chooses how a call is carried, `locals_` are the providers inside the process.
 
-    `health` is told how every try ended.
+    `health` is told how every try ended. `copies` are those for shadow targets; open them beside the hub.
     """
 
     def __init__(
@@ -73,6 +49,15 @@ class ModelUpstream:
         self._lanes = lanes
         self._health = health
         self._budget = RetryBudget()
+        self._answers = Answers()
+        self.copies = Copies()
+
+    async def deliver(self, plan: Plan, call: ModelCall, record: Record, wish: Wish) -> Delivery:
+        """An answer that was kept, where the wish allows that, or what `send` gives.
+
+        Raises Refusal as `send` does, and Conflict about an idempotency key.
+        """
+        return await self._answers.deliver(wish, call, lambda: self.send(plan, call, record))
 
     async def send(self, plan: Plan, call: ModelCall, record: Record) -> Delivery:
         """Try the targets in order until one answers; whoever gets the delivery closes it.

@@ -43,6 +43,11 @@ class ModelStream:
         """The error that the provider itself put into the stream."""
         return self._reader.failure
 
+    @property
+    def complete(self) -> bool:
+        """Whether the stream has come to its proper end."""
+        return self._failure is None and self._reader.failure is None and (self._ended or self._reader.done)
+
     async def begin(self) -> None:
         """Wait for the first event, or for `SILENCE` after which the caller must hear something.
 

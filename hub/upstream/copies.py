@@ -1,0 +1,59 @@
+"""Copies of calls for a shadow target: run beside the call, bounded in number and in money, without effect on it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Self
+
+from hub.core.logs import get_logger
+
+log = get_logger(__name__)
+MOST = 64  # at the same time
+_DAY = 86_400
+
+
+class Copies:
+    """Owns the tasks of copies, and what each target's copies have cost today (UTC). `now` is since the epoch."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spent: dict[str, tuple[int, int]] = {}  # target -> (day, micro-dollars)
+
+    def reserve(self, target: str, micro_usd: int, most: int) -> bool:
+        """Whether a copy that may cost so much is within the day's bound and the number at a time; it is then counted."""
+        if len(self._tasks) >= MOST:
+            return False
+        day = int(self._now() // _DAY)
+        before = self._spent.get(target, (day, 0))
+        spent = before[1] if before[0] == day else 0
+        if spent + micro_usd > most:
+            return False
+        self._spent[target] = (day, spent + micro_usd)
+        return True
+
+    def settle(self, target: str, difference: int) -> None:
+        """Correct what was reserved to what it came to."""
+        day, spent = self._spent.get(target, (0, 0))
+        self._spent[target] = (day, max(spent + difference, 0))
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run a copy until it is done or the hub ends. What goes wrong in it is logged, never raised."""
+        task = asyncio.create_task(self._guarded(work))  # noqa: TID251 - kept here, ended in __aexit__
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a copy must not be felt, whatever happens to it
+            log.info("a shadow copy failed", error=type(error).__name__)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,54 @@
+"""An answer on its way: the reply, who gave it, what it has used, and how to let go of it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from hub.core.calls import Reply
+from hub.core.usage import Usage
+from hub.upstream.streaming import ModelStream
+
+_NOTHING = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer on its way. `usage` tells what was used until now; `close` lets go of the upstream, at any time.
+
+    `own` is whose credential it was called on instead of the hub's, or "". `again` says how an answer that was
+    kept is given (`hit` from the cache, `replay` for an idempotency key), `spared` what it used the first time.
+    """
+
+    reply: Reply
+    target: str
+    counted: Usage = _NOTHING
+    stream: ModelStream | None = None
+    own: str = ""
+    again: str = ""
+    spared: Usage = _NOTHING
+    closing: Callable[[], None] | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What was used: final when the answer was read to its end, else what was delivered until now."""
+        return self.stream.usage if self.stream is not None else self.counted
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has come to its proper end."""
+        return self.stream is None or self.stream.complete
+
+    def marked(self, how: str) -> "Delivery":
+        """The same delivery, saying in `x-hub-cache` that its answer is a new one."""
+        return replace(self, reply=self.reply.with_headers({"x-hub-cache": how}))
+
+    def through(self, chunks: AsyncIterator[bytes], closing: Callable[[], None]) -> "Delivery":
+        """The same delivery, whose stream passes through `chunks`; `closing` is called when it is let go of."""
+        reply = Reply(self.reply.status, self.reply.headers, self.reply.body, chunks)
+        return replace(self, reply=reply, closing=closing)
+
+    def close(self) -> None:
+        """Let go of the upstream and write down how a stream ended."""
+        if self.stream is not None:
+            self.stream.close()
+        if self.closing is not None:
+            self.closing()
