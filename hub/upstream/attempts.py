@@ -1,6 +1,7 @@
 """One try at one target: the exchange, what its answer means, and whether another target may be tried after it."""
 
 import asyncio
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from hub.upstream.verdicts import Failed
 
 _CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?")
 _STREAMS = ("", "text/event-stream", "application/octet-stream", "application/vnd.amazon.eventstream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 
@@ -192,6 +194,15 @@ def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect, secret: str
     if not call.query or spoken != call.dialect:
         return url
     return f"{url}{'&' if '?' in url else '?'}{call.query}"
+
+
+def patience_of(call: ModelCall) -> float:
+    """For how many seconds the caller waits for an answer to begin, as the official SDKs say it; infinite otherwise."""
+    for name in ("x-stainless-timeout", "x-stainless-read-timeout"):
+        said = call.arrival.header(name)
+        if _SECONDS.fullmatch(said):
+            return float(said)
+    return math.inf
 
 
 def check_query(call: ModelCall) -> None:

@@ -10,7 +10,7 @@ from hub.core.plan import Deployment, Plan
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.wire import Lane
 from hub.upstream.answers import Answers, Wish
-from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream
+from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream, patience_of
 from hub.upstream.copies import Copies
 from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
@@ -69,6 +69,7 @@ class ModelUpstream:
         check_query(call)
         loop = asyncio.get_running_loop()
         ends = loop.time() + plan.attempts[0].timeouts.total
+        patience = loop.time() + patience_of(call)
         self._budget.earn()
         course = Course(plan, call.origin.session, self._health, self._budget)
         number = 0
@@ -79,7 +80,7 @@ class ModelUpstream:
                 delivery = await self._try(attempt, call, record, ends - loop.time())
             except Failed as failed:
                 attempt.failed(failed)
-                if course.failed(attempt.deployment, failed, ends - loop.time()):
+                if course.failed(attempt.deployment, failed, min(ends, patience) - loop.time()):
                     if isinstance(failed, _Answered):
                         failed.response.close()
                     await asyncio.sleep(course.wait)

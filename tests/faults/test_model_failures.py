@@ -8,6 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from hub.core.calls import Arrival
 from hub.core.health import Circuit
 from hub.core.refusal import UpstreamFailed
 from tests.support import upstream as up
@@ -239,6 +240,15 @@ async def test_a_wait_that_is_longer_than_the_time_left_is_not_waited():
         status, _, record, headers = await send(models, plan(deployment(only.url)))
         assert (status, record.tried) == (503, [("a/m", "overloaded")])
         assert headers["retry-after"] == "30"
+
+
+async def test_no_further_try_begins_after_the_caller_has_stopped_waiting():
+    async with up.Upstream() as first, up.Upstream() as second, sender() as models:
+        first.default = up.openai_error(503).delayed(0.3)
+        impatient = replace(call(), arrival=Arrival(headers=[(b"x-stainless-timeout", b"0.1")]))
+        status, _, record, _ = await send(models, plan(deployment(first.url), deployment(second.url, "b")), impatient)
+        assert (status, record.tried) == (503, [("a/m", "overloaded")])
+        assert not second.requests
 
 
 async def test_a_route_chooses_the_statuses_that_lead_on():
