@@ -7,7 +7,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Raw
 
-from hub.core.calls import ModelCall
+from hub.core.calls import PLAIN, ModelCall
 from hub.core.principal import Principal
 
 _BYTES_PER_TOKEN = 4
@@ -47,7 +47,7 @@ class Facts:
     def images(self) -> bool:
         """Whether the conversation holds a picture."""
         body = self.call.body
-        return any(mark in body for mark in _IMAGES)
+        return self.call.dialect not in PLAIN and any(mark in body for mark in _IMAGES)
 
     @cached_property
     def tokens(self) -> int:
