@@ -11,6 +11,8 @@ from hub.install import clients
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
+_ASKED = ("model", "header", "tokens", "key", "tools", "images")
+
 
 async def current_announcements(visit: Visit) -> list[dict[str, Any]]:
     """The notices that are to be shown now, the gravest first."""
@@ -110,7 +112,12 @@ class ConsolePages:
         )
 
     async def _routing(self, visit: Visit) -> Response:
-        model = visit.query("model").strip()
-        models = (await visit.get("/me/models"))["items"]
-        plan = await visit.get("/explain", model=model) if model else None
-        return self._site.show(visit, "routing.html", model=model, models=models, plan=plan)
+        asked = {name: visit.query(name).strip() for name in _ASKED}
+        return self._site.show(
+            visit,
+            "routing.html",
+            asked=asked,
+            models=(await visit.get("/me/models"))["items"],
+            key_names=[item["name"] for item in await visit.items("/keys")] if visit.operator else [],
+            plan=await visit.get("/explain", **asked) if asked["model"] else None,
+        )

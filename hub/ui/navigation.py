@@ -51,6 +51,7 @@ ADMIN: tuple[Group, ...] = (
             Item("Budgets", "/admin/budgets"),
             Item("Limits", "/admin/limits"),
             Item("Guardrails", "/admin/guardrails"),
+            Item("Emergency stop", "/admin/stops"),
             Item("Data boundary", "/admin/boundary"),
             Item("Secrets", "/admin/secrets", "secrets.write"),
         ),

@@ -10,6 +10,7 @@ from hub.ui.admin import AdminPages
 from hub.ui.assets import Assets
 from hub.ui.composer import ComposerPages
 from hub.ui.console import ConsolePages
+from hub.ui.governance import GovernancePages
 from hub.ui.ledger import LedgerPages
 from hub.ui.playground import PlaygroundPages
 from hub.ui.resources import ResourcePages
@@ -47,6 +48,7 @@ class Pages:
             *ResourcePages(site, "/console").routes(("keys",)),
             *AdminPages(site).routes(),
             *WizardPages(site).routes(),
+            *GovernancePages(site).routes(),
             *ComposerPages(site).routes(),
             *LedgerPages(site, "/admin").routes(),
             *ResourcePages(site, "/admin").routes(),

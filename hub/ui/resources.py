@@ -161,6 +161,12 @@ class ResourcePages:
             case "revoke":
                 await visit.send("POST", f"/keys/{name}/revoke")
                 return self._site.go(visit, self._path(kind, name), "revoked")
+            case "sign-out":
+                await visit.send("DELETE", f"/users/{name}/sign-ins")
+                return self._site.go(visit, self._path(kind, name), "sent")
+            case "password":
+                await visit.send("PUT", f"/users/{name}/password", {"password": str(form.get("password", ""))})
+                return self._site.go(visit, self._path(kind, name), "sent")
             case "link":
                 link = await visit.send("POST", f"/users/{name}/sign-in-link")
                 return self._site.show(visit, "link.html", secret=link["url"], name=name, ends=link["expires_at"])
@@ -235,6 +241,8 @@ class ResourcePages:
             here_path=self._path(draft.kind, draft.name) if resource else f"{self._base}/new/{draft.kind}",
             choices=await _choices(visit),
             writable=_may_write(visit, draft.kind),
+            plan=await visit.maybe("/explain", model=draft.name) if resource and draft.kind == "models" else None,
+            sign_ins=await visit.items(f"/users/{draft.name}/sign-ins") if resource and draft.kind == "users" else [],
             uses=await visit.items(f"/{draft.kind}/{draft.name}/uses") if resource else [],
         )
 

@@ -1,0 +1,120 @@
+"""Keeping things in hand: emergency stops, guardrails tried on samples, one's own sign-ins and password."""
+
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.core.refusal import Refusal
+from hub.ui.resources import form_of
+from hub.ui.site import Site
+from hub.ui.sources import Visit
+
+SCOPES = ("org", "team", "user", "key", "model", "profile", "server")
+_KINDS = {
+    "team": "teams",
+    "user": "users",
+    "key": "keys",
+    "model": "models",
+    "profile": "profiles",
+    "server": "servers",
+}
+_MOST_SAMPLES = 200
+
+
+class GovernancePages:
+    """`/admin/stops`, `/admin/try/{guardrail}` and `/console/account`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes."""
+        page = self._site.page
+        return [
+            Route("/admin/stops", page(self._stops), methods=["GET", "POST"]),
+            Route("/admin/try/{name}", page(self._try), methods=["GET", "POST"]),
+            Route("/console/account", page(self._account), methods=["GET", "POST"]),
+        ]
+
+    async def _stops(self, visit: Visit) -> Response:
+        note = ""
+        if visit.request.method == "POST":
+            form = await form_of(visit.request)
+            scope = {
+                str(form.get("kind", "")): True if form.get("kind") == "org" else str(form.get("name", "")).strip()
+            }
+            what = "stop" if form.get("do") == "stop" else "resume"
+            try:
+                await visit.send("POST", f"/{what}", {"scope": scope, "reason": str(form.get("reason", ""))})
+                return self._site.go(visit, "/admin/stops", "stopped" if what == "stop" else "resumed")
+            except Refusal as refusal:
+                note = refusal.message
+        names = {item["name"] for kind in _KINDS.values() for item in await visit.items(f"/{kind}")}
+        return self._site.show(
+            visit,
+            "stops.html",
+            status=422 if note else 200,
+            stops=(await visit.get("/stops"))["items"],
+            scopes=SCOPES,
+            names=sorted(names),
+            note=note,
+            writable=visit.can("platform.write"),
+        )
+
+    async def _try(self, visit: Visit) -> Response:
+        name = visit.request.path_params["name"]
+        guardrail = await visit.get(f"/guardrails/{name}")
+        found, clean, note, report = "", "", "", None
+        if visit.request.method == "POST":
+            form = await form_of(visit.request)
+            found, clean = str(form.get("found", "")), str(form.get("clean", ""))
+            samples = [*_samples(found, expected=True), *_samples(clean, expected=False)][:_MOST_SAMPLES]
+            try:
+                report = await visit.send(
+                    "POST", f"/guardrails/{name}/test", {"samples": samples, "spec": guardrail["spec"]}
+                )
+                report["results"] = [
+                    {**result, "sample": s["text"]} for result, s in zip(report["results"], samples, strict=False)
+                ]
+            except Refusal as refusal:
+                note = refusal.message
+        recent = await visit.calls(limit=500)
+        seen = [entry for entry in recent["items"] if any(name in str(finding) for finding in entry["findings"])]
+        return self._site.show(
+            visit,
+            "try.html",
+            guardrail=guardrail,
+            found=found,
+            clean=clean,
+            note=note,
+            report=report,
+            seen=seen[:20],
+        )
+
+    async def _account(self, visit: Visit) -> Response:
+        note = ""
+        if visit.request.method == "POST":
+            form = await form_of(visit.request)
+            try:
+                if form.get("do") == "password":
+                    body = {"old": str(form.get("old", "")), "new": str(form.get("new", ""))}
+                    await visit.send("PUT", "/me/password", body)
+                    return self._site.go(visit, "/login")
+                await visit.send("DELETE", f"/me/sign-ins/{form.get('id', '')}")
+                return self._site.go(visit, "/console/account", "sent")
+            except Refusal as refusal:
+                note = refusal.message
+        return self._site.show(
+            visit,
+            "account.html",
+            status=422 if note else 200,
+            me=await visit.get("/me"),
+            sign_ins=await visit.items("/me/sign-ins"),
+            note=note,
+        )
+
+
+def _samples(text: str, *, expected: bool) -> list[dict[str, Any]]:
+    lines = [line.strip() for line in text.replace("\r\n", "\n").split("\n")]
+    return [{"text": line, "found": expected} for line in lines if line]
