@@ -318,3 +318,49 @@ def test_hostile_texts_stay_texts(world, browse):
     with world.hub.client() as operator:
         operator.delete("/api/v1/profiles/hostile")
         operator.delete("/api/v1/teams/hostile")
+
+
+def test_a_team_is_stopped_at_once_and_works_again(world, browse):
+    page = browse("admin", "/admin/stops")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.get_by_label("What").select_option("team")
+    page.get_by_label("Named").fill("research")
+    page.get_by_label("Why").fill("it runs wild")
+    page.get_by_role("button", name="Stop at once").click()
+    page.get_by_text("Stopped: new calls are refused").wait_for()
+    assert "Calls in flight end" in asked[0]
+    with world.hub.client(world.secrets["lab"]) as client:
+        assert client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code >= 400
+    page.get_by_role("button", name="Let it work again").click()
+    page.get_by_text("It works again").wait_for()
+    with world.hub.client(world.secrets["lab"]) as client:
+        assert client.post("/v1/chat/completions", json={"model": "demo", "messages": HELLO}).status_code == 200
+
+
+def test_a_guardrail_is_tried_on_samples_before_it_stands_in_the_way(world, browse):
+    page = browse("admin", "/admin/guardrails/watch")
+    page.get_by_role("link", name="Try", exact=True).click()
+    page.get_by_label("It has to find these").fill("say xyzzy\nnothing at all")
+    page.get_by_label("It must leave these alone").fill("hello")
+    page.get_by_role("button", name="Try it").click()
+    page.locator("#report .results").wait_for()
+    states = page.locator("#report .results .state").all_inner_texts()
+    assert states == ["found", "left alone", "left alone"]
+    assert "50.0 %" in page.locator("#report").inner_text()
+
+
+def test_people_see_where_they_are_signed_in(world, browse):
+    page = browse("ann", "/console/account")
+    assert "owner" in page.locator("main").inner_text()
+    assert page.get_by_role("button", name="Sign out", exact=True).count() >= 1
+
+
+def test_the_log_is_followed_as_calls_end(world, browse):
+    page = browse("admin", "/admin/logs?live=1&session=followed")
+    page.get_by_text("following").wait_for()
+    with world.hub.client(world.secrets["ci"]) as client:
+        client.post(
+            "/v1/chat/completions", json={"model": "demo", "messages": HELLO}, headers={"x-hub-session": "followed"}
+        )
+    page.locator("#results tbody tr").first.wait_for()
