@@ -77,12 +77,12 @@ def test_an_administrator_edits_with_faults_at_their_fields_and_nothing_lost(wor
 def test_rows_of_a_model_are_added_and_taken_away(world, browse):
     page = browse("admin", "/admin/new/models")
     page.get_by_label("Name *").fill("mine")
-    page.get_by_role("button", name="Add to targets").click()
+    page.get_by_role("button", name="Add a target").click()
     page.get_by_label("Model *").first.fill("demo/a")
-    page.get_by_role("button", name="Add to targets").click()
+    page.get_by_role("button", name="Add a target").click()
     page.get_by_label("Model *").nth(1).fill("demo/b")
-    page.get_by_role("button", name="Remove targets 1").click()
-    page.get_by_role("button", name="Remove targets 2").wait_for(state="detached")
+    page.get_by_role("button", name="Remove target 1").click()
+    page.get_by_role("button", name="Remove target 2").wait_for(state="detached")
     assert page.get_by_label("Model *").input_value() == "demo/b"
     page.get_by_role("button", name="Create").click()
     page.get_by_text("Created.").wait_for()

@@ -91,7 +91,9 @@ export function answerView(model, body) {
         log.href = `/console/logs?${new URLSearchParams({ request_id: answer.id })}`;
         line.append(log);
       }
-      box.append(line, planView(model), fold("Request", JSON.stringify(body, null, 2)), fold("Response", answer.raw));
+      const folds = make("div", "folds");
+      folds.append(planView(model), fold("Request", JSON.stringify(body, null, 2)), fold("Response", answer.raw));
+      box.append(line, folds);
     },
   };
 }
