@@ -115,6 +115,7 @@ def test_a_form_of_another_site_changes_nothing(world, admin):
         assert operator.get("/api/v1/budgets/evil").status_code == 404
 
 
+@pytest.mark.slow
 def test_pages_that_are_looked_at_change_nothing(world, admin):
     with world.hub.client() as operator:
         before = operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]
@@ -131,6 +132,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_stored_text_is_shown_as_text(world, admin):
     text = " ".join(one for one in HOSTILE if "\x00" not in one)[:1500]
     with world.hub.client() as operator:
