@@ -177,11 +177,8 @@ class ResourcePages:
     def _reveal(self, visit: Visit, name: str, secret: str) -> Response:
         back = self._path("keys", name)
         if visit.request.headers.get("hx-request") == "true":
-            # The whole page changes: the secret is shown in place of the form, once.
-            response = self._site.show(visit, "secret.html", block="main", secret=secret, name=name, back=back)
-            response.headers["hx-retarget"] = "#main"
-            response.headers["hx-reswap"] = "innerHTML"
-            return response
+            # It is shown in place of the form, once.
+            return self._site.show(visit, "secret.html", block="revealed", secret=secret, name=name, back=back)
         return self._site.show(visit, "secret.html", secret=secret, name=name, back=back)
 
     async def _write(self, visit: Visit, old: Draft, resource: dict[str, Any] | None) -> Response:

@@ -103,7 +103,6 @@ class Site:
             "menu": groups,
             "here": current(groups, path),
             "path": path,
-            "flash": visit.flash,
             **context,
         }
         found = self._templates.get_template(template)
@@ -112,7 +111,7 @@ class Site:
 
     def bare(self, request: Request, template: str, **context: Any) -> Response:
         """A page for nobody in particular, such as sign-in."""
-        known = {"visit": None, "app": "", "menu": [], "here": "", "path": request.scope["path"], "flash": {}}
+        known = {"visit": None, "app": "", "menu": [], "here": "", "path": request.scope["path"]}
         return self._answer(request, self._templates.get_template(template), "", {**known, **context}, 200)
 
     def _answer(

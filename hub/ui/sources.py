@@ -1,7 +1,7 @@
 """What the pages are given: who asks, and the management API, in process."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -55,7 +55,6 @@ class Visit:
     request: Request
     principal: Principal
     sources: Sources
-    flash: dict[str, str] = field(default_factory=dict[str, str])
 
     async def get(self, path: str, **query: Any) -> Any:
         """What `GET /api/v1` + path answers."""
