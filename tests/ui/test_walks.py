@@ -358,7 +358,7 @@ def test_people_see_where_they_are_signed_in(world, browse):
 
 def test_the_log_is_followed_as_calls_end(world, browse):
     page = browse("admin", "/admin/logs?live=1&session=followed")
-    page.get_by_text("following").wait_for()
+    page.get_by_text("following", exact=True).wait_for()
     with world.hub.client(world.secrets["ci"]) as client:
         client.post(
             "/v1/chat/completions", json={"model": "demo", "messages": HELLO}, headers={"x-hub-session": "followed"}
