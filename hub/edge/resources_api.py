@@ -14,7 +14,11 @@ from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
-_PAGE = (("limit", "how many, 1 to 1000 (100)"), ("cursor", "where the last page ended"))
+_PAGE = (
+    ("limit", "how many, 1 to 1000 (100)"),
+    ("cursor", "where the last page ended"),
+    ("view", "`names`: only kind and name of each"),
+)
 
 
 def limit_of(ask: Ask, default: int = 100, most: int = 1000) -> int:
@@ -114,6 +118,8 @@ class ResourcesApi:
                 found += [resource for resource in page if visibility.sees(kind, resource.name, resource.spec)]
                 if len(found) >= limit or cursor is None:
                     break
+            if ask.query("view") == "names":  # for those who only choose: nothing is observed for it
+                return Answer({"items": [{"kind": kind, "name": one.name} for one in found], "next": cursor})
             return Answer({"items": [await self.view(resource) for resource in found], "next": cursor})
 
         return endpoint

@@ -42,7 +42,7 @@ class ComposerPages:
                 except (Refusal, ValueError) as refusal:
                     notes.append(str(refusal))
         offers = await self._offers(visit, list(spec.get("servers", {})))
-        known = [item["name"] for item in await visit.items("/servers")]
+        known = await visit.names("servers")
         diet = await visit.maybe(f"/profiles/{name}/diet")
         return self._site.show(
             visit,

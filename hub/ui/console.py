@@ -118,6 +118,6 @@ class ConsolePages:
             "routing.html",
             asked=asked,
             models=(await visit.get("/me/models"))["items"],
-            key_names=[item["name"] for item in await visit.items("/keys")] if visit.operator else [],
+            key_names=await visit.names("keys") if visit.operator else [],
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
         )

@@ -50,7 +50,7 @@ class GovernancePages:
                 return self._site.go(visit, "/admin/stops", "stopped" if what == "stop" else "resumed")
             except Refusal as refusal:
                 note = refusal.message
-        names = {item["name"] for kind in _KINDS.values() for item in await visit.items(f"/{kind}")}
+        names = {name for kind in _KINDS.values() for name in await visit.names(kind)}
         return self._site.show(
             visit,
             "stops.html",

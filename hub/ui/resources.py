@@ -334,7 +334,7 @@ def _starting(visit: Visit, kind: str) -> dict[str, Any]:
 
 async def _choices(visit: Visit) -> dict[str, list[str]]:
     """Names to suggest while typing, as far as the visitor may see them."""
-    found = {kind: [item["name"] for item in await visit.items(f"/{kind}")] for kind in _SUGGESTED}
+    found = {kind: await visit.names(kind) for kind in _SUGGESTED}
     secrets = await visit.items("/secrets") if visit.can("secrets.write") else []
     found["secrets"] = [f"vault:{item['name']}" for item in secrets]
     found["kinds"] = sorted(PROVIDER_KINDS)

@@ -74,6 +74,10 @@ class Visit:
                 return []
             raise
 
+    async def names(self, kind: str) -> list[str]:
+        """The names of a kind's resources that the visitor sees, without what is observed of them."""
+        return [item["name"] for item in await self.items(f"/{kind}", view="names")]
+
     async def maybe(self, path: str, **query: Any) -> Any:
         """What `GET` answers, or None where the caller may not see it or it does not exist."""
         try:

@@ -83,7 +83,7 @@ class WizardPages:
             values=values,
             kinds=sorted(KINDS),
             targets=[model["id"] for model in (await visit.get("/me/models"))["items"] if "/" in model["id"]][:_LISTED],
-            servers=[item["name"] for item in await visit.items("/servers")],
+            servers=await visit.names("servers"),
             before=STEPS[place - 1] if place else None,
             after=STEPS[place + 1] if place + 1 < len(STEPS) else None,
         )

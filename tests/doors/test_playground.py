@@ -110,3 +110,10 @@ def test_everybody_sees_what_they_may_use(hub):
         budgets = client.get("/api/v1/me/budgets").json()["items"]
         assert [(one["name"], one["usd"]) for one in budgets] == [("play", 3)]
         assert float(budgets[0]["status"]["remaining_usd"]) <= 3
+
+
+def test_a_list_of_names_says_names_and_no_more(hub):
+    with hub.client() as admin:
+        items = admin.get("/api/v1/servers", params={"view": "names", "limit": 1000}).json()["items"]
+        assert {"kind": "servers", "name": "old"} in items
+        assert all(set(item) == {"kind", "name"} for item in items)

@@ -99,3 +99,4 @@ export function say(text) {
 
 document.addEventListener("htmx:after:swap", () => reveal(document));
 reveal(document);
+$(".places [aria-current]")?.scrollIntoView({ block: "nearest" });
