@@ -57,7 +57,7 @@ class LedgerPages:
         page = self._site.page
         return [
             Route(f"{self._base}/logs", page(self._logs), methods=["GET"]),
-            Route(f"{self._base}/logs/{{id}}", page(self._entry), methods=["GET"]),
+            Route(f"{self._base}/logs/{{id}}", page(self._entry), methods=["GET", "POST"]),
             Route(f"{self._base}/sessions", page(self._sessions), methods=["GET"]),
             Route(f"{self._base}/sessions/{{id}}", page(self._session), methods=["GET"]),
             Route(f"{self._base}/usage", page(self._usage), methods=["GET"]),
@@ -87,7 +87,7 @@ class LedgerPages:
     async def _entry(self, visit: Visit) -> Response:
         entry = whole(await visit.get(f"/logs/{visit.request.path_params['id']}"))
         kept, note = None, ""
-        if visit.query("payload"):
+        if visit.request.method == "POST":  # a look at bodies is audited, so it is no mere link
             try:
                 kept = await visit.get(f"/logs/{entry['id']}/payload")
             except Refusal as refusal:
