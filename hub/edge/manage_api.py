@@ -232,6 +232,10 @@ class ManageApi:
             raise Forbidden("forbidden", "A page that is only looked at changes nothing.")
         return (await self._answer(row, Request({**scope, "path_params": params}), "ui", given)).data
 
+    def offers(self, method: str, path: str) -> bool:
+        """Whether there is such a route at all."""
+        return any(row.method == method and pattern.fullmatch(path) for row, pattern in self._patterns)
+
     def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         for row, pattern in self._patterns:
             found = pattern.fullmatch(path) if row.method == method else None

@@ -7,11 +7,12 @@ from hub.ui.sources import Visit
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a menu. `permission` is what its page needs, or "" for everybody."""
+    """One entry of a menu. `permission` is what its page needs, or "" for everybody; `route` what it reads, if special."""
 
     label: str
     path: str
     permission: str = ""
+    route: str = ""
 
 
 Group = tuple[str, tuple[Item, ...]]
@@ -51,7 +52,7 @@ ADMIN: tuple[Group, ...] = (
             Item("Budgets", "/admin/budgets"),
             Item("Limits", "/admin/limits"),
             Item("Guardrails", "/admin/guardrails"),
-            Item("Emergency stop", "/admin/stops"),
+            Item("Emergency stop", "/admin/stops", route="/stops"),
             Item("Data boundary", "/admin/boundary"),
             Item("Secrets", "/admin/secrets", "secrets.write"),
         ),
@@ -72,8 +73,13 @@ ADMIN: tuple[Group, ...] = (
 def menu(visit: Visit, app: str) -> list[Group]:
     """The groups of an app's menu that this visitor sees."""
     groups = ADMIN if app == "admin" else CONSOLE
-    shown = ((title, tuple(i for i in items if not i.permission or visit.can(i.permission))) for title, items in groups)
+    shown = ((title, tuple(item for item in items if _leads(visit, item))) for title, items in groups)
     return [(title, items) for title, items in shown if items]
+
+
+def _leads(visit: Visit, item: Item) -> bool:
+    allowed = not item.permission or visit.can(item.permission)
+    return allowed and (not item.route or visit.offers("GET", item.route))
 
 
 def current(groups: list[Group], path: str) -> str:

@@ -41,10 +41,14 @@ class Api(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the pages get what they show. `address` is the hub's own as the browser sees it."""
+    """Where the pages get what they show. `address` is the hub's own as the browser sees it.
+
+    `offers` tells whether the API has a route: a page that needs one it has not is not led to.
+    """
 
     visitor: Callable[[Request], Awaitable[Principal]]
     api: Api
+    offers: Callable[[str, str], bool]
     address: Callable[[Request], str]
 
 
@@ -91,6 +95,10 @@ class Visit:
         """A page of ledger entries, with the fields that the API leaves out at their defaults."""
         page = await self.get("/logs", **query)
         return {**page, "items": [whole(entry) for entry in page["items"]]}
+
+    def offers(self, method: str, path: str) -> bool:
+        """Whether the API has such a route (`path` below `/api/v1`)."""
+        return self.sources.offers(method, f"/api/v1{path}")
 
     def can(self, permission: str) -> bool:
         """Whether the caller holds a permission anywhere."""
