@@ -297,6 +297,7 @@ class ServerConnection:
     def _use(self, link: Link) -> None:
         self._mirror(link)
         self._link = link
+        self._used = time.monotonic()
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(link)

@@ -81,6 +81,8 @@ class Parked:
             _, answer = self._open.get(key, (b"", None))
             if answer is not None and not answer.done():
                 answer.set_result(RpcReply(result=bytes(value)))
+        if self.asks:
+            self.stirred.set()  # what is still missing is asked again
 
     def left(self) -> None:
         """The caller waits no longer here; until they are back, nobody is told anything."""

@@ -72,6 +72,7 @@ class FullServer:
         self.listening: list[tuple[Any, Json, asyncio.Queue[Any]]] = []
         self.core.changed, self.core.updated, self.core.task_changed = self._changed, self._updated, self._task
         self.url = ""
+        self._sock: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -83,6 +84,7 @@ class FullServer:
 
     async def serve(self, sock: socket.socket) -> None:
         """Listen on a bound socket."""
+        self._sock = sock
         port = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/mcp"
         config = uvicorn.Config(self, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
@@ -102,6 +104,8 @@ class FullServer:
             stream.put_nowait(_END)
         self._server.should_exit = self._server.force_exit = True
         await self._serving
+        if self._sock is not None:
+            self._sock.close()
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
