@@ -10,6 +10,7 @@ from hub.core.logs import get_logger
 from hub.core.refusal import Refusal
 from hub.upstream import mcp_wire
 from hub.upstream.mcp_pending import Pending
+from hub.upstream.mcp_rounds import check_question
 from hub.upstream.mcp_wire import Message, NotRpc
 
 log = get_logger(__name__)
@@ -60,6 +61,7 @@ class Questions:
         ask = pending.caller.ask
         assert ask is not None
         try:
+            check_question(message.method, bytes(message.params))
             with pending.asking():
                 reply = await ask(message.method, _stripped(bytes(message.params)))
         except asyncio.CancelledError:

@@ -82,7 +82,19 @@ def askable(reply: RpcReply, caller: CallerContext) -> RpcReply:
 
 
 def _missing(asked: Required, caller: CallerContext) -> str:
+    """The capability that the caller lacks for what is asked. Raises UpstreamFailed: it may not be asked of anybody."""
+    for raw in asked.input_requests.values():
+        check_question(*question_of(bytes(raw)))
     return next((lack for raw in asked.input_requests.values() if (lack := _lack(raw, caller))), "")
+
+
+def check_question(method: str, params: bytes) -> None:
+    """Raise UpstreamFailed for a question that would send somebody elsewhere than to a web page."""
+    if method != "elicitation/create" or not mode_of(params):
+        return
+    url = parse_text(bytes(parse_object(params).get("url", b"")))
+    if not url.lower().startswith(("https://", "http://")) or not url.isprintable():
+        raise UpstreamFailed("upstream_protocol", "it wants to send its user to an address that is no web page")
 
 
 def missing_error(capability: str) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths.test_mcp_matrix import full_server
-from tests.support.hubs import running_hub
+from tests.support.hubs import running_hub, servers_ready
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
@@ -22,6 +22,7 @@ def url(tmp_path_factory):
         profiles = {"full": {"security": "none", "prefix": "never", "servers": {"full": {}}}}
         folder = tmp_path_factory.mktemp("conformance")
         started = stack.enter_context(running_hub(folder, {"servers": servers, "profiles": profiles}))
+        servers_ready(started, *servers)
         yield f"{started.url}/mcp/full"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hubs import ROOT, running_hub, wait_for
+from tests.support.hubs import ROOT, running_hub, servers_ready
 from tests.support.mcp_talkers import NewTalker, OldTalker
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.anyio]
@@ -45,13 +45,8 @@ def hub(tmp_path_factory):
         spec["timeouts"] = {"connect": 60, "list": 60}
     profiles = {"all": {"security": "none", "servers": {name: {} for name in servers}}}
     with running_hub(folder, {"servers": servers, "profiles": profiles}) as started:
-        with started.client() as http:
-            wait_for(lambda: all(state(http, name) == "ready" for name in servers), 120)
+        servers_ready(started, *servers)
         yield started
-
-
-def state(http, name):
-    return http.get(f"/api/v1/servers/{name}").json()["status"].get("state")
 
 
 @pytest.fixture(params=[OldTalker, NewTalker])

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.support.hubs import ROOT, running_hub
+from tests.support.hubs import ROOT, running_hub, servers_ready
 from tests.support.mcp_talkers import NewTalker, OldTalker, heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -40,6 +40,7 @@ def hub(tmp_path_factory):
         profiles["both"] = {"security": "none", "servers": {name: {} for name in servers}}
         resources = {"servers": servers, "profiles": profiles}
         with running_hub(tmp_path_factory.mktemp("matrix"), resources) as started:
+            servers_ready(started, *servers)
             yield started
 
 
@@ -254,6 +255,13 @@ async def test_the_user_is_sent_to_a_page(client, era):
     assert (params["mode"], params["url"]) == ("url", "https://example.com/sign-in")
     assert ("elicitationId" in params) is (era == "old")
     assert json.loads(said.text) == {"action": "accept"}
+
+
+async def test_nobody_is_sent_where_no_page_is(client):
+    async with client() as one:
+        said = await one.call("trap")
+    assert said.questions == []
+    assert "no web page" in said.error["message"]
 
 
 async def test_a_page_that_is_needed_first_is_asked_for_and_the_call_goes_on(client, era, server):

@@ -11,7 +11,7 @@ from mcp import types
 from mcp.client.sse import sse_client
 
 from tests.paths.test_mcp_matrix import full_server
-from tests.support.hubs import running_hub
+from tests.support.hubs import running_hub, servers_ready
 from tests.support.mcp_talkers import NewTalker, OldTalker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -26,6 +26,7 @@ def hub(tmp_path_factory):
         servers = {"sse": {"url": url, "allow_private": True}, "new": {"url": modern, "allow_private": True}}
         profiles = {name: {"security": "none", "prefix": "never", "servers": {name: {}}} for name in servers}
         with running_hub(tmp_path_factory.mktemp("sse"), {"servers": servers, "profiles": profiles}) as started:
+            servers_ready(started, *servers)
             yield started
 
 

@@ -79,6 +79,15 @@ class RunningHub:
         return self.process.wait(timeout)
 
 
+def servers_ready(hub, *names, seconds=120):
+    """Return when the hub knows what these servers offer."""
+    with hub.client() as http:
+        for name in names:
+            wait_for(
+                lambda name=name: http.get(f"/api/v1/servers/{name}").json()["status"].get("state") == "ready", seconds
+            )
+
+
 def wait_for(read, seconds=15):
     """What `read` gives as soon as it gives something true."""
     ends = time.monotonic() + seconds

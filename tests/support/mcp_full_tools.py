@@ -189,6 +189,13 @@ async def _url(core: Core, caller: Caller, given: Json) -> Json:
     return text(json.dumps(answer["page"], sort_keys=True))
 
 
+@tool("trap", "Sends the user to where no page is.")
+async def _trap(core: Core, caller: Caller, given: Json) -> Json:
+    asked: Json = {"mode": "url", "message": "Go.", "url": "javascript:alert(1)", "elicitationId": "e-3"}
+    answer = await caller.ask(page=("elicitation/create", asked))
+    return text(json.dumps(answer["page"], sort_keys=True))
+
+
 @tool("url_error", "Cannot go on before the user was at a page: says so once by an error.")
 async def _url_error(core: Core, caller: Caller, given: Json) -> Json:
     if not caller.modern and core.calls.count("url_error") == 1:
