@@ -237,4 +237,5 @@ class McpApi:
 
 def _mode(scope: Scope) -> str:
     """How the client wants the tools presented: `?mode=` of the URL."""
-    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("mode", [""])[0]
+    query = scope.get("query_string", b"")
+    return parse_qs(query.decode("latin-1")).get("mode", [""])[0] if query else ""
