@@ -10,6 +10,7 @@ from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_callers import CallerSessions
 from hub.upstream.mcp_closing import Closing
+from hub.upstream.mcp_definitions import Listing
 from hub.upstream.mcp_greeting import greet
 from hub.upstream.mcp_http import HttpLink
 from hub.upstream.mcp_inspection import Use, overrun
@@ -354,11 +355,14 @@ class ServerConnection:
 
     async def _refresh(self, link: Link) -> float:
         """Ask for the lists; the seconds until they are asked for again."""
+        known = self.definitions
         try:
-            listing = await looked(link, self.spec.timeouts.list, self.definitions, self._callers)
+            listing = await looked(
+                link, self.spec.timeouts.list, known, self._callers, lambda some: self._confirm(some, link)
+            )
         except UpstreamFailed as failure:
             return self._not_listed(link, failure)
-        changed = self._knowledge.confirm(listing, link.greeting)
+        changed = self._confirm(listing, link) or not known.revision
         self._mirror(link)
         for waiting in self._looked:
             if not waiting.done():
@@ -367,6 +371,9 @@ class ServerConnection:
             log.info("server_tools", server=self.name, tools=len(listing.tools), rejected=len(listing.rejected))
             await self._save()
         return self._pace.refresh
+
+    def _confirm(self, listing: Listing, link: Link) -> bool:
+        return self._knowledge.confirm(listing, link.greeting)
 
     def _not_listed(self, link: Link, failure: UpstreamFailed) -> float:
         """A server that refuses the question may still serve calls; so may a process that is busy with some.

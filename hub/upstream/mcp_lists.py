@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from hub.core.logs import get_logger
@@ -16,8 +17,12 @@ from hub.upstream.mcp_values import Era, ServerDefinitions
 log = get_logger(__name__)
 
 
-async def looked(link: Link, seconds: float, known: ServerDefinitions, callers: CallerSessions) -> Listing:
+async def looked(
+    link: Link, seconds: float, known: ServerDefinitions, callers: CallerSessions, first: Callable[[Listing], object]
+) -> Listing:
     """All that the server offers, asked over `link`. Raises UpstreamFailed.
+
+    Of a server that was never seen, `first` gets what is there already.
 
     An old server may show some of it only to clients that can do more. It is asked as such a one too, over a
     session of its own; where that brought nothing new (`known.plain`), it is not asked again.
@@ -30,6 +35,8 @@ async def looked(link: Link, seconds: float, known: ServerDefinitions, callers: 
         raise UpstreamFailed("upstream_timeout", late, status=504) from None
     if link.greeting.speech.era is Era.MODERN:
         return listing
+    if not known.revision:
+        first(listing)
     if known.plain and known.server_info == link.greeting.server_info:
         return replace(listing, plain=True)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hubs import ROOT, running_hub, servers_ready
+from tests.support.hubs import ROOT, running_hub, servers_ready, wait_for
 from tests.support.mcp_talkers import NewTalker, OldTalker
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.anyio]
@@ -46,6 +46,8 @@ def hub(tmp_path_factory):
     profiles = {"all": {"security": "none", "servers": {name: {} for name in servers}}}
     with running_hub(folder, {"servers": servers, "profiles": profiles}) as started:
         servers_ready(started, *servers)
+        with started.client() as http:  # what it shows only to clients that can do more comes a moment later
+            wait_for(lambda: http.get("/api/v1/servers/everything").json()["status"]["tools"] >= 17, 60)
         yield started
 
 
