@@ -54,7 +54,13 @@ class ModelPath:
         Raises Refusal. From the moment that the caller is known, the call has an entry whatever becomes of it.
         """
         snapshot = self._snapshots()
-        grant = self._identity.resolve(snapshot, request.credentials)
+        return await self._carry(snapshot, self._identity.resolve(snapshot, request.credentials), request)
+
+    async def carry(self, grant: KeyGrant, request: ModelRequest) -> Reply:
+        """Carry a call of the hub's own, in the name of `grant`: the same stages after who it is."""
+        return await self._carry(self._snapshots(), grant, request)
+
+    async def _carry(self, snapshot: Snapshot, grant: KeyGrant, request: ModelRequest) -> Reply:
         call, fault = _call_of(request, snapshot, strict=grant.strict)
         async with AsyncExitStack() as stack:
             record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
@@ -232,6 +238,8 @@ class Bill:
 
     def settle(self) -> None:
         """Let go of the upstream and book what was used until now."""
+        if self._decision.ended is not None:
+            self._record.refused(self._decision.ended)
         self._delivery.close()
         if self._settled:
             return

@@ -100,6 +100,17 @@ class Settings(BaseSettings):
         repr=False,
         description="`postgresql://user:password@host/name`. Left out, SQLite in the data folder is used.",
     )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="`redis://host:6379/0`: limits and budgets are counted there, exactly, for all replicas together. "
+        "Left out, each process counts for itself.",
+    )
+    redis_down: Literal["closed", "local"] = Field(
+        "closed",
+        description="While Redis does not answer: `closed` refuses calls that a limit or budget applies to (503), "
+        "`local` counts in this process against its share, `1/HUB_REPLICAS`.",
+    )
+    replicas: int = Field(1, ge=1, le=1000, description="How many replicas share the limits when Redis is away.")
     admin_key: SecretStr | None = Field(
         None, description="The admin key, at least 32 characters. Left out, one is made at the first start and printed."
     )
@@ -160,6 +171,13 @@ class Settings(BaseSettings):
             if not text.isascii() or not text.isprintable() or " " in text:
                 raise ValueError("a key is made of visible ASCII characters, since it travels in a header")
         return key
+
+    @field_validator("redis_url")
+    @classmethod
+    def _a_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("an address like redis://host:6379/0 is needed (rediss:// for TLS)")
+        return url
 
     @field_validator("public_url")
     @classmethod

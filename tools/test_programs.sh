@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install and start what the tests use beside Python: PostgreSQL, Chromium, and clients that run on Node.
+# Install and start what the tests use beside Python: PostgreSQL, Redis, Chromium, and clients that run on Node.
 # Whatever is there already is left as it is.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,6 +12,7 @@ install() {
 }
 
 command -v chromium >/dev/null || install chromium
+command -v redis-server >/dev/null || install redis-server
 command -v npm >/dev/null || install npm
 command -v git >/dev/null || install git
 [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null || install nginx-light

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
+from hub.app.governing import Governance, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
 from hub.app.remembering import Remembering
@@ -24,7 +25,7 @@ from hub.core.metrics import Metrics
 from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
-from hub.identity import Identity, make_key
+from hub.identity import Identity, Passwords, make_key
 from hub.ledger import Durability, Exports, Keeping, Ledger, OnWritten, Payloads, Queries, Spool, Writer
 from hub.model_path import ModelPath
 from hub.policy import Policy
@@ -33,7 +34,17 @@ from hub.resources import Snapshot
 from hub.resources.model_catalog import load_catalogue
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
-from hub.store import Database, DataFolder, ProfileMemory, Resources, Secrets, ServerSnapshots, SignIns, Vault
+from hub.store import (
+    Database,
+    DataFolder,
+    PasswordHashes,
+    ProfileMemory,
+    Resources,
+    Secrets,
+    ServerSnapshots,
+    SignIns,
+    Vault,
+)
 from hub.store.audit import AuditTrail
 from hub.store.journal import Journal
 from hub.store.key_secrets import KeyMaker
@@ -147,11 +158,13 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         metrics = Metrics()
         ledger = await _open_ledger(stack, stored, settings, metrics)
         queries = Queries(stored.engine)
-        policy = Policy()
-        policy.reconfigure(resources.snapshot())
+        transport = await stack.enter_async_context(Transport())
+        governance = await stack.enter_async_context(
+            governing(settings, transport, stored.secrets.resolve, resources.snapshot)
+        )
+        policy = governance.policy
         await _credit(policy, queries)
 
-        transport = await stack.enter_async_context(Transport())
         provider_secrets = ProviderSecrets(stored.secrets)
         health = Health()
         models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider(), "echo": Echo()}, health)
@@ -186,7 +199,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             metrics,
             ledger,
             queries,
-            _Stages(policy, models, servers, catalogue, provider_secrets, health),
+            _Stages(governance, models, servers, catalogue, provider_secrets, health),
         )
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
@@ -197,7 +210,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
 class _Stages:
     """What the paths lead through, beside the store and the ledger."""
 
-    policy: Policy
+    governance: Governance
     models: ModelUpstream
     servers: Servers
     catalogue: Catalogue[ServerDefinitions, ProfileView]
@@ -213,18 +226,33 @@ def _doors(
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots = stored.resources.snapshot
     conditions, hits = Conditions(stages.health), RuleHits()
+    policy, judges = stages.governance.policy, stages.governance.judges
+    path = ModelPath(
+        identity=identity,
+        policy=policy,
+        ledger=ledger,
+        upstream=stages.models,
+        snapshots=snapshots,
+        conditions=conditions,
+        hits=hits,
+    )
+    judges.carry = path.carry
+    hashes = PasswordHashes(stored.engine)
     return Doors(
         settings=settings,
         resources=stored.resources,
         vault=stored.vault,
         identity=identity,
         sign_ins=SignIns(stored.engine),
+        hashes=hashes,
+        passwords=Passwords(hashes.find),
+        judges=judges,
         queries=queries,
         ledger=ledger,
         observed=Observed(
             stored.resources,
             queries,
-            stages.policy,
+            policy,
             stages.servers,
             stored.secrets,
             stages.catalogue,
@@ -233,18 +261,10 @@ def _doors(
         listings=Listings(stored.resources, stages.catalogue),
         metrics=metrics,
         in_flight=in_flight,
-        model_path=ModelPath(
-            identity=identity,
-            policy=stages.policy,
-            ledger=ledger,
-            upstream=stages.models,
-            snapshots=snapshots,
-            conditions=conditions,
-            hits=hits,
-        ),
+        model_path=path,
         tool_path=ToolPath(
             identity=identity,
-            policy=stages.policy,
+            policy=policy,
             ledger=ledger,
             catalogue=stages.catalogue,
             servers=stages.servers,

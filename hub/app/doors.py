@@ -11,26 +11,30 @@ from starlette.requests import Request
 from hub.app.catalogues import catalogue_routes
 from hub.app.listings import Listings
 from hub.app.observed import Observed
+from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
 from hub.core.principal import Principal
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.explain_api import ExplainApi
+from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
 from hub.edge.own_api import OwnApi
+from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.resources_api import ResourcesApi
+from hub.edge.stops_api import StopsApi
 from hub.edge.visitors import Visitors
-from hub.identity import Identity
+from hub.identity import Identity, Passwords
 from hub.ledger import Ledger, Queries
 from hub.model_path import ModelPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
-from hub.store import Actor, Resources, SignIns, Vault
+from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
 
@@ -44,6 +48,9 @@ class Doors:
     vault: Vault
     identity: Identity
     sign_ins: SignIns
+    hashes: PasswordHashes
+    passwords: Passwords
+    judges: Judges
     queries: Queries
     ledger: Ledger
     observed: Observed
@@ -131,6 +138,9 @@ def _pages(doors: Doors) -> Starlette:
         resources_api=ResourcesApi(doors.resources, observed.status),
         ledger_api=LedgerApi(doors.queries, doors.resources),
         own_api=OwnApi(observed.profiles, observed.budget),
+        people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords),
+        stops_api=StopsApi(doors.resources),
+        guardrails_api=GuardrailsApi(doors.judges),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         explain_api=ExplainApi(doors.conditions),
         server_status=observed.server,
@@ -149,7 +159,7 @@ def _pages(doors: Doors) -> Starlette:
         routes=[
             *ops.routes(),
             *api.routes(),
-            *AuthApi(doors.sign_ins, doors.resources, ui.login).routes(),
+            *AuthApi(doors.sign_ins, doors.resources, doors.passwords, ui.login).routes(),
             *catalogue_routes(
                 doors.listings, CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot), address
             ),

@@ -111,6 +111,9 @@ class Observed:
             "resets_at": _iso(found.resets_at),
             "alerts_reached": list(found.alerts),
             "unpriced_calls": found.unpriced,
+            "limit_usd": _usd(found.limit),
+            "carried_over_usd": _usd(found.carried_over),
+            "runs_out_at": _iso(found.runs_out_at),
         }
 
     def _limit(self, name: str) -> dict[str, Any]:

@@ -19,11 +19,16 @@ def create(
     user: Annotated[str | None, Parameter(help="The person it acts as.")] = None,
     models: Annotated[list[str] | None, Parameter(help="Models it may call (globs).", negative="")] = None,
     profiles: Annotated[list[str] | None, Parameter(help="Profiles it may use (globs).", negative="")] = None,
+    networks: Annotated[
+        list[str] | None, Parameter(help="Networks it may be used from, like 10.0.0.0/8.", negative="")
+    ] = None,
+    endpoints: Annotated[list[str] | None, Parameter(help="Paths it may be used at (globs).", negative="")] = None,
     days: Annotated[int | None, Parameter(help="How many days it is good for.")] = None,
     connection: Connection = Connection(),
 ) -> None:
     """Make a key and show it, once."""
     given: dict[str, Any] = {"team": team, "user": user, "models": models, "profiles": profiles}
+    given |= {"networks": networks, "endpoints": endpoints}
     spec = {field: value for field, value in given.items() if value is not None}
     if days is not None:
         spec["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds")

@@ -60,6 +60,61 @@ def create(
 
 
 @app.command
+def password(
+    name: str,
+    *,
+    remove: Annotated[bool, Parameter(help="Take the password away.", negative="")] = False,
+    connection: Connection = Connection(),
+) -> None:
+    """Set a user's password, read from standard input or asked for; their browsers are signed out."""
+    import sys
+    from getpass import getpass
+
+    path = f"/api/v1/users/{name}/password"
+    with connection.api() as api:
+        if remove:
+            answer = api.call("DELETE", path)
+        else:
+            given = getpass("New password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+            answer = api.call("PUT", path, {"password": given})
+    if connection.json:
+        show_json(answer)
+    else:
+        say(f"Password of '{name}' {answer['password']}.")
+
+
+@app.command(name="sign-ins")
+def sign_ins(
+    name: str,
+    *,
+    end: Annotated[str | None, Parameter(help="Sign the browser with this id out.")] = None,
+    end_all: Annotated[bool, Parameter(help="Sign every browser out.", negative="")] = False,
+    connection: Connection = Connection(),
+) -> None:
+    """List the browsers in which a user is signed in, or sign them out."""
+    path = f"/api/v1/users/{name}/sign-ins"
+    with connection.api() as api:
+        if end_all:
+            answer = api.call("DELETE", path)
+        elif end:
+            answer = api.call("DELETE", f"{path}/{end}")
+        else:
+            answer = api.call("GET", path)
+    if connection.json:
+        show_json(answer)
+    elif "items" in answer:
+        table(
+            ("id", "since", "seen", "address", "browser"),
+            (
+                (item["id"], item["created_at"][:19], item["seen_at"][:19], item["address"], item["agent"][:60])
+                for item in answer["items"]
+            ),
+        )
+    else:
+        say(f"Signed out: {answer['ended']}")
+
+
+@app.command
 def link(name: str, *, connection: Connection = Connection()) -> None:
     """Make a one-time sign-in link for a user."""
     with connection.api() as api:

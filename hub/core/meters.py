@@ -1,8 +1,9 @@
 """The port to what is counted: rates per minute, slots in use, and purses of money. In this process, or shared."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -13,8 +14,7 @@ class Kind(StrEnum):
     PURSE = "purse"  # micro-dollars: spent, and reserved by calls in flight
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, gc=False):
     """What one call wants of one meter: `amount`, so that no more than `limit` is used (None: count only).
 
     `known` is what this process knows to be spent of a purse, for a meter that has forgotten.
@@ -27,8 +27,7 @@ class Ask:
     known: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True, gc=False):
     """What of a meter is used, and reserved; `rest` is in how many whole seconds a rate is all there again."""
 
     used: int = 0
@@ -36,16 +35,14 @@ class Level:
     rest: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """All that one call wants: granted whole, or not at all. `id` is the call's."""
 
     id: str
     asks: tuple[Ask, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """The answer to a claim. `refused` is the place of the ask that there was no room for, `level` its meter's level.
 
     `wait` is in how many whole seconds there will be room. `second` is when a granted claim was counted.

@@ -15,12 +15,15 @@ from starlette.routing import compile_path
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.explain_api import ExplainApi
+from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
+from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
+from hub.edge.stops_api import StopsApi
 from hub.edge.visitors import Visitors
 from hub.identity import TABLE, Permission, require, teams_with
 from hub.store import Actor, Resources, Vault
@@ -54,6 +57,9 @@ class Management:
     resources_api: ResourcesApi
     ledger_api: LedgerApi
     own_api: OwnApi
+    people_api: PeopleApi
+    stops_api: StopsApi
+    guardrails_api: GuardrailsApi
     playground_api: PlaygroundApi
     explain_api: ExplainApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
@@ -89,6 +95,8 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         yield from self._m.ledger_api.routes()
         yield from self._m.own_api.routes()
+        for governing in (self._m.people_api, self._m.stops_api, self._m.guardrails_api):
+            yield from governing.routes()
         yield from self._m.playground_api.routes()
         yield from self._m.explain_api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
@@ -259,6 +267,9 @@ def route_rows() -> tuple[Route, ...]:
         resources_api=ResourcesApi(nowhere, nowhere),
         ledger_api=LedgerApi(nowhere, nowhere),
         own_api=OwnApi(nowhere, nowhere),
+        people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere),
+        stops_api=StopsApi(nowhere),
+        guardrails_api=GuardrailsApi(nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         explain_api=ExplainApi(nowhere),
         server_status=nowhere,

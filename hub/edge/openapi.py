@@ -59,6 +59,30 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "properties": {"overlap_seconds": {"type": "integer", "minimum": 0, "maximum": 2_592_000, "default": 0}},
     },
+    "Password": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("password", "old", "new")},
+        "description": "`password` for somebody else's, `old` and `new` for one's own.",
+    },
+    "Stop": {
+        "type": "object",
+        "required": ["scope"],
+        "properties": {"scope": {"type": "object"}, "reason": {"type": "string", "maxLength": 500}},
+    },
+    "GuardrailTest": {
+        "type": "object",
+        "properties": {
+            "samples": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string"}, "found": {"type": "boolean"}},
+                },
+            },
+            "spec": {"type": "object", "description": "A guardrail that is not saved yet."},
+        },
+    },
     "Rotated": {"type": "object", "properties": {"secret": {"type": "string"}}},
     "Apply": {
         "type": "object",

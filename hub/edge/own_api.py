@@ -54,4 +54,5 @@ class OwnApi:
 def budgets_over(snapshot: Snapshot, principal: Principal) -> list[str]:
     """The budgets whose scope is this very caller: their key, user and team. That of the hub is not theirs to see."""
     own = {("team", principal.team), ("user", principal.user), ("key", principal.key)}
-    return [name for name, spec in snapshot.budgets.items() if spec.scope.parts in own and spec.scope.parts[1]]
+    told = {name: spec for name, spec in snapshot.budgets.items() if spec.mode != "shadow"}
+    return [name for name, spec in told.items() if spec.scope.parts in own and spec.scope.parts[1]]

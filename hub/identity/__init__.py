@@ -3,6 +3,7 @@
 from hub.identity.catalogue_tokens import CatalogueTokens, catalogue_token
 from hub.identity.keys import digest, is_mistyped, make_key
 from hub.identity.kind_permissions import READ, WRITE
+from hub.identity.passwords import Passwords, check_strength
 from hub.identity.permissions import PLATFORM_ROLES, TABLE, Permission, require, teams_with
 from hub.identity.resolver import Identity
 
@@ -13,8 +14,10 @@ __all__ = [
     "WRITE",
     "CatalogueTokens",
     "Identity",
+    "Passwords",
     "Permission",
     "catalogue_token",
+    "check_strength",
     "digest",
     "is_mistyped",
     "make_key",

@@ -42,7 +42,7 @@ class Identity:
             raise Unauthenticated("invalid_key", f"This key is not valid here. {hint}")
         if grant.ends_at is not None and grant.ends_at <= self._now():
             raise Unauthenticated("expired_key", f"The key '{grant.key}' has expired. Rotate it or make a new one.")
-        self.check(grant.principal, credentials.arrival)
+        self.check(snapshot, grant.principal, credentials.arrival)
         return grant
 
     def _signed_in(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
@@ -50,17 +50,29 @@ class Identity:
         if spec is None:
             raise Unauthenticated("invalid_key", "You are signed in no more. Sign in again.")
         principal = principal_of_user(credentials.user, spec, snapshot.teams)
-        self.check(principal, credentials.arrival)
+        self.check(snapshot, principal, credentials.arrival)
         return KeyGrant("", principal)
 
-    def check(self, principal: Principal, arrival: Arrival) -> None:
-        """Refuse where a level of access has ended or does not let such a request in.
+    def check(self, snapshot: Snapshot, principal: Principal, arrival: Arrival) -> None:
+        """Refuse who is stopped, and where a level of access has ended or does not let such a request in.
 
         Raises Unauthenticated `expired_key`, or Forbidden `forbidden`.
         """
+        if snapshot.stops:
+            _check_stops(snapshot, principal)
         if principal.ends_at is not None and principal.ends_at <= self._now():
             raise Unauthenticated("expired_key", f"The access of '{principal.id}' has ended. Ask an administrator.")
         if principal.conditions:
             objection = principal.objection(arrival)
             if objection:
                 raise Forbidden("forbidden", f"'{principal.id}' {objection}. An administrator can change its access.")
+
+
+def _check_stops(snapshot: Snapshot, principal: Principal) -> None:
+    """A stopped key does nothing at all; whoever administers the hub is not locked out by the stop of a team."""
+    scopes = [("key", principal.key)]
+    if not principal.is_admin:
+        scopes += [("user", principal.user), ("team", principal.team)]
+    for scope in scopes:
+        if scope in snapshot.stops:
+            raise snapshot.stops[scope].refusal(scope)

@@ -6,6 +6,7 @@ from hub.policy.guardrails import Elsewhere
 from hub.policy.limits import LimitStatus
 from hub.policy.meters import LocalMeters
 from hub.policy.tool_prices import ToolPrice
+from hub.policy.trial import Report, Sample, tried
 
 __all__ = [
     "JUDGE",
@@ -19,5 +20,8 @@ __all__ = [
     "LocalMeters",
     "OnAlert",
     "Policy",
+    "Report",
+    "Sample",
     "ToolPrice",
+    "tried",
 ]

@@ -186,6 +186,11 @@ class Decision:
         self._usage = usage.prompt + usage.completion if tokens is None else tokens
         self._settled = (cost_micro_usd,)
 
+    @property
+    def ended(self) -> Refusal | None:
+        """Why the call was ended from outside, if it was."""
+        return self._ended
+
     def end(self, refusal: Refusal) -> None:
         """End the call from outside, wherever it is: it was stopped, or its key was revoked."""
         if self._ended is None and self._task is not None:
@@ -263,7 +268,8 @@ class Policy:
         self._limits = {name: LimitRule(name, spec) for name, spec in snapshot.limits.items()}
         self._limits_by_scope = _by_scope(self._limits.values())
         self._budgets_by_scope = _by_scope(budgets.values())
-        self._guardrails = Guardrails(snapshot.guardrails, self._judges)
+        if dict(snapshot.guardrails) != self._guardrails.specs:
+            self._guardrails = Guardrails(snapshot.guardrails, self._judges)
         self._stops = snapshot.stops
         if self._open:
             self._end_those_without_standing(snapshot)

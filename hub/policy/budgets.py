@@ -80,7 +80,7 @@ class BudgetRule:
         same = all(
             getattr(self.spec, part) == getattr(spec, part) for part in ("scope", "period", "timezone", "carry_over")
         )
-        if same:
+        if same and spec != self.spec:
             self.spec = spec
             self._told = 0
         return same

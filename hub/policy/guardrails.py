@@ -59,6 +59,7 @@ class Guardrails:
 
     def __init__(self, specs: Mapping[str, GuardrailSpec], judges: Judges | None) -> None:
         self.judges = judges
+        self.specs = dict(specs)
         self._by_scope: dict[Scope, tuple[Rule, ...]] = {}
         self._packs: dict[tuple[Rule, ...], Pack] = {}
         for name, spec in specs.items():

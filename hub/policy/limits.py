@@ -33,10 +33,11 @@ class LimitRule:
         self._limits: tuple[tuple[str, int | None], ...] = tuple((unit, getattr(spec, field)) for unit, field in _UNITS)
 
     def asks(self, tokens: int, tool_calls: int) -> Iterable[Ask]:
-        """What a call wants of it: counted in every unit, refused in those that are limited."""
+        """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
         amounts = (1, tokens, tool_calls)
         for (unit, limit), amount in zip(self._limits, amounts, strict=True):
-            yield Ask(self._meters[unit], Kind.RATE, limit, amount)
+            if amount and (limit is not None or unit == "requests"):
+                yield Ask(self._meters[unit], Kind.RATE, limit, amount)
         yield Ask(self._meters["parallel"], Kind.SLOTS, self.spec.parallel, 1)
 
     def refusal(self, ask: Ask, taken: Taken) -> Throttled:

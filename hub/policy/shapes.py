@@ -80,6 +80,9 @@ def _fits(validator: Any, body: bytes) -> bool:
 
 
 def _answers(document: Any) -> Iterator[Any]:
+    if isinstance(document, list) and document and all(isinstance(text, str) for text in document):
+        yield from (_parsed(text) for text in document)  # the texts of a stream
+        return
     if not isinstance(document, dict):
         yield document
         return

@@ -122,6 +122,7 @@ class StreamScreen:
         self._window = max(widest, LONGEST if screening.masks.originals else 0)
         self._texts: dict[Channel, Text] = {}
         self._held: deque[Event] = deque()
+        self._signs: list[bytes] = []  # of life, which say nothing and wait for nothing
         self._size = 0
         self._noted: set[tuple[str, Channel, int]] = set()
 
@@ -164,11 +165,13 @@ class StreamScreen:
         self._size += len(data)
         if self._size > MOST_HELD:
             raise Malformed("guardrail_blocked", "The answer is longer than what guardrails can hold back (8 MiB).")
+        if data.startswith((b":", b"event: ping")):
+            self._signs.append(data)
+            return
         event = Event(data, [])
-        if not data.startswith((b":", b"event: ping")):
-            self._read(event)
-            if any(name in data for name in _NAMES):
-                self._check_tools(data)
+        self._read(event)
+        if any(name in data for name in _NAMES):
+            self._check_tools(data)
         self._held.append(event)
 
     def _read(self, event: Event) -> None:
@@ -256,10 +259,9 @@ class StreamScreen:
             text.replaced[start + text.base] = (end + text.base, value)
 
     def _leaving(self) -> Iterator[bytes]:
+        yield from self._signs
+        self._signs.clear()
         while self._held:
-            if not self._held[0].places and self._held[0].data.startswith(b":"):
-                yield self._held.popleft().data
-                continue
             if self._holds or not self._held[0].may_leave:
                 break
             event = self._held.popleft()

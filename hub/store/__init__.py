@@ -2,23 +2,28 @@
 
 from hub.store.database import Database, SchemaTooNew
 from hub.store.folder import DataFolder
+from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
+from hub.store.redis_meters import RedisMeters, WhenDown
 from hub.store.resources import Resources
 from hub.store.secrets import Secrets
 from hub.store.server_snapshots import ServerSnapshots
-from hub.store.sign_ins import SignIn, SignIns
+from hub.store.sign_ins import Browser, SignIn, SignIns
 from hub.store.vault import Vault
 
 __all__ = [
     "Actor",
     "AuditReport",
     "AuditRow",
+    "Browser",
     "Change",
     "DataFolder",
     "Database",
     "MemoryRows",
+    "PasswordHashes",
     "ProfileMemory",
+    "RedisMeters",
     "Resource",
     "Resources",
     "SchemaTooNew",
@@ -28,5 +33,6 @@ __all__ = [
     "SignIns",
     "Vault",
     "Version",
+    "WhenDown",
     "Written",
 ]

@@ -1,6 +1,6 @@
 """Writing changes down: versions, current rows, audit rows and the generation, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,11 +10,11 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.refusal import NotFound
-from hub.resources.snapshot import KeySecret
+from hub.resources.snapshot import KeySecret, Stop
 from hub.store.audit import STATE, AuditTrail, lock_state
 from hub.store.diffs import Diff
 from hub.store.records import Actor, Resource, Version
-from hub.store.tables import KeySecretRow, ResourceRow, ResourceVersionRow
+from hub.store.tables import STOP, KeySecretRow, ResourceRow, ResourceVersionRow, storable
 
 _RESOURCE: Any = ResourceRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _VERSION: Any = ResourceVersionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -61,6 +61,7 @@ class Stored:
     resources: dict[tuple[str, str], Resource]
     secrets: tuple[MadeSecret, ...]
     generation: int
+    stops: Mapping[tuple[str, str], Stop]
 
 
 class Journal:
@@ -81,6 +82,7 @@ class Journal:
             state = await lock_state(connection)
             rows = (await connection.execute(select(_RESOURCE))).all()
             secrets = (await connection.execute(select(_SECRET))).all()
+            stopped = (await connection.execute(select(STOP))).all()
         resources = {
             (row.kind, row.name): Resource(
                 row.kind, row.name, row.version, row.managed_by, datetime.fromisoformat(row.updated_at), row.updated_by,
@@ -94,7 +96,21 @@ class Journal:
             )
             for row in secrets
         )
-        return Stored(resources, made, state.generation)
+        stops = {(row.scope, row.name): Stop(row.reason, row.by, row.at) for row in stopped}
+        return Stored(resources, made, state.generation, stops)
+
+    async def stop(self, scope: tuple[str, str], stop: Stop | None, actor: Actor) -> None:
+        """Write an emergency stop down, or (None) that it is over; all replicas follow."""
+        kind, name = scope
+        async with self._audit.transaction() as connection:
+            state = await lock_state(connection)
+            await connection.execute(delete(STOP).where((STOP.c.scope == kind) & (STOP.c.name == name)))
+            if stop is not None:
+                row = {"scope": kind, "name": name, "reason": storable(stop.reason), "by": stop.by, "at": stop.at}
+                await connection.execute(insert(STOP), row)
+            action, reason = ("stop", stop.reason) if stop is not None else ("resume", "")
+            await self._audit.append(connection, actor, action, subject=(kind, name, 0), detail=storable(reason))
+            await connection.execute(update(STATE).where(STATE.c.id == 1).values(generation=state.generation + 1))
 
     async def write(self, steps: Sequence[Step], actor: Actor, seen: int) -> list[int] | None:
         """Write all steps, or none; returns the version of each, or None when the tables have moved on since `seen`."""

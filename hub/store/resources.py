@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from hub.core.refusal import Conflict, Fault, InvalidSpec, NotFound
 from hub.resources.compiler import compile_snapshot
 from hub.resources.kinds import KINDS, Specs, dump, parse
 from hub.resources.model_catalog import ModelCatalog
-from hub.resources.snapshot import REVOKED, KeySecret, Snapshot
+from hub.resources.snapshot import REVOKED, KeySecret, Snapshot, Stop
 from hub.store.audit import AuditTrail
 from hub.store.journal import Journal, MadeSecret, Step, Stored
 from hub.store.key_secrets import KeyMaker, shared
@@ -125,7 +126,9 @@ class Resources:
 
     def _compile(self, stored: Stored, specs: Specs, given: tuple[KeySecret, ...], generation: int) -> Snapshot:
         secrets = [*(made.compiled() for made in stored.secrets), *given]
-        return compile_snapshot(specs, secrets=secrets, catalogue=self._catalogue, generation=generation)
+        return compile_snapshot(
+            specs, secrets=secrets, catalogue=self._catalogue, generation=generation, stops=stored.stops
+        )
 
     def _swap(self, stored: Stored, specs: Specs, given: tuple[KeySecret, ...]) -> None:
         snapshot = self._compile(stored, specs, given, stored.generation)
@@ -221,6 +224,20 @@ class Resources:
                 await self._carry_out(Wanted({"keys": {name: spec}}, resource.managed_by), actor)
                 return
             await self._write([self._key_step("revoke", resource, ends=REVOKED)], actor)
+
+    async def stop(self, scope: tuple[str, str], reason: str, actor: Actor) -> Stop:
+        """Stop what falls under a scope, new calls and open ones, before this returns."""
+        stop = Stop(reason, actor.id, datetime.now(UTC).isoformat())
+        async with self._lock:
+            await self._journal.stop(scope, stop, actor)
+            await self.load()
+        return stop
+
+    async def resume(self, scope: tuple[str, str], actor: Actor) -> None:
+        """Let a stopped scope work again."""
+        async with self._lock:
+            await self._journal.stop(scope, None, actor)
+            await self.load()
 
     def _key_step(self, action: str, resource: Resource, ends: float) -> Step:
         return Step("keys", resource.name, action, resource.spec, resource.managed_by, [], ends=ends)

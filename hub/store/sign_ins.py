@@ -8,17 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.store.tables import SignInLinkRow, SignInRow
+from hub.core.ids import new_id
+from hub.store.tables import SignInLinkRow, SignInRow, storable
 
 _LINKS: Any = SignInLinkRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _SIGN_INS: Any = SignInRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 LINK_SECONDS = 24 * 3600
-IDLE_SECONDS = 12 * 3600
-LONGEST_SECONDS = 7 * 24 * 3600
+IDLE_SECONDS = 30 * 60
+LONGEST_SECONDS = 12 * 3600
 _MAX_TOKEN = 256
 _SEEN_EVERY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where a browser is and what it says it is."""
+
+    address: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,21 @@ class SignIn:
 
     user: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A browser that is signed in, as its user may know it. Times are seconds since the epoch."""
+
+    id: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+    address: str
+    agent: str
+
+
+UNKNOWN = Browser()
 
 
 def _digest(token: str) -> bytes:
@@ -48,7 +72,7 @@ class SignIns:
             await connection.execute(insert(_LINKS), {"digest": _digest(token), "user": user, "expires_at": ends})
         return token, ends
 
-    async def redeem(self, token: str) -> SignIn | None:
+    async def redeem(self, token: str, browser: Browser = UNKNOWN) -> SignIn | None:
         """Use a link up and sign its user in; None when it is unknown, used or over."""
         if len(token) > _MAX_TOKEN:
             return None
@@ -58,19 +82,35 @@ class SignIns:
             row = taken.first()
             if row is None or row.expires_at <= now:
                 return None
-            fresh = secrets.token_urlsafe(32)
-            await connection.execute(delete(_SIGN_INS).where(_SIGN_INS.c.expires_at <= now))
-            await connection.execute(
-                insert(_SIGN_INS),
-                {
-                    "digest": _digest(fresh),
-                    "user": row.user,
-                    "created_at": now,
-                    "seen_at": now,
-                    "expires_at": now + LONGEST_SECONDS,
-                },
-            )
-        return SignIn(row.user, fresh)
+            return await self._open(connection, str(row.user), browser)
+
+    async def open(self, user: str, browser: Browser = UNKNOWN) -> SignIn:
+        """Sign a user in, who has shown otherwise who they are."""
+        async with self._engine.begin() as connection:
+            return await self._open(connection, user, browser)
+
+    async def _open(self, connection: AsyncConnection, user: str, browser: Browser) -> SignIn:
+        now, fresh = self._now(), secrets.token_urlsafe(32)
+        await connection.execute(delete(_SIGN_INS).where(_SIGN_INS.c.expires_at <= now))
+        row = {"digest": _digest(fresh), "id": new_id(), "user": user, "created_at": now, "seen_at": now}
+        where = {"address": storable(browser.address)[:64], "agent": storable(browser.agent)[:200]}
+        await connection.execute(insert(_SIGN_INS), {**row, **where, "expires_at": now + LONGEST_SECONDS})
+        return SignIn(user, fresh)
+
+    async def of(self, user: str) -> list[Listed]:
+        """The browsers in which a user is signed in, the latest first."""
+        now = self._now()
+        alive = (_SIGN_INS.c.expires_at > now) & (_SIGN_INS.c.seen_at + IDLE_SECONDS > now)
+        statement = select(_SIGN_INS).where((_SIGN_INS.c.user == user) & alive).order_by(_SIGN_INS.c.created_at.desc())
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(statement.limit(200))).all()
+        return [Listed(r.id, r.created_at, r.seen_at, r.expires_at, r.address, r.agent) for r in rows]
+
+    async def end_one(self, user: str, identifier: str) -> bool:
+        """Sign one browser of a user out; whether there was such a one."""
+        here = (_SIGN_INS.c.user == user) & (_SIGN_INS.c.id == identifier) & (_SIGN_INS.c.id != "")
+        async with self._engine.begin() as connection:
+            return bool((await connection.execute(delete(_SIGN_INS).where(here))).rowcount)
 
     async def user_of(self, token: str) -> str | None:
         """Whose sign-in this is; None when it is unknown, idle for too long, or over."""

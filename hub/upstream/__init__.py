@@ -28,6 +28,7 @@ from hub.upstream.mcp_values import (
 )
 from hub.upstream.models import ModelUpstream
 from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
+from hub.upstream.webhooks import Webhooks
 
 __all__ = [
     "SUGGESTED_MODEL",
@@ -61,6 +62,7 @@ __all__ = [
     "Servers",
     "ToolDefinition",
     "Transport",
+    "Webhooks",
     "can_be_asked",
     "chunks_of",
     "is_public",

@@ -91,6 +91,6 @@ def test_a_key_is_good_only_from_its_networks_and_never_from_nowhere():
 
 def test_access_that_has_ended_grants_nothing():
     person = Principal(id="user:ann", kind="user", user="ann", ends_at=100.0)
-    Identity(lambda: 99.0).check(person, Arrival())
+    Identity(lambda: 99.0).check(snapshot(), person, Arrival())
     with pytest.raises(Unauthenticated, match="has ended"):
-        Identity(lambda: 100.0).check(person, Arrival())
+        Identity(lambda: 100.0).check(snapshot(), person, Arrival())

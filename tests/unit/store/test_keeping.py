@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from hub.core.refusal import Refusal
-from hub.store import Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
+from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.database import migration_config
 from hub.store.tables import metadata
 from hub.store.vault import KeyRing
@@ -157,10 +157,10 @@ async def test_a_link_works_once_and_a_sign_in_ends(store):
     assert await sign_ins.user_of(signed_in.token) == "ann"
     assert await sign_ins.user_of(token) is None
     assert await sign_ins.user_of("x" * 100_000) is None
-    now += 11 * 3600
+    now += 29 * 60
     assert await sign_ins.user_of(signed_in.token) == "ann"
-    now += 13 * 3600
-    assert await sign_ins.user_of(signed_in.token) is None
+    now += 30 * 60
+    assert await sign_ins.user_of(signed_in.token) is None, "idle for half an hour"
     late, _ = await sign_ins.make_link("ann", seconds=60)
     now += 61
     assert await sign_ins.redeem(late) is None
@@ -168,6 +168,23 @@ async def test_a_link_works_once_and_a_sign_in_ends(store):
     signed_in = await sign_ins.redeem(again)
     await sign_ins.end(signed_in.token)
     assert await sign_ins.user_of(signed_in.token) is None
+
+
+async def test_a_sign_in_lasts_twelve_hours_at_most_and_can_be_listed_and_ended(store):
+    now = 1000.0
+    sign_ins = SignIns(store.engine, now=lambda: now)
+    mine = await sign_ins.open("eve", Browser("192.0.2.1", "Firefox"))
+    other = await sign_ins.open("eve")
+    (_, listed) = sorted(await sign_ins.of("eve"), key=lambda each: each.address)
+    assert (listed.address, listed.agent) == ("192.0.2.1", "Firefox")
+    assert not await sign_ins.end_one("ann", listed.id), "somebody else's"
+    assert await sign_ins.end_one("eve", listed.id)
+    assert await sign_ins.user_of(mine.token) is None
+    for _ in range(24):
+        assert await sign_ins.user_of(other.token) == "eve"
+        now += 29 * 60
+    now += 24 * 60
+    assert await sign_ins.user_of(other.token) is None
 
 
 async def test_server_snapshots_are_kept(store):

@@ -1,0 +1,99 @@
+"""What governance costs by itself, in CPU time: `python -m bench.governance`. Reported, never a gate."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hub.core.calls import Dialect, ModelCall, Origin
+from hub.core.principal import EVERYTHING, Access, Principal
+from hub.core.usage import Usage
+from hub.policy import Policy
+from hub.resources import Snapshot, parse
+from hub.resources.model_catalog import ModelCatalog
+
+KEY = Principal(id="key:k", kind="key", key="k", user="u", team="t", access=(Access(EVERYTHING, EVERYTHING),))
+WORDS = [
+    "quick",
+    "report",
+    "meeting",
+    "customer",
+    "invoice",
+    "review",
+    "section",
+    "number",
+    "value",
+    "config",
+    "system",
+]
+PII = ["email", "phone", "ssn", "card", "iban", "ip"]
+
+
+def policy(**resources: dict[str, Any]) -> Policy:
+    """A policy over parsed resources."""
+    made = Policy()
+    parsed = {kind: {n: parse(kind, n, raw) for n, raw in named.items()} for kind, named in resources.items()}
+    made.reconfigure(Snapshot(1, "", ModelCatalog([]), **parsed))
+    return made
+
+
+def call(body: bytes) -> ModelCall:
+    """A call of a model."""
+    return ModelCall("1", Dialect.OPENAI_CHAT, "m", False, body, Origin("r"))
+
+
+async def least(rounds: int, count: int, work: Callable[[], Awaitable[None]]) -> float:
+    """The least CPU time of one `work()` over several rounds, in seconds."""
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.process_time()
+        for _ in range(count):
+            await work()
+        best = min(best, (time.process_time() - began) / count)
+    return best
+
+
+async def without_content_rules() -> float:
+    """Two limits and four budgets, no guardrail: admit, take, settle, headers."""
+    scopes = [{"org": True}, {"team": "t"}, {"user": "u"}, {"key": "k"}]
+    subject = policy(
+        limits={f"l{i}": {"scope": scope, "rpm": 10_000_000, "tpm": 10**12} for i, scope in enumerate(scopes[:2])},
+        budgets={f"b{i}": {"scope": scope, "usd": 1_000_000} for i, scope in enumerate(scopes)},
+    )
+    made = call(b'{"messages":[]}')
+
+    async def work() -> None:
+        async with subject.admit(KEY, made, tokens=100, cost_micro_usd=100) as decision:
+            decision.settle(Usage(input=50, output=50), 90)
+            _ = decision.headers
+
+    return await least(7, 2000, work)
+
+
+async def hundred_rules() -> float:
+    """A hundred rules of patterns and personal data over a body of 100 kB in which one of them finds something."""
+    dice = random.Random(1)
+    text = " ".join(dice.choice(WORDS) for _ in range(17_000))[:100_000]
+    rules = {f"p{i}": {"patterns": [rf"\b{WORDS[i % len(WORDS)]}-{i}-[a-z0-9]{{4,12}}\b"]} for i in range(80)}
+    rules |= {f"d{i}": {"pii": PII, "secrets": i % 2 == 0} for i in range(20)}
+    common = {"scope": {"org": True}, "on": ["input"], "action": "flag"}
+    subject = policy(guardrails={name: {**common, **rule} for name, rule in rules.items()})
+    made = call(json.dumps({"messages": [{"role": "user", "content": f"{text} ann@example.com"}]}).encode())
+
+    async def work() -> None:
+        async with subject.admit(KEY, made):
+            pass
+
+    return await least(7, 20, work)
+
+
+async def main() -> None:
+    """Measure and print."""
+    print(f"all governance without content rules: {await without_content_rules() * 1e6:.1f} us of CPU a call (goal 60)")
+    print(f"100 rules on a body of 100 kB: {await hundred_rules() * 1e3:.2f} ms of CPU (goal 5)")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,45 @@
+"""Governance, put together: meters in this process or shared, those whom rules ask, alerts, and the policy over them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from hub.app.alerts import Alerts
+from hub.app.judges import HubJudges
+from hub.core.meters import Meters
+from hub.policy import LocalMeters, Policy
+from hub.resources import Snapshot
+from hub.settings import Settings
+from hub.store import RedisMeters, WhenDown
+from hub.upstream import Endpoint, Webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """The policy, and those whom its rules ask."""
+
+    policy: Policy
+    judges: HubJudges
+
+
+@asynccontextmanager
+async def governing(
+    settings: Settings, transport: Endpoint, resolve: Callable[[str], Awaitable[str]], snapshots: Callable[[], Snapshot]
+) -> AsyncIterator[Governance]:
+    """Open what limits, budgets and guardrails work with."""
+    async with AsyncExitStack() as stack:
+        meters: Meters = LocalMeters()
+        if settings.redis_url:
+            shared = RedisMeters(
+                settings.redis_url.get_secret_value(),
+                meters,
+                when_down=WhenDown(settings.redis_down),
+                replicas=settings.replicas,
+            )
+            meters = await stack.enter_async_context(shared)
+        webhooks = Webhooks(transport, resolve)
+        alerts = await stack.enter_async_context(Alerts(webhooks))
+        judges = HubJudges(webhooks, transport, resolve, snapshots)
+        policy = Policy(meters=meters, judges=judges, on_alert=alerts.tell)
+        policy.reconfigure(snapshots())
+        yield Governance(policy, judges)

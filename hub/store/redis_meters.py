@@ -1,0 +1,292 @@
+"""Meters shared by several replicas, in Redis: one script call per claim, many calls in one round trip.
+
+One task owns the connection and sends what has come up meanwhile as one pipeline, so a caller that is cancelled never
+leaves an answer behind for another. The time is Redis's own. What Redis forgets, it is told again from what the
+replicas know. A replica that dies gives back what it held when its leases end.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from hub.core.logs import get_logger
+from hub.core.meters import Ask, Claim, Kind, Level, Meters, Taken
+from hub.core.refusal import Unavailable
+
+log = get_logger(__name__)
+DEADLINE = 0.05  # seconds that a decision waits at most
+RESTS = 1.0  # seconds for which a Redis that failed is not asked
+LEASE = 3600.0  # seconds after which a call that never ended gives back what it held
+_LATE = 3  # answers in a row that came too late, after which Redis counts as away
+_MOST_WAITING = 20_000
+_MOST_KNOWN = 200_000
+
+
+class WhenDown(StrEnum):
+    """What a replica does while Redis does not answer."""
+
+    CLOSED = "closed"  # refuse, 503
+    LOCAL = "local"  # count by itself, against its share of every limit
+
+
+@dataclass(slots=True)
+class _Job:
+    """One script call on its way; `settles` are not waited for, and are kept while Redis is away."""
+
+    operation: str
+    keys: list[str]
+    body: dict[str, Any]
+    asks: tuple[Ask, ...]
+    answer: "asyncio.Future[dict[str, Any]] | None" = None
+
+
+class RedisMeters:
+    """See `hub.core.meters.Meters`. An async context manager.
+
+    `fallback` counts while Redis is away, where `when_down` is local; it then holds `1/replicas` of every limit.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fallback: Meters,
+        *,
+        when_down: WhenDown = WhenDown.CLOSED,
+        replicas: int = 1,
+        prefix: str = "hub:",
+        deadline: float = DEADLINE,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=4,
+            timeout=1,
+            socket_connect_timeout=0.2,
+            socket_timeout=1,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+        self._pool = pool
+        self._redis = Redis(connection_pool=pool)
+        self._script = self._redis.register_script(
+            (Path(__file__).parent / "redis_meters.lua").read_text(encoding="utf-8")
+        )
+        self._fallback = fallback
+        self._when_down = when_down
+        self._replicas = replicas
+        self._prefix = prefix
+        self._now = now
+        self._deadline = deadline
+        self._late = 0
+        self._known: dict[str, Level] = {}
+        self._waiting: list[_Job] = []
+        self._stirred = asyncio.Event()
+        self._down_until = 0.0
+        self._local: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self.trouble = ""
+
+    async def __aenter__(self) -> Self:
+        """Begin, with an open connection if Redis is there already."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.ping()
+        self._task = asyncio.ensure_future(self._run())  # noqa: TID251 - kept here, ended in __aexit__
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send what is left, then close."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._send(self._drained())
+        await self._redis.aclose()
+        await self._pool.aclose()
+
+    # -- the port --------------------------------------------------------------------------------------------------
+
+    async def take(self, claim: Claim) -> Taken:
+        """Count a claim, or refuse it. Raises Unavailable `overloaded` when Redis is away and the policy is closed."""
+        if time.monotonic() < self._down_until:
+            return await self._without(claim)
+        asks = [
+            {"kind": ask.kind, "limit": ask.limit, "amount": ask.amount, "known": self._spent(ask)}
+            for ask in claim.asks
+        ]
+        body = {"id": claim.id, "lease": LEASE, "asks": [_slim(ask) for ask in asks]}
+        job = _Job("take", self._keys(claim), body, claim.asks, asyncio.get_running_loop().create_future())
+        answer = job.answer
+        assert answer is not None
+        self._put(job)
+        try:
+            async with asyncio.timeout(self._deadline):
+                told = await asyncio.shield(answer)
+        except (TimeoutError, RedisError, OSError) as error:
+            self._late += 1
+            if self._late >= _LATE or not isinstance(error, TimeoutError):
+                self._fell(error)
+            answer.add_done_callback(lambda done: self._undo(claim, done))
+            return await self._without(claim)
+        except asyncio.CancelledError:
+            answer.add_done_callback(lambda done: self._undo(claim, done))
+            raise
+        if "refused" in told:
+            level = Level(told["used"], told["reserved"], told["rest"])
+            self._known[claim.asks[told["refused"]].meter] = level
+            return Taken(refused=told["refused"], level=level, wait=told["wait"])
+        return Taken(second=told["second"])
+
+    async def _without(self, claim: Claim) -> Taken:
+        """Decide without Redis."""
+        if self._when_down is WhenDown.CLOSED:
+            raise Unavailable(
+                "overloaded", "Limits and budgets cannot be checked right now: Redis does not answer.", retry_after=2
+            )
+        share = tuple(
+            Ask(ask.meter, ask.kind, self._share(ask), ask.amount) if ask.limit is not None else ask
+            for ask in claim.asks
+        )
+        taken = await self._fallback.take(Claim(claim.id, share))
+        if taken.refused is None:
+            self._local.add(claim.id)
+        return taken
+
+    def _share(self, ask: Ask) -> int:
+        """This replica's part of what is left of a budget, or of a limit."""
+        limit = ask.limit or 0
+        if ask.kind is not Kind.PURSE:
+            return max(1, limit // self._replicas)
+        level = self._known.get(ask.meter, Level(self._spent(ask)))
+        return max(0, limit - level.used - level.reserved) // self._replicas
+
+    def settle(self, claim: Claim, taken: Taken, used: tuple[int, ...]) -> None:
+        """A call is over. What was spent reaches Redis as soon as it answers."""
+        if claim.id in self._local:
+            self._local.discard(claim.id)
+            self._fallback.settle(claim, taken, used)
+            spent = tuple(
+                amount if ask.kind is Kind.PURSE else ask.amount for ask, amount in zip(claim.asks, used, strict=True)
+            )
+            self._put(self._settling(claim, Taken(), spent))
+            return
+        self._put(self._settling(claim, taken, used))
+
+    def _settling(self, claim: Claim, taken: Taken, used: tuple[int, ...]) -> _Job:
+        asks = [
+            {"kind": ask.kind, "amount": ask.amount, "used": amount, "known": self._spent(ask)}
+            for ask, amount in zip(claim.asks, used, strict=True)
+        ]
+        return _Job("settle", self._keys(claim), {"id": claim.id, "second": taken.second, "asks": asks}, claim.asks)
+
+    def credit(self, meter: str, amount: int) -> None:
+        """What the ledger holds of a purse. The first replica that tells counts."""
+        level = self._known.get(meter, Level())
+        self._keep(meter, Level(max(level.used, amount), level.reserved))
+        ask = Ask(meter, Kind.PURSE, None, amount)
+        self._put(_Job("credit", [f"{self._prefix}{{m}}{meter}"], {"amount": amount}, (ask,)))
+        self._fallback.credit(meter, 0)
+
+    def level(self, meter: str, kind: Kind) -> Level:
+        """How a meter stood when Redis last told."""
+        return self._known.get(meter, Level())
+
+    # -- the round trips -------------------------------------------------------------------------------------------
+
+    def _keys(self, claim: Claim) -> list[str]:
+        return [f"{self._prefix}{{m}}{ask.meter}" for ask in claim.asks]
+
+    def _spent(self, ask: Ask) -> int:
+        return self._known[ask.meter].used if ask.meter in self._known else ask.known
+
+    def _put(self, job: _Job) -> None:
+        if len(self._waiting) < _MOST_WAITING:
+            self._waiting.append(job)
+            self._stirred.set()
+        elif job.answer is not None:
+            job.answer.set_exception(TimeoutError())
+
+    def _drained(self) -> list[_Job]:
+        jobs, self._waiting = self._waiting, []
+        self._stirred.clear()
+        return jobs
+
+    async def _run(self) -> None:
+        while True:
+            await self._stirred.wait()
+            jobs = self._drained()
+            try:
+                await self._send(jobs)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._fell(error)
+                kept = [job for job in jobs if job.answer is None]
+                for job in jobs:
+                    if job.answer is not None and not job.answer.done():
+                        job.answer.set_exception(error)
+                        job.answer.exception()  # it was heard here, should its caller be gone
+                self._waiting = [*kept, *self._waiting][:_MOST_WAITING]
+                await asyncio.sleep(RESTS)
+                if self._waiting:
+                    self._stirred.set()
+
+    async def _send(self, jobs: list[_Job]) -> None:
+        if not jobs:
+            return
+        now = "" if self._now is None else repr(self._now())
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job in jobs:
+                await self._script(keys=job.keys, args=[job.operation, now, json.dumps(job.body)], client=pipeline)
+            answers = await pipeline.execute(raise_on_error=False)
+        failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
+        if failed is not None:
+            raise failed if isinstance(failed, RedisError) else RedisError(str(failed))
+        self._late = 0
+        if self.trouble:
+            log.warning("redis answers again")
+            self.trouble = ""
+        for job, answer in zip(jobs, answers, strict=True):
+            self._told(job, json.loads(answer))
+
+    def _told(self, job: _Job, told: dict[str, Any]) -> None:
+        for ask, level in zip(job.asks, told.get("levels", ()), strict=False):
+            self._keep(ask.meter, Level(*(int(number) for number in level)))
+        if job.answer is not None and not job.answer.done():
+            job.answer.set_result(told)
+
+    def _keep(self, meter: str, level: Level) -> None:
+        if len(self._known) >= _MOST_KNOWN and meter not in self._known:
+            self._known.pop(next(iter(self._known)))
+        self._known[meter] = level
+
+    def _undo(self, claim: Claim, done: "asyncio.Future[dict[str, Any]]") -> None:
+        """What was granted to a caller who did not wait for it is given back."""
+        if done.cancelled() or done.exception() is not None or "refused" in done.result():
+            return
+        used = tuple(0 if ask.kind is not Kind.SLOTS else 1 for ask in claim.asks)
+        self._put(self._settling(claim, Taken(done.result()["second"]), used))
+
+    def _fell(self, error: Exception) -> None:
+        self._down_until = time.monotonic() + RESTS
+        if not self.trouble:
+            self.trouble = "Redis does not answer"
+            log.warning("redis does not answer", error=type(error).__name__, policy=str(self._when_down))
+
+
+def _slim(ask: dict[str, Any]) -> dict[str, Any]:
+    """Without what is None: the script tells missing from there."""
+    return {name: value for name, value in ask.items() if value is not None}

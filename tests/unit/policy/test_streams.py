@@ -1,0 +1,202 @@
+"""Streamed answers: what a rule blocks never leaves, however the upstream cuts its events."""
+
+import asyncio
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.core.calls import Dialect, ModelCall, Origin
+from hub.core.inspection import Opinion
+from hub.core.principal import Principal
+from hub.core.refusal import Malformed
+from hub.policy import Policy
+from hub.resources import Snapshot, parse
+from hub.resources.model_catalog import ModelCatalog
+
+pytestmark = pytest.mark.anyio
+ANN = Principal(id="key:ann", kind="key", key="ann")
+SECRET = "the launch code is 4-8-15-16"
+DONE = b"data: [DONE]\n\n"
+
+
+def openai(text, index=0):
+    delta = {"id": "c", "choices": [{"index": index, "delta": {"content": text}}]}
+    return f"data: {json.dumps(delta)}\n\n".encode()
+
+
+def anthropic(text, index=0, kind="text"):
+    delta = {"type": f"{kind}_delta", ("partial_json" if kind == "input_json" else "text"): text}
+    event = {"type": "content_block_delta", "index": index, "delta": delta}
+    return f"event: content_block_delta\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def screened(pieces, judges=None, body=b"{}", **rule):
+    """The events that leave, the text they say, and how it ended."""
+
+    async def run():
+        subject = Policy(judges=judges)
+        raw = {"scope": {"org": True}, "on": ["output"], **rule}
+        subject.reconfigure(Snapshot(1, "", ModelCatalog([]), guardrails={"g": parse("guardrails", "g", raw)}))
+        out, end = [], None
+        call = ModelCall("1", Dialect.OPENAI_CHAT, "m", True, body, Origin("r"))
+        async with subject.admit(ANN, call) as decision:
+
+            async def chunks():
+                for piece in pieces:
+                    await asyncio.sleep(0)
+                    yield piece
+
+            try:
+                async for chunk in decision.screened_stream(chunks()):
+                    out.append(chunk)
+            except Malformed as refusal:
+                end = refusal
+            return out, end, decision.findings
+
+    return run()
+
+
+def said(out):
+    """All texts of the events, in order."""
+    found = []
+    for line in b"".join(out).splitlines():
+        if line.startswith(b"data: {"):
+            event = json.loads(line[6:])
+            found += [choice["delta"]["content"] for choice in event.get("choices", ())]
+            found += [event["delta"].get("text", event["delta"].get("partial_json", ""))] if "delta" in event else []
+    return "".join(found)
+
+
+def cut(text, seed):
+    dice = random.Random(seed)
+    pieces = []
+    while text:
+        size = dice.randint(1, 7)
+        pieces.append(text[:size])
+        text = text[size:]
+    return pieces
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 300), st.integers(0, 300), st.sampled_from([openai, anthropic]))
+async def test_a_blocked_string_never_leaves_however_it_is_cut(seed, before, after, event):
+    text = "a " * (before // 2) + SECRET + " b" * (after // 2)
+    pieces = [event(piece) for piece in cut(text, seed)]
+    out, end, findings = await screened([*pieces, DONE], words=[SECRET], window=64)
+    assert end is not None
+    assert end.code == "guardrail_blocked"
+    assert "launch" not in said(out) or "the launch code is" not in said(out)
+    assert len(said(out)) <= before
+    assert findings[0].action == "block"
+    assert DONE not in out
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([openai, anthropic]))
+async def test_a_redaction_in_a_stream_leaves_the_rest_as_it_was(seed, event):
+    text = f"write to ann.lee@example.com or +49 30 901820 today; {'x' * 200} ann.lee@example.com."
+    out, end, findings = await screened(
+        [*(event(piece) for piece in cut(text, seed)), DONE], pii=["email", "phone"], action="redact", window=100
+    )
+    assert end is None
+    assert said(out) == text.replace("ann.lee@example.com", "[EMAIL]").replace("+49 30 901820", "[PHONE]")
+    assert b"".join(out).endswith(DONE)
+    assert {finding.kind for finding in findings} == {"email", "phone"}
+
+
+async def test_what_is_harmless_passes_byte_for_byte_and_before_the_end():
+    pieces = [openai(piece) for piece in cut("nothing to see here " * 40, 1)]
+    out, end, findings = await screened([*pieces, DONE], words=[SECRET], window=64)
+    assert end is None
+    assert findings == ()
+    assert b"".join(out) == b"".join([*pieces, DONE])
+    assert len(out) > 10, "it was not held until the end"
+
+
+async def test_a_block_of_text_that_ended_does_not_hold_the_next_one_back():
+    stop = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+    first = [anthropic("short"), stop]
+    second = [anthropic("y" * 30, 1) for _ in range(10)]
+    out, end, _ = await screened([*first, *second, DONE], words=[SECRET], window=64)
+    assert end is None
+    assert b"short" in out[0]
+    assert b"".join(out) == b"".join([*first, *second, DONE])
+
+
+async def test_channels_are_judged_apart():
+    pieces = [openai("the launch ", 0), openai("the launch ", 1), openai("code is 4-8-15-16", 1), openai("x", 0)]
+    out, end, _ = await screened([*pieces, DONE], words=[SECRET], window=64)
+    assert end is not None
+    assert said(out) == ""
+
+
+async def test_hold_judges_the_whole_and_keeps_the_line_alive():
+    held = {"json_schema": {"type": "object"}, "stream": "hold"}
+    good, bad = [openai(piece) for piece in ('{"a":', "1}")], [openai("plain text")]
+    comment = b": keep-alive\n\n"
+    out, end, _ = await screened([good[0], comment, good[1], DONE], **held)
+    assert end is None
+    assert out[0] == comment
+    assert out[1:] == [b"".join([*good, DONE])]
+    out, end, _ = await screened([*bad, DONE], **held)
+    assert end is not None
+    assert out == []
+
+
+async def test_hold_redacts_too():
+    out, end, _ = await screened(
+        [openai("mail ann@exam"), openai("ple.com now"), DONE], pii=["email"], action="redact", stream="hold"
+    )
+    assert end is None
+    assert said(out) == "mail [EMAIL] now"
+
+
+async def test_observe_enforces_nothing_and_says_so():
+    pieces = [openai(piece) for piece in cut(SECRET, 3)]
+    out, end, findings = await screened([*pieces, DONE], words=[SECRET], stream="observe")
+    assert end is None
+    assert b"".join(out) == b"".join([*pieces, DONE])
+    assert [finding.action for finding in findings] == ["observe"]
+
+
+async def test_a_masked_prompt_is_restored_in_the_stream():
+    body = json.dumps({"messages": [{"content": "greet ann@example.com"}]}).encode()
+    pieces = [openai(piece) for piece in cut("Dear [EMAIL_1], [EMAIL_2] and [x]", 5)]
+    rule = {"on": ["input"], "pii": ["email"], "action": "redact", "reversible": True}
+    out, end, _ = await screened([*pieces, DONE], body=body, **rule)
+    assert end is None
+    assert said(out) == "Dear ann@example.com, [EMAIL_2] and [x]"
+
+
+async def test_a_private_key_is_stopped_and_not_cut_short():
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEabc\n" * 200 + "-----END PRIVATE KEY-----"
+    pieces = [openai(piece) for piece in cut("here: " + key, 9)]
+    out, end, _ = await screened([*pieces, DONE], secrets=True, action="redact")
+    assert end is not None
+    assert "MII" not in said(out)
+
+
+async def test_a_tool_that_is_not_listed_is_stopped_when_its_name_comes():
+    start = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "tool_use", "name": "rm", "input": {}},
+    }
+    event = f"event: content_block_start\ndata: {json.dumps(start)}\n\n".encode()
+    out, end, _ = await screened([event, anthropic('{"a":1}', kind="input_json"), DONE], allowed_tools=["get_*"])
+    assert end is not None
+    assert out == []
+
+
+async def test_others_judge_the_whole_stream():
+    class Judges:
+        async def webhook(self, question, url, secret, *, private):
+            return Opinion("bad word" in "".join(question.texts), "own")
+
+    hook = {"webhook": {"url": "https://guard.example.com", "secret": "env:X"}, "stream": "hold"}
+    _, end, findings = await screened([openai("a bad "), openai("word"), DONE], judges=Judges(), **hook)
+    assert end is not None
+    assert findings[0].kind == "own"
