@@ -46,11 +46,11 @@ def test_an_administrator_edits_with_faults_at_their_fields_and_nothing_lost(wor
     page.get_by_label("Name *").fill("walk")
     page.get_by_label("Of", exact=True).select_option("team")
     page.get_by_label("Named").fill("platform")
-    page.get_by_label("Amount (USD)").fill("a lot")
+    amount = page.locator("[id='spec.usd']")
+    amount.fill("a lot")
     page.get_by_label("Alerts").fill("50, 80")
     page.get_by_role("button", name="Create").click()
     page.get_by_text("Nothing was saved yet").wait_for()
-    amount = page.get_by_label("Amount (USD)")
     assert amount.get_attribute("aria-invalid") == "true"
     assert amount.input_value() == "a lot"
     assert page.get_by_label("Name *").input_value() == "walk"
@@ -147,6 +147,7 @@ def test_a_profile_is_composed_and_a_tool_of_it_tried(world, browse):
     page.get_by_role("button", name="Call it").click()
     page.locator("#answer pre").first.wait_for()
     assert "<b>bold</b>" in page.locator("#answer").inner_text()
+    world.wait_for_calls(1, profile="walked", tool="echo")
     page.get_by_role("link", name="Its entry in the logs").click()
     assert "playground" in page.locator("main").inner_text()
     with world.hub.client() as operator:
