@@ -12,7 +12,7 @@ from hub.ledger.frames import CLOSE, OPEN, scan
 
 log = structlog.get_logger(__name__)
 
-BATCH_BYTES = 128 << 10  # some 80 entries: the loop is held for a millisecond or two
+BATCH_BYTES = 256 << 10  # some 150 entries: the loop is held for a millisecond or two
 
 _decoder = Decoder(Entry)
 
@@ -40,7 +40,7 @@ def decode(payload: bytes) -> Entry | None:
 
 
 def read_batch(path: Path, start: int, size: int) -> Batch:
-    """Read up to 128 KiB from `start`; `size` is how much of the file counts.
+    """Read up to 256 KiB from `start`; `size` is how much of the file counts.
 
     Torn and damaged lines are skipped, and logged. Raises OSError.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import structlog
 from msgspec import json
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.private_file import append
@@ -27,6 +28,20 @@ _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
 
+class _Rows:
+    """One insert of many rows, worded once: putting its parameters together row by row costs more than the insert."""
+
+    def __init__(self, insert: sqlite.Insert | postgresql.Insert, engine: AsyncEngine) -> None:
+        compiled = insert.compile(dialect=engine.dialect, column_keys=[column.name for column in insert.table.columns])
+        self._sql = str(compiled)
+        self._values = itemgetter(*(compiled.positiontup or ()))
+
+    async def write(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert them."""
+        if rows:
+            await connection.exec_driver_sql(self._sql, [self._values(row) for row in rows])
+
+
 class Sink:
     """Writes entries with `INSERT ... ON CONFLICT DO NOTHING`, so that a repeated batch changes nothing.
 
@@ -38,8 +53,8 @@ class Sink:
         self._rejects = rejects
         self._on_written = tuple(on_written)
         insert = _INSERTS[engine.dialect.name]
-        self._insert = insert(ENTRY).on_conflict_do_nothing(index_elements=["id"])
-        self._attempts = insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"])
+        self._insert = _Rows(insert(ENTRY).on_conflict_do_nothing(index_elements=["id"]), engine)
+        self._attempts = _Rows(insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"]), engine)
         stale = insert(STALE)
         # An update, so that the row is locked until these entries are there to be summed.
         self._stale = stale.on_conflict_do_update(
@@ -63,10 +78,8 @@ class Sink:
     async def _write(self, entries: Sequence[Entry]) -> None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
-                await connection.execute(self._insert, [to_row(entry) for entry in entries])
-                attempts = [row for entry in entries for row in to_attempts(entry)]
-                if attempts:
-                    await connection.execute(self._attempts, attempts)
+                await self._insert.write(connection, [to_row(entry) for entry in entries])
+                await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])
                 await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:
             if not _is_about_data(error):
