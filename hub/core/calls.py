@@ -144,6 +144,11 @@ class ModelCall:
     arrival: Arrival = NOWHERE
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]], repr=False, compare=False)
 
+    @property
+    def named(self) -> str:
+        """The model's name as it stands in the body."""
+        return self.asked or self.model
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:

@@ -83,7 +83,7 @@ class FormWire(PlainWire):
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""
-        return call.body if model == call.model else splice(call.body, [(*call.places["model"], model.encode())])
+        return call.body if model == call.named else splice(call.body, [(*call.places["model"], model.encode())])
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
         """See `hub.dialect.wires.Wire`."""

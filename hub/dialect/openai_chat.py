@@ -165,7 +165,7 @@ class OpenAIChat:
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""
         changes: list[tuple[int, int, bytes]] = []
-        if model != (call.asked or call.model):
+        if model != call.named:
             changes.append((*call.places["model"], msgspec.json.encode(model)))
         if call.stream and not call.wants_usage:
             changes.append(_ask_for_usage(call))

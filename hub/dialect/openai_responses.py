@@ -143,7 +143,7 @@ class OpenAIResponses:
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`. Usage need not be asked for: it always comes."""
-        if model == (call.asked or call.model):
+        if model == call.named:
             return call.body
         return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
 

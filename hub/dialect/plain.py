@@ -38,7 +38,7 @@ class PlainWire:
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""
-        if model == call.model:
+        if model == call.named:
             return call.body
         return splice(call.body, [(*call.places["model"], msgspec.json.encode(model))])
 

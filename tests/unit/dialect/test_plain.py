@@ -1,5 +1,6 @@
 """Endpoints beside conversations: what is read of them, what is changed, and what they are taken to use."""
 
+import dataclasses
 import json
 
 import pytest
@@ -55,6 +56,12 @@ def test_only_the_model_is_changed():
 )
 def test_usage(made, told, used):
     assert PlainWire(made).usage(json.dumps({"data": [], "usage": told}).encode()) == used
+
+
+def test_an_alias_in_the_body_is_changed_too():
+    for wire, body in (PlainWire(), b'{"model":"alias","input":"a"}'), (FormWire(), form((b"model", b"alias"))):
+        aliased = dataclasses.replace(call(wire, body), model="real", asked="alias")
+        assert wire.request(aliased, "real") == body.replace(b"alias", b"real")
 
 
 def test_an_answer_that_is_not_json_says_nothing():
