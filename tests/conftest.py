@@ -7,6 +7,10 @@ import structlog
 
 from tests.support.hubs import RESOURCES, running_hub
 
+# How fast a machine is says nothing about the code: no example has a deadline.
+settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
+
 _connect = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
 # As the hub logs: a traceback as it is, not drawn with every variable, which takes seconds.
