@@ -4,6 +4,7 @@ import socket
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support.hubs import RESOURCES, running_hub
 
