@@ -151,7 +151,7 @@ def _pages(doors: Doors) -> Starlette:
         secrets_changed=doors.forget_secrets,
     )
     api = ManageApi(management)
-    ui = Pages(Sources(visitor=visitor, api=api.ask, offers=api.offers, address=address))
+    ui = Pages(Sources(visitor=visitor, api=api.ask, offers=api.offers, address=address), doors.listings)
     ops = OpsApi(
         doors.metrics, lambda: doors.ready, doors.identity, doors.resources.snapshot, doors.settings.metrics_open
     )

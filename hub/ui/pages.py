@@ -11,6 +11,7 @@ from hub.ui.assets import Assets
 from hub.ui.composer import ComposerPages
 from hub.ui.console import ConsolePages
 from hub.ui.governance import GovernancePages
+from hub.ui.install import InstallPages, Listings
 from hub.ui.ledger import LedgerPages
 from hub.ui.playground import PlaygroundPages
 from hub.ui.resources import ResourcePages
@@ -25,7 +26,9 @@ _STATIC = Path(__file__).parent / "static"
 class Pages:
     """All pages, as routes to be mounted at the root."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, listings: Listings) -> None:
+        self._sources = sources
+        self._listings = listings
         self._assets = Assets(_STATIC)
         self._site = Site(sources, self._assets)
 
@@ -52,5 +55,6 @@ class Pages:
             *ComposerPages(site).routes(),
             *LedgerPages(site, "/admin").routes(),
             *ResourcePages(site, "/admin").routes(),
+            *InstallPages(site, self._sources, self._listings).routes(),
             *self._assets.routes(),
         ]

@@ -240,3 +240,12 @@ def test_what_is_written_is_what_the_format_is(client, file, where):
             tomllib.loads(text)
         case "yaml":
             assert yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("client", clients().values(), ids=lambda one: one.name)
+def test_the_rows_are_texts_where_texts_belong(client):
+    texts = [client.title, client.vendor, client.after, client.after_project, client.after_models, client.no_models]
+    assert all(isinstance(text, str) for text in (*texts, *client.commands, *client.warnings))
+    assert client.file("tools", "user") is not None
+    assert "<tool>" in client.tool_name
+    assert client.file("models", "user") or client.no_models
