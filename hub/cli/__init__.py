@@ -34,6 +34,7 @@ COMMANDS = {
     "install": "hub.cli.install:install",
     "uninstall": "hub.cli.install:uninstall",
     "catalog": "hub.cli.catalog:catalog",
+    "import": "hub.cli.importing:import_",
     "tools": "hub.cli.tools:app",
     "chat": "hub.cli.chat:chat",
     "explain": "hub.cli.explain:explain",

@@ -145,3 +145,22 @@ def test_what_cannot_be_done_is_refused_with_a_remedy(home, arguments, word):
     assert done.returncode == 1
     assert word in done.stderr
     assert home.files() == {}
+
+
+def test_an_existing_configuration_is_taken_over(home, hub):
+    file = home.project / "mcp.json"
+    entry = {"command": "echo", "args": ["--token", "s3cret-of-mine"], "env": {"KEY": "k1"}}
+    file.write_text(json.dumps({"mcpServers": {"taken-over": entry}}))
+    shown = home.cli("import", str(file), "--profile", "taken")
+    assert "would change" in shown.stdout
+    assert "s3cret" not in shown.stdout + shown.stderr
+    printed = home.cli("import", str(file), "--yaml").stdout
+    assert "vault:taken-over.key" in printed
+    home.cli("import", str(file), "--profile", "taken", "--apply")
+    with hub.client() as admin:
+        assert set(admin.get("/api/v1/profiles/taken").json()["spec"]["servers"]) == {"taken-over"}
+        names = {one["name"] for one in admin.get("/api/v1/secrets").json()["items"]}
+        assert {"taken-over.key", "taken-over.argument-2"} <= names
+    assert "Nothing differs" in home.cli("import", str(file), "--profile", "taken").stdout
+    hub.cli("delete", "profiles", "taken")
+    hub.cli("delete", "servers", "taken-over")
