@@ -1,0 +1,124 @@
+"""The agents that people use, as published: set up by one command, listing and calling a tool through the hub, undone."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.homes import Home
+from tests.support.hubs import wait_for
+
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
+BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
+SAY = 'please use new__echo with the text "hello-from-an-agent"'
+
+
+@pytest.fixture
+def home(hub, tmp_path):
+    return Home(tmp_path, hub)
+
+
+def run(home, *command, seconds=90, **variables):
+    """Run a program in this home, offline as far as it lets itself be told."""
+    offline = {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
+        "GEMINI_TELEMETRY_ENABLED": "false", "NO_UPDATE_NOTIFIER": "1", "CI": "1",
+    }  # fmt: skip
+    environment = home.environment(**offline, **variables)
+    environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=home.project, env=environment, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def calls_of(hub, client):
+    """The tool calls that the key of a client made."""
+    with hub.client() as admin:
+        items = admin.get("/api/v1/logs", params={"profile": "both", "limit": 50}).json()["items"]
+    return [item for item in items if item["key"].startswith(client) and item["tool"] == "echo"]
+
+
+def test_claude_code_with_tools_and_models(home, hub):
+    settings = home.folder / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{\n  // mine\n  "env": {"FOO": "bar"}\n}\n')
+    before = settings.read_bytes()
+    home.cli("install", "claude-code", "--profile", "both", "--models", "--model", "demo")
+    listed = run(home, "claude", "mcp", "list")
+    assert "both" in listed.stdout, listed.stderr
+    assert "Connected" in listed.stdout
+    settings.write_bytes(settings.read_bytes().replace(b"  // mine\n", b""))  # it reads plain JSON only
+    done = run(home, "claude", "-p", SAY, "--allowedTools", "mcp__both", "--output-format", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hello-from-an-agent" in json.loads(done.stdout)["result"]
+    assert wait_for(lambda: calls_of(hub, "claude-code"))[0]["outcome"] == "ok"
+    settings.write_bytes(settings.read_bytes().replace(b'{\n  "env"', b'{\n  // mine\n  "env"'))
+    own = json.loads((home.folder / ".claude.json").read_text())
+    home.cli("uninstall", "claude-code")
+    assert settings.read_bytes() == before
+    own.pop("mcpServers")
+    assert json.loads((home.folder / ".claude.json").read_text()) == own  # what Claude Code itself wrote stays
+
+
+def test_claude_code_validates_and_installs_the_plugin(home, hub):
+    with hub.client() as admin:
+        hub.put("keys", "plugins", {"profiles": ["both"], "models": ["*"]})
+        key = admin.post("/api/v1/keys/plugins/rotate", json={}).json()["secret"]
+    marketplace = f"{hub.url.replace('://', f'://x:{key}@')}/marketplace/claude.git"
+    clone = home.project / "market"
+    subprocess.run(["git", "clone", "-q", marketplace, str(clone)], check=True, timeout=60)
+    for folder in (clone, clone / "plugins" / "both"):
+        checked = run(home, "claude", "plugin", "validate", "--strict", folder)
+        assert checked.returncode == 0, checked.stdout
+    made = run(
+        home, "claude", "plugin", "install", "both", "--marketplace", marketplace, "--config", f"hub_token={key}"
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "Connected" in run(home, "claude", "mcp", "list").stdout
+    models = {
+        "ANTHROPIC_BASE_URL": hub.url,
+        "ANTHROPIC_AUTH_TOKEN": key,
+        "ANTHROPIC_MODEL": "demo",
+        "ENABLE_TOOL_SEARCH": "false",
+    }
+    done = run(home, "claude", "-p", SAY, "--allowedTools", "mcp__plugin_both_hub", "--output-format", "json", **models)
+    assert "hello-from-an-agent" in json.loads(done.stdout)["result"], done.stdout + done.stderr
+    version = json.loads((clone / "plugins/both/.claude-plugin/plugin.json").read_text())["version"]
+    assert version in run(home, "claude", "plugin", "list").stdout
+
+
+def test_codex_takes_the_configuration_and_the_plugin(home, hub):
+    config = home.folder / ".codex" / "config.toml"
+    config.parent.mkdir()
+    config.write_text('# mine\nmodel_reasoning_effort = "low" # why\n')
+    before = home.files()
+    home.cli("install", "codex", "--profile", "both", "--models", "--model", "demo")
+    listed = json.loads(run(home, "codex", "mcp", "list", "--json").stdout)
+    assert [(one["name"], one["enabled"]) for one in listed] == [("both", True)]
+    shown = json.loads(run(home, "codex", "mcp", "get", "both", "--json").stdout)
+    assert shown["transport"]["url"] == f"{hub.url}/mcp/both"
+    home.cli("uninstall", "codex")
+    assert {name: data for name, data in home.files().items() if name in before} == before
+    assert not (home.folder / ".codex" / "hub.config.toml").exists()
+    marketplace = f"{hub.url.replace('://', f'://x:{hub.admin_key}@')}/marketplace/codex.git"
+    added = run(home, "codex", "plugin", "marketplace", "add", marketplace)
+    assert added.returncode == 0, added.stderr
+    installed = run(home, "codex", "plugin", "add", "both@hub")
+    assert installed.returncode == 0, installed.stderr
+    assert "hub" in [one["name"] for one in json.loads(run(home, "codex", "mcp", "list", "--json").stdout)]
+
+
+def test_gemini_cli_connects(home, hub):
+    settings = home.folder / ".gemini" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{\n  // mine\n  "ui": {"theme": "Default"}\n}\n')
+    before = home.files()
+    home.cli("install", "gemini-cli", "--profile", "both")
+    listed = run(home, "node", BIN / "gemini", "mcp", "list", GEMINI_CLI_TRUST_WORKSPACE="true")
+    assert "both" in listed.stdout + listed.stderr
+    assert "Connected" in listed.stdout + listed.stderr
+    home.cli("uninstall", "gemini-cli")
+    assert {name: data for name, data in home.files().items() if name in before} == before
