@@ -100,6 +100,9 @@ def test_codex_takes_the_configuration_and_the_plugin(home, hub):
     assert [(one["name"], one["enabled"]) for one in listed] == [("both", True)]
     shown = json.loads(run(home, "codex", "mcp", "get", "both", "--json").stdout)
     assert shown["transport"]["url"] == f"{hub.url}/mcp/both"
+    done = run(home, "codex", "exec", "--profile", "hub", "--skip-git-repo-check", "--json", "--yolo", SAY)
+    assert "hello-from-an-agent" in done.stdout, done.stdout + done.stderr
+    assert wait_for(lambda: calls_of(hub, "codex"))[0]["outcome"] == "ok"
     home.cli("uninstall", "codex")
     assert {name: data for name, data in home.files().items() if name in before} == before
     assert not (home.folder / ".codex" / "hub.config.toml").exists()
