@@ -137,9 +137,11 @@ def test_a_catalogue_token_reads_catalogues_and_nothing_else(hub, keys):
 
 def test_the_registry_answers_as_vs_code_asks(hub, keys):
     with hub.client(None) as code:
-        probe = code.get("/registry/v0.1/servers?limit=1", headers={"origin": "https://vscode.dev"})
+        probe = code.get("/registry/v0.1/servers?limit=50", headers={"origin": "https://vscode.dev"})
         assert (probe.status_code, probe.headers["access-control-allow-origin"]) == (200, "*")
-        assert [s["server"]["title"] for s in probe.json()["servers"]] == ["Shown"]
+        titles = {s["server"]["title"] for s in probe.json()["servers"]}
+        assert "Shown" in titles
+        assert not titles & {"Hidden", "Both eras"}
         token = catalogue_token(keys["catalogue-reader"])
         listed = code.get(f"/registry/{token}/v0.1/servers?limit=50&version=latest&search=both").json()
         (found,) = listed["servers"]
