@@ -1,5 +1,6 @@
 """A tool call, straight through: who, recorded, admitted, which tool, relayed, settled."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -196,13 +197,20 @@ class ToolPath:
     async def _relay(
         self, target: Target, method: str, params: bytes, caller: CallerContext, record: Record
     ) -> RpcReply:
+        began = record.elapsed_ms
         try:
             reply = await self._servers.request(target.server, method, params, caller=caller)
         except Refusal as refusal:
-            record.attempt(AttemptRecord(target.server, refusal.code, refusal.status, error=refusal.message))
+            took = record.elapsed_ms - began
+            record.attempt(AttemptRecord(target.server, refusal.code, refusal.status, took, refusal.message))
             if not isinstance(refusal, UpstreamFailed) and refusal.status < 500:
                 raise
             raise self._failed(target.server, refusal.code, refusal.message, refusal) from None
+        except asyncio.CancelledError:
+            record.attempt(AttemptRecord(target.server, "cancelled", 0, record.elapsed_ms - began))
+            raise
+        outcome = "ok" if reply.error is None else "error"
+        record.attempt(AttemptRecord(target.server, outcome, 200, record.elapsed_ms - began))
         record.answered(target.server)
         record.status = 200
         record.response_bytes = len(reply.result or reply.error or b"")

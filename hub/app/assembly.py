@@ -10,23 +10,23 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.app.diet import Diet
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
 from hub.app.governing import Governance, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
+from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
-from hub.core.capture import Capture
-from hub.core.entry import Entry
 from hub.core.logs import redact
 from hub.core.metrics import Metrics
 from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
 from hub.identity import Identity, Passwords, make_key
-from hub.ledger import Durability, Exports, Keeping, Ledger, OnWritten, Payloads, Queries, Spool, Writer
+from hub.ledger import Queries
 from hub.model_path import ModelPath
 from hub.policy import Policy
 from hub.profile import Memory, ProfileView, Results
@@ -109,26 +109,6 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence
     return _Stored(folder, engine, vault, secrets, resources, started, tuple(providers), replicas)
 
 
-_BOUNDARIES = {"full": Capture.FULL, "metadata": Capture.METADATA, "off": Capture.NONE}
-
-
-async def _open_ledger(stack: AsyncExitStack, stored: _Stored, settings: Settings, metrics: Metrics) -> Ledger:
-    payloads = await stack.enter_async_context(Payloads(stored.engine, stored.vault))
-    metrics.gauge("hub_bodies_dropped", "Bodies that were not kept: too many waited.", lambda: payloads.dropped)
-    exports = Exports(stored.folder.path / "exports", stored.resources.snapshot)
-    spool = Spool(stored.folder.path / "spool", durability=Durability(settings.durability))
-    writer = Writer(spool, stored.engine, on_written=(_observer(metrics), exports))
-    keeping = Keeping(
-        boundary=_BOUNDARIES[settings.data_boundary],
-        usual=Capture(settings.capture),
-        keeper=payloads,
-        most_bytes=settings.capture_bytes,
-    )
-    ledger = await stack.enter_async_context(Ledger(spool, writer, keeping=keeping))
-    await ledger.flush()
-    return ledger
-
-
 async def _open_servers(
     stack: AsyncExitStack, stored: _Stored, settings: Settings, transport: Transport, queries: Queries
 ) -> Servers:
@@ -156,9 +136,10 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         stored = await _open_store(stack, settings, files)
         resources = stored.resources
         metrics = Metrics()
-        ledger = await _open_ledger(stack, stored, settings, metrics)
-        queries = Queries(stored.engine)
         transport = await stack.enter_async_context(Transport())
+        place = Place(stored.engine, stored.folder.path, stored.vault, stored.secrets, resources.snapshot)
+        recording = await open_recording(stack, place, settings, metrics, transport)
+        queries = recording.queries
         governance = await stack.enter_async_context(
             governing(settings, transport, stored.secrets.resolve, resources.snapshot)
         )
@@ -197,8 +178,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             stored,
             settings,
             metrics,
-            ledger,
-            queries,
+            recording,
             _Stages(governance, models, servers, catalogue, provider_secrets, health),
         )
         yield Hub(
@@ -218,9 +198,7 @@ class _Stages:
     health: Health
 
 
-def _doors(
-    stored: _Stored, settings: Settings, metrics: Metrics, ledger: Ledger, queries: Queries, stages: _Stages
-) -> Doors:
+def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
     identity = Identity()
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
@@ -230,7 +208,7 @@ def _doors(
     path = ModelPath(
         identity=identity,
         policy=policy,
-        ledger=ledger,
+        ledger=recording.ledger,
         upstream=stages.models,
         snapshots=snapshots,
         conditions=conditions,
@@ -247,11 +225,11 @@ def _doors(
         hashes=hashes,
         passwords=Passwords(hashes.find),
         judges=judges,
-        queries=queries,
-        ledger=ledger,
+        recording=recording,
+        diet=Diet(stored.resources, recording.queries, recording.sessions, stages.catalogue),
         observed=Observed(
             stored.resources,
-            queries,
+            recording,
             policy,
             stages.servers,
             stored.secrets,
@@ -265,7 +243,7 @@ def _doors(
         tool_path=ToolPath(
             identity=identity,
             policy=policy,
-            ledger=ledger,
+            ledger=recording.ledger,
             catalogue=stages.catalogue,
             servers=stages.servers,
             snapshots=snapshots,
@@ -282,14 +260,6 @@ async def _credit(policy: Policy, queries: Queries) -> None:
     """Tell new budgets what was spent in their period before this process began to count."""
     for gap in policy.gaps():
         policy.credit(gap, await queries.spent(gap.scope, gap.since, gap.until))
-
-
-def _observer(metrics: Metrics) -> OnWritten:
-    async def observe(entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            metrics.observe(entry)
-
-    return observe
 
 
 class _Background:

@@ -1,6 +1,6 @@
 """The doors, put together: the model endpoint, profiles, the management API, the web apps."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -9,8 +9,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from hub.app.catalogues import catalogue_routes
+from hub.app.diet import Diet
 from hub.app.listings import Listings
 from hub.app.observed import Observed
+from hub.app.recording import Recording
 from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
 from hub.core.principal import Principal
@@ -20,17 +22,16 @@ from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.explain_api import ExplainApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
-from hub.edge.ledger_api import LedgerApi
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
+from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.stops_api import StopsApi
 from hub.edge.visitors import Visitors
 from hub.identity import Identity, Passwords
-from hub.ledger import Ledger, Queries
 from hub.model_path import ModelPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
@@ -51,8 +52,8 @@ class Doors:
     hashes: PasswordHashes
     passwords: Passwords
     judges: Judges
-    queries: Queries
-    ledger: Ledger
+    recording: Recording
+    diet: Diet
     observed: Observed
     listings: Listings
     metrics: Metrics
@@ -67,7 +68,7 @@ class Doors:
     @property
     def ready(self) -> bool:
         """Whether new calls are welcome."""
-        return not self.in_flight.draining.is_set() and self.ledger.accepts
+        return not self.in_flight.draining.is_set() and self.recording.ledger.accepts
 
 
 class _Links:
@@ -111,6 +112,22 @@ def dispatch(doors: Doors) -> App:
     )
 
 
+def _records(doors: Doors, visitor: Callable[[Request], Awaitable[Principal]]) -> Records:
+    recording = doors.recording
+    return Records(
+        queries=recording.queries,
+        sessions=recording.sessions,
+        payloads=recording.payloads,
+        tail=recording.tail,
+        repricing=recording.repricing,
+        feed=recording.feed,
+        resources=doors.resources,
+        visitor=visitor,
+        diet=doors.diet.report,
+        draining=doors.in_flight.draining.is_set,
+    )
+
+
 def _pages(doors: Doors) -> Starlette:
     observed = doors.observed
     visitors = Visitors(doors.identity, doors.sign_ins)
@@ -136,7 +153,7 @@ def _pages(doors: Doors) -> Starlette:
         vault=doors.vault,
         visitors=visitors,
         resources_api=ResourcesApi(doors.resources, observed.status),
-        ledger_api=LedgerApi(doors.queries, doors.resources),
+        records=_records(doors, visitor),
         own_api=OwnApi(observed.profiles, observed.budget),
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords),
         stops_api=StopsApi(doors.resources),

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from hub import __version__
+from hub.app.recording import Recording
 from hub.catalogue import Catalogue
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.edge import provider_view
-from hub.ledger import Queries
 from hub.policy import Policy
 from hub.profile import ProfileView, Tool
 from hub.routing import Health, RuleHits
@@ -45,7 +45,7 @@ class Observed:
     def __init__(
         self,
         resources: Resources,
-        queries: Queries,
+        recording: Recording,
         policy: Policy,
         servers: Servers,
         secrets: Secrets,
@@ -53,7 +53,8 @@ class Observed:
         serving: Serving,
     ) -> None:
         self._resources = resources
-        self._queries = queries
+        self._queries = recording.queries
+        self._deliveries = recording.deliveries
         self._policy = policy
         self._servers = servers
         self._secrets = secrets
@@ -62,23 +63,45 @@ class Observed:
 
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
+        at_hand = {
+            "budgets": self._budget,
+            "limits": self._limit,
+            "profiles": self._profile,
+            "exports": self._export,
+            "announcements": self._announcement,
+        }
+        if kind in at_hand:
+            return at_hand[kind](resource.name)
         match kind:
             case "keys":
                 return await self._key(resource.name)
-            case "budgets":
-                return self._budget(resource.name)
-            case "limits":
-                return self._limit(resource.name)
             case "servers":
                 return await self.server(resource.name)
-            case "profiles":
-                return self._profile(resource.name)
             case "providers":
                 return await self._provider(resource.name, resource.spec)
             case "routes":
                 return {"rules": self._serving.hits.of(resource.name)}
             case _:
                 return {}
+
+    def _announcement(self, name: str) -> dict[str, Any]:
+        spec = self._resources.snapshot().announcements.get(name)
+        return {"current": spec is not None and spec.is_current()}
+
+    def _export(self, name: str) -> dict[str, Any]:
+        if name not in self._resources.snapshot().exports:
+            return {"status": "disconnected"}
+        health = self._deliveries.health(name)
+        if health is None:
+            return {"status": "connected"}  # a file
+        return {
+            "status": health.status,
+            "last_checked_at": _iso(health.checked_at),
+            "last_error": health.error or None,
+            "sent": health.sent,
+            "dropped": health.dropped,
+            "waiting": health.waiting,
+        }
 
     async def _key(self, name: str) -> dict[str, Any]:
         used = await self._queries.last_used([name])

@@ -40,7 +40,9 @@ COMMANDS = {
     "explain": "hub.cli.explain:explain",
     "models": "hub.cli.models:app",
     "logs": "hub.cli.ledger:logs",
-    "usage": "hub.cli.ledger:usage",
+    "usage": "hub.cli.ledger:usage_app",
+    "session": "hub.cli.ledger:session",
+    "diet": "hub.cli.ledger:diet",
     "audit": "hub.cli.ledger:app",
     "doctor": "hub.cli.doctor:doctor",
 }

@@ -1,8 +1,12 @@
 """The command line's side of the management API."""
 
+import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Self
 from urllib.parse import quote
 
 import httpx2
@@ -68,6 +72,32 @@ class Api:
         except httpx2.HTTPError as error:
             raise Refusal("unreachable", f"there is no hub at {self.url}: {error}") from None
 
+    def download(self, path: str, file: Path, query: Mapping[str, Any] | None = None) -> int:
+        """Write what the hub answers to a file of mode 0600; returns its size. Raises Refusal; nothing is left then."""
+        with self._open(path, query) as response, private(file) as out:
+            for chunk in response.iter_bytes():
+                out.write(chunk)
+        return file.stat().st_size
+
+    def events(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """The data of server-sent events, as they come. Raises Refusal."""
+        with self._open(path, query) as response:
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+    @contextmanager
+    def _open(self, path: str, query: Mapping[str, Any] | None) -> Iterator[httpx2.Response]:
+        parameters = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
+        try:
+            with self.http.stream("GET", path, params=parameters, timeout=httpx2.Timeout(60)) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise problem(response)
+                yield response
+        except httpx2.HTTPError as error:
+            raise Refusal("unreachable", f"The hub at {self.url} broke off: {error}.") from None
+
     def resource(self, kind: str, name: str, rest: str = "") -> str:
         """The path of one resource."""
         return f"/api/v1/{quote(kind, safe='')}/{quote(name, safe='/')}{rest}"
@@ -82,6 +112,13 @@ class Api:
             cursor = page["next"]
             if cursor is None:
                 return
+
+
+@contextmanager
+def private(file: Path) -> Iterator[BinaryIO]:
+    """A file to write that only its owner may read."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        yield out
 
 
 def problem(response: httpx2.Response) -> Refusal:

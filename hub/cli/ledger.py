@@ -1,7 +1,8 @@
 """What happened: logs, usage, audit."""
 
-import time
+from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
@@ -10,6 +11,7 @@ from hub.cli.output import say, show_diff, show_json, table
 from hub.core.refusal import Refusal
 
 app = App(name="audit", help="Who changed what, and is the record whole?")
+usage_app = App(name="usage", help="What it cost, who used nothing, and costs anew.")
 
 
 def _line(entry: dict[str, Any]) -> tuple[object, ...]:
@@ -44,78 +46,201 @@ def _show(entries: list[dict[str, Any]], connection: Connection) -> None:
 def logs(
     *,
     limit: Annotated[int, Parameter(help="How many.")] = 50,
-    follow: Annotated[bool, Parameter(help="Keep printing new ones.", negative="")] = False,
+    follow: Annotated[bool, Parameter(help="Keep printing new ones as they end.", negative="")] = False,
     model: str | None = None,
     profile: str | None = None,
+    server: str | None = None,
     tool: str | None = None,
     of_key: Annotated[str | None, Parameter(help="Only calls of this key.")] = None,
+    of_user: Annotated[str | None, Parameter(help="Only calls of this user.")] = None,
+    team: str | None = None,
     outcome: str | None = None,
+    code: Annotated[str | None, Parameter(help="Only calls that ended with this code.")] = None,
     request_id: str | None = None,
     session: str | None = None,
+    tag: Annotated[str | None, Parameter(help="NAME=VALUE.")] = None,
     since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    min_ms: Annotated[float | None, Parameter(help="Only calls that took at least so long.")] = None,
+    order_by: Annotated[str, Parameter(help="at, duration_ms, input or output.")] = "at",
+    out: Annotated[
+        Path | None, Parameter(help="Write a file instead: its name ends in .csv, .jsonl or .parquet.")
+    ] = None,
     connection: Connection = Connection(),
 ) -> None:
     """Show calls, newest last. With --json, one entry per line."""
     filters = {
-        "model": model, "profile": profile, "tool": tool, "key": of_key, "outcome": outcome, "request_id": request_id,
-        "session": session, "since": since,
+        "model": model, "profile": profile, "server": server, "tool": tool, "key": of_key, "user": of_user, "team": team,
+        "outcome": outcome, "code": code, "request_id": request_id, "session": session, "tag": tag, "since": since,
+        "until": until, "min_duration_ms": min_ms,
     }  # fmt: skip
     with connection.api() as api:
-        entries = list(api.pages("/api/v1/logs", limit, filters))[::-1]
+        if out is not None:
+            form = out.suffix.removeprefix(".")
+            size = api.download("/api/v1/logs/export", out, {**filters, "format": form, "limit": limit})
+            say(f"{out}: {size} bytes")
+            return
+        entries = list(api.pages("/api/v1/logs", limit, {**filters, "order_by": order_by}))[::-1]
         _show(entries, connection)
-        while follow:
-            time.sleep(1)
-            seen = {entry["id"] for entry in entries}
-            latest = list(api.pages("/api/v1/logs", 200, filters))[::-1]
-            newer = [entry for entry in latest if entry["id"] not in seen]
-            _show(newer, connection)
-            entries = (entries + newer)[-1000:]
+        if follow:
+            for entry in api.events("/api/v1/logs/tail", filters):
+                _show([entry], connection)
 
 
+@usage_app.default
 def usage(
     *,
     by: Annotated[
         str,
         Parameter(
-            help="Up to three of user, key, team, model, target, provider, profile, server, tool, day, hour, call."
+            help="Up to three of user, key, team, application, model, target, provider, profile, server, tool, session, "
+            "call, day, hour, tag:NAME."
         ),
     ] = "model",
     since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
     until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    team: Annotated[str | None, Parameter(help="Only this team.")] = None,
     connection: Connection = Connection(),
 ) -> None:
     """Show calls, tokens and cost in groups."""
+    query = {"group_by": by, "since": since, "until": until, "team": team}
     with connection.api() as api:
-        items = api.call("GET", "/api/v1/usage", query={"group_by": by, "since": since, "until": until})["items"]
+        items = api.call("GET", "/api/v1/usage", query=query)["items"]
     if connection.json:
         show_json(items)
         return
     table(
-        (*by.split(","), "calls", "errors", "in", "cached", "out", "USD", "unpriced"),
+        (*by.split(","), "calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced"),
         (
             (
-                *(item["group"].get(name, "") for name in by.split(",")),
+                *(item["group"].get(name.strip(), "") for name in by.split(",")),
                 item["calls"], item["errors"], item["input"], item["cache_read"], item["output"] + item["reasoning"],
+                "" if item["cache_read_ratio"] is None else f"{item['cache_read_ratio']:.0%}",
                 item["cost_usd"], item["unpriced"] or "",
             )
             for item in items
         ),
-        right=("calls", "errors", "in", "cached", "out", "USD", "unpriced"),
+        right=("calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced"),
     )  # fmt: skip
 
 
-@app.default
-def audit(*, limit: int = 50, connection: Connection = Connection()) -> None:
-    """Show the audit trail, newest first."""
+@usage_app.command
+def idle(
+    *,
+    since: Annotated[str | None, Parameter(help="ISO 8601; left out, 30 days ago.")] = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Show users and keys that made no call."""
     with connection.api() as api:
-        items = list(api.pages("/api/v1/audit", limit))
+        found = api.call("GET", "/api/v1/usage/idle", query={"since": since})
+    if connection.json:
+        show_json(found)
+        return
+    rows = [(kind[:-1], item["name"], item["last_used"] or "never") for kind in found for item in found[kind]]
+    table(("kind", "name", "last used"), rows)
+
+
+@usage_app.command
+def recompute(
+    *,
+    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    model: str | None = None,
+    target: Annotated[str | None, Parameter(help="provider/model.")] = None,
+    dry_run: Annotated[bool, Parameter(help="Only say what would change.", negative="")] = False,
+    connection: Connection = Connection(),
+) -> None:
+    """Work out costs anew after a price was corrected; entries keep what was said before."""
+    given = {"since": since, "until": until, "model": model, "target": target}
+    body = {name: value for name, value in given.items() if value} | {"dry_run": dry_run}
+    with connection.api() as api:
+        report = api.call("POST", "/api/v1/usage/recompute", body)
+    if connection.json:
+        show_json(report)
+        return
+    verb = "would change" if dry_run else "changed"
+    say(
+        f"{report['checked']} calls looked at, {report['changed']} {verb}, {report['newly_priced']} had no price before."
+    )
+    say(f"USD {report['before_usd']} -> {report['after_usd']}")
+
+
+def session(name: str, /, *, connection: Connection = Connection()) -> None:
+    """Show one agent run turn by turn: its model and tool calls, what they cost and how long they took."""
+    with connection.api() as api:
+        run = api.call("GET", f"/api/v1/sessions/{quote(name, safe='')}")
+    if connection.json:
+        show_json(run)
+        return
+    say(
+        f"{run['session']}: {run['models']} model calls, {run['tools']} tool calls, USD {run['cost_usd']}, "
+        f"{run['duration_ms'] / 1000:.1f} s"
+    )
+    rows = [
+        (turn["number"] if place == 0 else "", f"{call['offset_ms'] / 1000:.2f}", *_line(call)[1:4], *_line(call)[5:])
+        for turn in run["turns"]
+        for place, call in enumerate(turn["calls"])
+    ]
+    headings = ("turn", "at s", "call", "what", "answered by", "outcome", "in", "out", "USD", "ms")
+    table(headings, rows, right=("turn", "at s", "in", "out", "USD", "ms"))
+
+
+def diet(
+    profile: str,
+    /,
+    *,
+    days: Annotated[int, Parameter(help="How far to look back.")] = 30,
+    connection: Connection = Connection(),
+) -> None:
+    """Show which tools of a profile nobody calls, what carrying them costs, and a slimmer profile as a diff."""
+    with connection.api() as api:
+        report = api.call("GET", f"/api/v1/profiles/{quote(profile, safe='')}/diet", query={"days": days})
+    if connection.json:
+        show_json(report)
+        return
+    table(
+        ("tool", "tokens", "calls", "verdict"),
+        ((tool["name"], tool["tokens"], tool["calls"], tool["verdict"]) for tool in report["tools"]),
+        right=("tokens", "calls"),
+    )
+    cost = report["cost_usd"]
+    told = "" if cost["fresh"] is None else f", USD {cost['cached']} to {cost['fresh']} over {report['turns']} turns"
+    say(f"{report['unused_tokens_per_turn']} of {report['tokens_per_turn']} tokens a turn are for idle tools{told}.")
+    if report["diff"]:
+        say(f"A slimmer profile (hub diet {profile} --json gives its spec):")
+        show_diff(report["diff"])
+
+
+@app.default
+def audit(
+    *,
+    limit: int = 50,
+    kind: str | None = None,
+    name: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Show the audit trail, newest first."""
+    filters = {"kind": kind, "name": name, "actor": actor, "action": action, "since": since, "until": until}
+    with connection.api() as api:
+        items = list(api.pages("/api/v1/audit", limit, filters))
     if connection.json:
         show_json(items)
         return
     for item in items:
-        what = f"{item['kind']}/{item['name']}" if item["kind"] else ""
+        what = f"{item['kind']}/{item['name']}" if item["kind"] else item["detail"]
         say(f"{item['at'][:19]}  {item['actor']}  {item['action']}  {what}")
         show_diff(item["diff"])
+
+
+@app.command
+def export(out: Path, /, *, connection: Connection = Connection()) -> None:
+    """Write the whole trail to a file as JSON lines, oldest first."""
+    with connection.api() as api:
+        say(f"{out}: {api.download('/api/v1/audit/export', out)} bytes")
 
 
 @app.command

@@ -1,225 +1,106 @@
-"""What happened, over HTTP: logs, usage, the audit trail, and what a call would do."""
+"""What happened, over HTTP: calls, what is kept of them, as they come and as files."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
+import orjson
 
-from hub.core.entry import Entry
-from hub.core.principal import Principal
-from hub.core.refusal import Malformed, NotFound
+from hub.core.refusal import NotFound, Refusal, Throttled
+from hub.edge.records import FILTERS, PAGE, Records, entry_view, filters_of, order_of, own_calls, sees
 from hub.edge.resources_api import limit_of
 from hub.edge.routes import Answer, Ask, Route
-from hub.identity import Permission, teams_with
-from hub.ledger import Dimension, Filters, Queries, Totals, parse_dimensions
-from hub.store import AuditRow, Resources
+from hub.identity import Permission
+from hub.ledger import MEDIA, Filters, check_format, written
 
-_TEXTS = (
-    "user", "key", "team", "model", "target", "provider", "profile", "server", "tool", "outcome", "request_id", "session", "call",
-)  # fmt: skip
-_GROUPS = ", ".join(Dimension)
-_RANGE = (("since", "ISO 8601, inclusive"), ("until", "ISO 8601, exclusive"))
-_LOG_QUERY = (
-    *_RANGE,
-    *((name, f"only this {name}") for name in _TEXTS),
-    ("status", "only this HTTP status"),
-    ("min_duration_ms", "at least"),
-    ("max_duration_ms", "at most"),
-    ("limit", "how many, 1 to 1000 (100)"),
-    ("cursor", "where the last page ended"),
-)
-_AUDIT_QUERY = (*_RANGE, ("kind", ""), ("name", ""), ("actor", ""), ("action", ""), ("limit", ""), ("cursor", ""))
-
-
-def instant(ask: Ask, name: str) -> datetime | None:
-    """A point in time from the query. Without an offset it is UTC. Raises Malformed."""
-    text = ask.query(name)
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text[:64])
-    except ValueError:
-        raise Malformed(
-            "malformed", f"{name} is a date and time in ISO 8601, for example 2026-11-01T00:00:00Z."
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _seconds(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()
-
-
-def _number(ask: Ask, name: str) -> float | None:
-    text = ask.query(name)
-    if not text:
-        return None
-    try:
-        return float(text[:32])
-    except ValueError:
-        raise Malformed("malformed", f"{name} is a number.") from None
-
-
-def filters_of(ask: Ask) -> Filters:
-    """The filters of a log query, narrowed to what the caller may see.
-
-    Someone with `ledger.read` sees the calls of those teams (with a platform role: all calls); everybody else
-    sees their own.
-    """
-    fields: dict[str, Any] = {name: ask.query(name) for name in _TEXTS if ask.query(name)}
-    status = _number(ask, "status")
-    fields.update(
-        since=_seconds(instant(ask, "since")),
-        until=_seconds(instant(ask, "until")),
-        status=None if status is None else int(status),
-        min_duration_ms=_number(ask, "min_duration_ms"),
-        max_duration_ms=_number(ask, "max_duration_ms"),
-    )
-    return Filters(**{**fields, **own_calls(ask.principal)})
-
-
-def own_calls(principal: Principal) -> dict[str, Any]:
-    """The filters that hold whatever else is asked for: the principal's teams, or only their own calls."""
-    teams = teams_with(principal, Permission.LEDGER_READ)
-    if teams is None:
-        return {}
-    if teams:
-        return {"teams": tuple(sorted(teams))}
-    return {"user": principal.user} if principal.user else {"key": principal.key}
-
-
-def _sees(principal: Principal, entry: Entry) -> bool:
-    return all(
-        entry.team in value if name == "teams" else getattr(entry, name) == value
-        for name, value in own_calls(principal).items()
-    )
-
-
-def entry_view(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON: all its fields, with the time as text and the cost in USD beside the exact integer."""
-    view = msgspec.to_builtins(entry)
-    view["at"] = datetime.fromtimestamp(entry.at / 1e6, UTC).isoformat()
-    view["cost_usd"] = None if entry.cost_micro_usd is None else f"{entry.cost_micro_usd / 1e6:.6f}"
-    view.setdefault("cost_micro_usd", None)
-    view["usage"] = {name: getattr(entry.usage, name) for name in entry.usage.__struct_fields__}
-    return view
-
-
-def usage_view(row: Totals) -> dict[str, Any]:
-    """One row of usage as JSON; days and hours as ISO 8601."""
-    group = {
-        name: datetime.fromtimestamp(value, UTC).isoformat() if isinstance(value, int) else value
-        for name, value in row.group.items()
-    }
-    tokens = {name: getattr(row.usage, name) for name in row.usage.__struct_fields__ if name != "estimated"}
-    return {
-        "group": group,
-        "calls": row.calls,
-        "errors": row.errors,
-        "refused": row.refused,
-        "cancelled": row.cancelled,
-        **tokens,
-        "cost_micro_usd": row.cost_micro_usd,
-        "cost_usd": f"{row.cost_micro_usd / 1e6:.6f}",
-        "unpriced": row.unpriced,
-        "estimated": row.estimated,
-    }
-
-
-def audit_view(row: AuditRow) -> dict[str, Any]:
-    """One audit row as JSON."""
-    return {
-        "id": row.id,
-        "at": row.at.isoformat(),
-        "actor": row.actor,
-        "source": row.source,
-        "address": row.address,
-        "action": row.action,
-        "kind": row.kind,
-        "name": row.name,
-        "version": row.version,
-        "diff": row.diff,
-        "detail": row.detail,
-        "hash": row.hash,
-    }
+MOST_FOLLOWERS = 50
+MOST_EXPORTED = 1_000_000
 
 
 class LedgerApi:
-    """The routes over the ledger and the audit trail."""
+    """The routes over single calls."""
 
-    def __init__(self, queries: Queries, resources: Resources) -> None:
-        self._queries = queries
-        self._resources = resources
+    def __init__(self, records: Records) -> None:
+        self._r = records
+        self._followers = 0
 
     async def _logs(self, ask: Ask) -> Answer:
-        page = await self._queries.logs(filters_of(ask), limit=limit_of(ask), cursor=ask.query("cursor") or None)
+        page = await self._r.queries.logs(
+            filters_of(ask), limit=limit_of(ask), cursor=ask.query("cursor") or None, order=order_of(ask)
+        )
         return Answer({"items": [entry_view(entry) for entry in page.items], "next": page.next})
 
     async def _log(self, ask: Ask) -> Answer:
-        entry = await self._queries.entry(ask.path("id"))
-        if entry is None or not _sees(ask.principal, entry):
+        entry = await self._r.queries.entry(ask.path("id"))
+        if entry is None or not sees(ask.principal, entry):
             raise NotFound("not_found", "There is no such entry that you may see.")
         return Answer(entry_view(entry))
 
-    async def _usage(self, ask: Ask) -> Answer:
-        groups = parse_dimensions(ask.query("group_by", "model"))
-        rows = await self._queries.usage(filters_of(ask), group_by=groups)
-        return Answer({"items": [usage_view(row) for row in rows], "next": None})
+    async def _payload(self, ask: Ask) -> Answer:
+        entry = await self._r.queries.entry(ask.path("id"))
+        if entry is None or not sees(ask.principal, entry):
+            raise NotFound("not_found", "There is no such entry that you may see.")
+        kept = await self._r.payloads.read(entry.id)
+        if kept is None:
+            raise NotFound(
+                "not_kept",
+                f"Nothing is kept of this call's bodies: its capture mode was '{entry.capture or 'off'}', or they "
+                "are past their retention. See 'capture' of keys and teams.",
+            )
+        await self._r.resources.note(ask.actor, "read-bodies", detail=f"logs/{entry.id}")
+        return Answer(msgspec.to_builtins(kept))
 
-    async def _audit(self, ask: Ask) -> Answer:
-        rows, cursor = await self._resources.audit(
-            limit=limit_of(ask),
-            cursor=ask.query("cursor") or None,
-            kind=ask.query("kind") or None,
-            name=ask.query("name") or None,
-            actor=ask.query("actor") or None,
-            action=ask.query("action") or None,
-            since=instant(ask, "since"),
-            until=instant(ask, "until"),
-        )
-        return Answer({"items": [audit_view(row) for row in rows], "next": cursor})
+    async def _export(self, ask: Ask) -> Answer:
+        form = ask.query("format", "csv")
+        check_format(form)
+        most = limit_of(ask, default=10_000, most=MOST_EXPORTED)
+        pieces = written(self._r.queries.each(filters_of(ask), most), form)
+        named = (("content-disposition", f'attachment; filename="calls.{form}"'),)
+        return Answer(pieces, headers=named, media=MEDIA[form])
 
-    async def _verify(self, ask: Ask) -> Answer:
-        report = await self._resources.verify_audit()
-        return Answer({"ok": report.ok, "rows": report.rows, "head": report.head, "fault": report.fault})
+    async def _tail(self, ask: Ask) -> Answer:
+        if self._followers >= MOST_FOLLOWERS:
+            raise Throttled("too_many_parallel", f"At most {MOST_FOLLOWERS} can follow the log at once.", retry_after=5)
+        return Answer(self._events(ask, filters_of(ask)), media="text/event-stream")
+
+    async def _events(self, ask: Ask, filters: Filters) -> AsyncIterator[bytes]:
+        """Entries as events, until the hub stops or the caller may see something else than when they began."""
+        mine = own_calls(ask.principal)
+        self._followers += 1
+        try:
+            yield b": following\n\n"
+            async for entries in self._r.tail.follow(filters):
+                if self._r.draining() or not await self._still(ask, mine):
+                    return
+                lines = [
+                    b"event: entry\nid: %b\ndata: %b\n\n" % (entry.id.encode(), orjson.dumps(entry_view(entry)))
+                    for entry in entries
+                ]
+                yield b"".join(lines) or b": nothing new\n\n"
+        finally:
+            self._followers -= 1
+
+    async def _still(self, ask: Ask, mine: dict[str, object]) -> bool:
+        """Whether whoever follows is still who they were, and may see the same."""
+        try:
+            principal = await self._r.visitor(ask.request)
+        except Refusal:
+            return False
+        return principal.id == ask.principal.id and own_calls(principal) == mine
 
     def routes(self) -> Iterator[Route]:
         """The rows."""
-        yield Route(
-            "GET",
-            "/api/v1/logs",
-            Permission.SELF,
-            "Calls, newest first",
-            self._logs,
-            "logs",
-            reply="Page",
-            query=_LOG_QUERY,
-        )
-        yield Route("GET", "/api/v1/logs/{id}", Permission.SELF, "One call", self._log, "logs", reply="Entry")
-        yield Route(
-            "GET",
-            "/api/v1/usage",
-            Permission.SELF,
-            "Calls, tokens and cost in groups",
-            self._usage,
-            "logs",
-            query=(("group_by", f"up to three of {_GROUPS}"), *_LOG_QUERY[:-2]),
-        )
-        yield Route(
-            "GET",
-            "/api/v1/audit",
-            Permission.AUDIT_READ,
-            "Who changed what",
-            self._audit,
-            "audit",
-            reply="Page",
-            query=_AUDIT_QUERY,
-        )
-        yield Route(
-            "GET",
-            "/api/v1/audit/verify",
-            Permission.AUDIT_READ,
-            "Is the chain of audit rows whole?",
-            self._verify,
-            "audit",
-        )
+        order = (("order_by", "at, duration_ms, input or output"), ("order", "desc or asc"))
+        for path, summary, endpoint, reply, query in (
+            ("logs", "Calls, newest first", self._logs, "Page", (*FILTERS, *order, *PAGE)),
+            ("logs/tail", "Calls as they end, as server-sent events", self._tail, "", FILTERS),
+            (
+                "logs/export",
+                "Calls as a file",
+                self._export,
+                "",
+                (("format", "csv, jsonl or parquet"), ("limit", "how many (10000), up to 1000000"), *FILTERS),
+            ),
+            ("logs/{id}", "One call", self._log, "Entry", ()),
+            ("logs/{id}/payload", "What is kept of a call's bodies; each look is audited", self._payload, "", ()),
+        ):
+            yield Route("GET", f"/api/v1/{path}", Permission.SELF, summary, endpoint, "logs", reply=reply, query=query)

@@ -1,19 +1,20 @@
 """The management API: route rows in, one Starlette application out."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import compile_path
 
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.edge.audit_api import AuditApi
 from hub.edge.explain_api import ExplainApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
@@ -21,9 +22,11 @@ from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
+from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.edge.stops_api import StopsApi
+from hub.edge.usage_api import UsageApi
 from hub.edge.visitors import Visitors
 from hub.identity import TABLE, Permission, require, teams_with
 from hub.store import Actor, Resources, Vault
@@ -55,7 +58,7 @@ class Management:
     vault: Vault
     visitors: Visitors
     resources_api: ResourcesApi
-    ledger_api: LedgerApi
+    records: Records
     own_api: OwnApi
     people_api: PeopleApi
     stops_api: StopsApi
@@ -93,7 +96,8 @@ class ManageApi:
         self._document = orjson.dumps(document(self.rows))
 
     def _rows(self) -> Iterator[Route]:
-        yield from self._m.ledger_api.routes()
+        for api in (LedgerApi(self._m.records), UsageApi(self._m.records), AuditApi(self._m.records)):
+            yield from api.routes()
         yield from self._m.own_api.routes()
         for governing in (self._m.people_api, self._m.stops_api, self._m.guardrails_api):
             yield from governing.routes()
@@ -200,9 +204,11 @@ class ManageApi:
             answer = await self._answer(row, request, "api", read_json)
             if answer.app is not None:
                 return cast("Response", answer.app)  # Starlette runs whatever takes scope, receive and send
-            data = answer.data if isinstance(answer.data, bytes) else orjson.dumps(answer.data)
             headers = {"cache-control": "no-store", **dict(answer.headers)}
-            return Response(data, answer.status, headers, media_type="application/json")
+            if isinstance(answer.data, AsyncIterator):
+                return StreamingResponse(answer.data, answer.status, headers, media_type=answer.media)
+            data = answer.data if isinstance(answer.data, bytes) else orjson.dumps(answer.data)
+            return Response(data, answer.status, headers, media_type=answer.media)
 
         return handle
 
@@ -218,7 +224,7 @@ class ManageApi:
             body = await read(request) if row.method in ("POST", "PUT") else None
             return await row.endpoint(Ask(request, principal, actor, snapshot, body))
         except Refusal as refusal:
-            if refusal.status == 403 and principal.kind != "anonymous" and row.method != "GET":
+            if refusal.status == 403 and principal.kind != "anonymous":
                 await self._m.resources.note(actor, "denied", detail=f"{row.method} {request.url.path}"[:500])
             raise
 
@@ -265,7 +271,7 @@ def route_rows() -> tuple[Route, ...]:
         vault=nowhere,
         visitors=nowhere,
         resources_api=ResourcesApi(nowhere, nowhere),
-        ledger_api=LedgerApi(nowhere, nowhere),
+        records=nowhere,
         own_api=OwnApi(nowhere, nowhere),
         people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere),
         stops_api=StopsApi(nowhere),

@@ -104,6 +104,16 @@ _SCHEMAS: dict[str, Any] = {
         "required": ["tool"],
         "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
     },
+    "Recompute": {
+        "type": "object",
+        "properties": {
+            "since": {"type": "string", "format": "date-time"},
+            "until": {"type": "string", "format": "date-time"},
+            "model": {"type": "string"},
+            "target": {"type": "string"},
+            "dry_run": {"type": "boolean", "default": False},
+        },
+    },
     "Secret": {"type": "object", "required": ["value"], "properties": {"value": {"type": "string", "writeOnly": True}}},
 }
 

@@ -7,9 +7,11 @@ from typing import Any
 from hub.core.principal import Principal
 from hub.edge.model_lists import openai_model
 from hub.edge.routes import Answer, Ask, Route
-from hub.identity import Permission
+from hub.identity import Permission, teams_with
 from hub.resources import Snapshot
 from hub.routing import visible_models
+
+_SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,30 @@ class OwnApi:
         ]
         return Answer({"items": items, "next": None})
 
+    async def _announcements(self, ask: Ask) -> Answer:
+        teams = {ask.principal.team, *ask.principal.roles}
+        everything = teams_with(ask.principal, Permission.CATALOGUE_WRITE) is None
+        items = [
+            {
+                "name": name,
+                "title": spec.title,
+                "body": spec.body,
+                "severity": spec.severity,
+                "starts_at": spec.starts_at.isoformat() if spec.starts_at else None,
+                "ends_at": spec.ends_at.isoformat() if spec.ends_at else None,
+            }
+            for name, spec in ask.snapshot.announcements.items()
+            if spec.is_current() and (everything or not spec.teams or not teams.isdisjoint(spec.teams))
+        ]
+        items.sort(key=lambda item: (_SEVERITIES[str(item["severity"])], str(item["starts_at"] or "")))
+        return Answer({"items": items, "next": None})
+
     def routes(self) -> Iterator[Route]:
         """The rows."""
         for name, summary, endpoint in (
             ("models", "The models that you may call", self._models),
             ("profiles", "The profiles that you may use, with their tools", self._profiles),
+            ("announcements", "The notices that are for you now, the most severe first", self._announcements),
             ("budgets", "The budgets that your calls count against", self._budgets),
         ):
             yield Route("GET", f"/api/v1/me/{name}", Permission.SELF, summary, endpoint, "people", reply="Page")

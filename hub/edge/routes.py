@@ -34,12 +34,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route answers: JSON data, its status and extra headers; or `app`, which writes an answer of its own."""
+    """What a route answers: JSON data, its status and extra headers; or `app`, which writes an answer of its own.
+
+    `data` may also be bytes, or pieces of them as they come; `media` says of which type.
+    """
 
     data: Any
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     app: App | None = None
+    media: str = "application/json"
 
 
 Endpoint = Callable[[Ask], Awaitable[Answer]]

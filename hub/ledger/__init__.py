@@ -1,34 +1,59 @@
 """One entry per call, whatever became of it: written to the spool first, to the database in batches after."""
 
+from hub.ledger.deliveries import Deliveries, Health
 from hub.ledger.exports import Exports
-from hub.ledger.filters import Filters
+from hub.ledger.filters import Filters, Order, Sort
+from hub.ledger.formats import MEDIA, check_format, csv_lines, written
 from hub.ledger.ledger import Keeping, Ledger
+from hub.ledger.messages import Messages
 from hub.ledger.payloads import Kept, Payloads
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.ledger.queries import Page, Queries
 from hub.ledger.record import Record
+from hub.ledger.repricing import Repriced, Repricing
+from hub.ledger.retention import Retention
+from hub.ledger.rollups import Rollups
+from hub.ledger.sessions import Run, SessionLine, Sessions
 from hub.ledger.sink import OnWritten
 from hub.ledger.spool import Durability, Spool
+from hub.ledger.tail import Tail
 from hub.ledger.totals import Dimension, Totals, parse_dimensions
 from hub.ledger.writer import Writer
 
 __all__ = [
+    "MEDIA",
+    "Deliveries",
     "Dimension",
     "Durability",
     "Exports",
     "Filters",
+    "Health",
     "Keeping",
     "Kept",
     "Ledger",
+    "Messages",
     "OnWritten",
+    "Order",
     "Page",
     "Payloads",
     "Queries",
     "Record",
+    "Repriced",
+    "Repricing",
+    "Retention",
+    "Rollups",
+    "Run",
+    "SessionLine",
+    "Sessions",
+    "Sort",
     "Spool",
+    "Tail",
     "Totals",
     "Writer",
     "ceiling_micro_usd",
+    "check_format",
     "cost_micro_usd",
+    "csv_lines",
     "parse_dimensions",
+    "written",
 ]

@@ -30,12 +30,16 @@ class Exports:
 
     async def __call__(self, entries: Sequence[Entry]) -> None:
         """Append them. Raises OSError."""
-        names = sorted(self._snapshots().exports)
+        specs = self._snapshots().exports
+        names = sorted(name for name, spec in specs.items() if spec.format == "jsonl" and "calls" in spec.of)
         if names:
-            await asyncio.to_thread(self._append, names, entries)
+            await self.append(names, _encoder.encode_lines(entries))
 
-    def _append(self, names: list[str], entries: Sequence[Entry]) -> None:
-        lines = _encoder.encode_lines(entries)
+    async def append(self, names: list[str], lines: bytes) -> None:
+        """Append whole lines to the files of these exports. Raises OSError."""
+        await asyncio.to_thread(self._append, names, lines)
+
+    def _append(self, names: list[str], lines: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in names:
             path = self._folder / f"{name}.jsonl"

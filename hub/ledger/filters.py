@@ -1,11 +1,14 @@
 """Which entries a query is about, and where a page of them continues."""
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import JSON, ColumnElement, and_, cast, func, or_
 
 from hub.core.entry import Entry
 from hub.core.refusal import Malformed
@@ -15,10 +18,28 @@ MAX_LIMIT = 1000
 MAX_VALUE = 512
 
 _EXACT = (
-    "user", "key", "team", "model", "target", "provider", "profile", "server", "tool", "outcome", "request_id",
-    "session", "call",
+    "user", "key", "team", "application", "model", "target", "provider", "profile", "server", "tool", "outcome", "code",
+    "request_id", "session", "trace", "lane", "call",
 )  # fmt: skip
+_TAG = re.compile(r"([A-Za-z0-9_.-]{1,64})=(.{0,256})")
 _columns = ENTRY.c
+
+
+class Sort(StrEnum):
+    """What pages of entries can be ordered by."""
+
+    AT = "at"
+    DURATION = "duration_ms"
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a page: by what, and whether the least comes first."""
+
+    by: Sort = Sort.AT
+    ascending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +47,7 @@ class Filters:
     """What must hold for an entry; what is left out does not matter.
 
     `since` (inclusive) and `until` (exclusive) are seconds since the epoch, durations milliseconds. `call` is
-    `model` or `tool`. `teams` limits the query to what its reader may see; an empty tuple shows nothing.
+    `model` or `tool`, `tag` is `NAME=VALUE`. `teams` limits the query to what its reader may see; an empty tuple shows nothing.
     """
 
     since: float | None = None
@@ -45,6 +66,11 @@ class Filters:
     request_id: str | None = None
     session: str | None = None
     call: str | None = None
+    application: str | None = None
+    code: str | None = None
+    trace: str | None = None
+    lane: str | None = None
+    tag: str | None = None
     min_duration_ms: float | None = None
     max_duration_ms: float | None = None
     teams: tuple[str, ...] | None = None
@@ -55,6 +81,8 @@ class Filters:
             value = getattr(self, field.name)
             if isinstance(value, str) and (len(value) > MAX_VALUE or "\x00" in value):
                 raise Malformed("malformed", f"The filter '{field.name}' takes up to {MAX_VALUE} characters of text.")
+        if self.tag is not None and not _TAG.fullmatch(self.tag):
+            raise Malformed("malformed", "The filter 'tag' takes NAME=VALUE.")
         for name in ("status", "min_duration_ms", "max_duration_ms"):
             number = getattr(self, name)
             if number is not None and not 0 <= number < 1e12:
@@ -68,8 +96,15 @@ def micros(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
-    """The filters as SQL conditions. Raises Malformed for a time out of range."""
+def tag_value(table: Any, name: str, dialect: str) -> ColumnElement[Any]:
+    """The value of a tag in a row of `table`, or "" where it has none. `name` is letters, digits, `_`, `.` and `-`."""
+    if dialect == "postgresql":
+        return func.coalesce(func.json_extract_path_text(cast(table.c.tags, JSON), name), "")
+    return func.coalesce(func.json_extract(table.c.tags, f'$."{name}"'), "")
+
+
+def conditions(filters: Filters, table: Any = ENTRY, dialect: str = "sqlite") -> Iterator[ColumnElement[bool]]:
+    """The filters as SQL conditions on entries, or on what is summed of them. Raises Malformed for a time out of range."""
     if filters.since is not None:
         yield _columns.at >= micros(filters.since)
     if filters.until is not None:
@@ -77,7 +112,10 @@ def conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
     for name in _EXACT:
         value = getattr(filters, name)
         if value is not None:
-            yield _columns[name] == value
+            yield table.c[name] == value
+    if filters.tag is not None:
+        name, _, value = filters.tag.partition("=")
+        yield tag_value(table, name, dialect) == value
     if filters.status is not None:
         yield _columns.status == filters.status
     if filters.min_duration_ms is not None:
@@ -85,7 +123,7 @@ def conditions(filters: Filters) -> Iterator[ColumnElement[bool]]:
     if filters.max_duration_ms is not None:
         yield _columns.duration_ms <= filters.max_duration_ms
     if filters.teams is not None:
-        yield _columns.team.in_(filters.teams)
+        yield table.c.team.in_(filters.teams)
 
 
 def check_limit(limit: int) -> None:
@@ -94,22 +132,32 @@ def check_limit(limit: int) -> None:
         raise Malformed("malformed", f"'limit' is a number from 1 to {MAX_LIMIT}.")
 
 
-def cursor_after(entry: Entry) -> str:
-    """The cursor that continues after `entry`. Opaque; it holds a position and no filter."""
-    return urlsafe_b64encode(f"{entry.at}.{entry.id}".encode()).decode().rstrip("=")
+def _sorted_by(entry: Entry, sort: Sort) -> int | float:
+    if sort is Sort.AT:
+        return entry.at
+    if sort is Sort.DURATION:
+        return entry.duration_ms
+    return int(getattr(entry.usage, sort.value))
 
 
-def continues(cursor: str) -> ColumnElement[bool]:
-    """The condition that a cursor stands for, in the order newest first. Raises Malformed `malformed`."""
+def cursor_after(entry: Entry, order: Order = Order()) -> str:
+    """The cursor that continues after `entry`. Opaque; it holds a position, and neither filters nor the order."""
+    return urlsafe_b64encode(f"{_sorted_by(entry, order.by)!r}.{entry.id}".encode()).decode().rstrip("=")
+
+
+def continues(cursor: str, order: Order = Order()) -> ColumnElement[bool]:
+    """The condition that a cursor stands for, in that order. Raises Malformed `malformed`."""
     try:
         if len(cursor) > MAX_VALUE:
             raise ValueError("too long")
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        at, _, entry = text.partition(".")
-        instant = int(at)
-        if not -(1 << 62) < instant < 1 << 62 or "\x00" in entry:
+        told, _, entry = text.rpartition(".")
+        value = float(told) if order.by is Sort.DURATION else int(told)
+        if not -(1 << 62) < value < 1 << 62 or "\x00" in entry:
             raise ValueError("out of range")
     except (ValueError, binascii.Error) as error:
         raise Malformed("malformed", "The cursor is not one that this hub gave; start again without it.") from error
-    earlier = or_(_columns.at < instant, _columns.id < entry)
-    return and_(_columns.at <= instant, earlier)
+    column = _columns[order.by.value]
+    if order.ascending:
+        return and_(column >= value, or_(column > value, _columns.id > entry))
+    return and_(column <= value, or_(column < value, _columns.id < entry))

@@ -1,17 +1,19 @@
 """Questions to the ledger: the calls themselves, newest first, and when keys were used last."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Text, column, func, select, values
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
 from hub.core.entry import Entry
-from hub.ledger.filters import MAX_LIMIT, Filters, check_limit, conditions, continues, cursor_after
-from hub.ledger.rows import ENTRY, to_entry
-from hub.ledger.totals import Dimension, Totals, spent_statement, to_totals, totals_statement
+from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit, conditions, continues, cursor_after
+from hub.ledger.rollups import PURGED
+from hub.ledger.rows import ENTRY, STALE, to_entry
+from hub.ledger.totals import Group, Stale, Totals, scope_filters, to_totals, totals_statement
+from hub.store.transactions import reading
 
 _KEYS_AT_ONCE = 500
 
@@ -25,24 +27,44 @@ class Page:
 
 
 class Queries:
-    """Reads the table `entry`. Every method raises SQLAlchemyError when the database cannot be reached."""
+    """Reads what the ledger has written. Every method raises Unavailable when the database cannot be reached."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._dialect = engine.dialect.name
 
-    async def logs(self, filters: Filters = Filters(), *, limit: int = 50, cursor: str | None = None) -> Page:  # noqa: B008 - frozen
+    async def logs(
+        self,
+        filters: Filters = Filters(),  # noqa: B008 - frozen
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        order: Order = Order(),  # noqa: B008 - frozen
+    ) -> Page:
         """A page of at most `limit` (1 to 1000) entries. Raises Malformed for a bad limit or cursor."""
-        statement = logs_statement(filters, limit, cursor)
-        async with self._engine.connect() as connection:
+        statement = logs_statement(filters, limit, cursor, order, self._dialect)
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(statement)).mappings().all()
         items = tuple(to_entry(dict(row)) for row in rows[:limit])
-        return Page(items, cursor_after(items[-1]) if len(rows) > limit else None)
+        return Page(items, cursor_after(items[-1], order) if len(rows) > limit else None)
+
+    async def each(self, filters: Filters, most: int) -> AsyncIterator[Sequence[Entry]]:
+        """The newest `most` entries that match, in pieces of up to 1,000, newest first."""
+        cursor: str | None = None
+        while most > 0:
+            page = await self.logs(filters, limit=min(most, MAX_LIMIT), cursor=cursor)
+            if page.items:
+                yield page.items
+            most -= len(page.items)
+            cursor = page.next
+            if cursor is None:
+                return
 
     async def entry(self, call: str) -> Entry | None:
         """The entry of one call, or None when there is none."""
         if "\x00" in call:
             return None
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(select(ENTRY).where(ENTRY.c.id == call))).mappings().first()
         return to_entry(dict(row)) if row is not None else None
 
@@ -50,7 +72,7 @@ class Queries:
         self,
         filters: Filters = Filters(),  # noqa: B008 - frozen
         *,
-        group_by: tuple[Dimension, ...] = (),
+        group_by: tuple[Group, ...] = (),
         limit: int = MAX_LIMIT,
     ) -> tuple[Totals, ...]:
         """Totals of each group (of everything, when `group_by` is empty).
@@ -58,10 +80,12 @@ class Queries:
         At most `limit` groups: in order of time when grouped by day or hour, else the most expensive first.
         Raises Malformed for a dimension that does not exist, for more than three, or a bad limit.
         """
-        statement = totals_statement(filters, group_by, limit)
-        async with self._engine.connect() as connection:
+        totals_statement(filters, group_by, limit)
+        async with reading(self._engine) as connection:
+            stale = await _stale(connection)
+            statement = totals_statement(filters, group_by, limit, stale=stale, dialect=self._dialect)
             rows = (await connection.execute(statement)).mappings().all()
-        return tuple(to_totals(dict(row), group_by) for row in rows)
+        return tuple(to_totals(row, group_by) for row in rows)
 
     async def spent(self, scope: tuple[str, str], since: float, until: float | None = None) -> int:
         """Micro-dollars that calls of `scope` cost in [since, until), seconds since the epoch; unpriced calls add none.
@@ -69,31 +93,48 @@ class Queries:
         A scope is (kind, name) as in budgets: `("org", "")`, `("team", "platform")`, `("tool", "server/tool")`.
         Raises Malformed for a kind that does not exist.
         """
-        async with self._engine.connect() as connection:
-            return int((await connection.execute(spent_statement(scope, since, until))).scalar_one())
+        return (await self.usage(scope_filters(scope, since, until)))[0].cost_micro_usd
 
-    async def last_used(self, keys: Iterable[str]) -> dict[str, float]:
-        """When each key called last, in seconds since the epoch; keys that never did are left out."""
-        wanted = list(dict.fromkeys(keys))
+    async def last_used(self, names: Iterable[str], kind: str = "key") -> dict[str, float]:
+        """When each key (or `user`) called last, in seconds since the epoch; those that never did are left out."""
+        wanted = list(dict.fromkeys(names))
         used: dict[str, float] = {}
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             for start in range(0, len(wanted), _KEYS_AT_ONCE):
-                rows = await connection.execute(last_used_statement(wanted[start : start + _KEYS_AT_ONCE]))
+                rows = await connection.execute(last_used_statement(wanted[start : start + _KEYS_AT_ONCE], kind))
                 used.update({row[0]: row[1] / 1_000_000 for row in rows if row[1] is not None})
         return used
 
 
-def logs_statement(filters: Filters, limit: int, cursor: str | None) -> Select[Any]:
+async def _stale(connection: AsyncConnection) -> Stale:
+    """What the rollups do not tell yet."""
+    found: dict[str, list[int]] = {"hour": [], "day": [], PURGED: []}
+    for span, start in await connection.execute(select(STALE.c.span, STALE.c.start)):
+        found[span].append(int(start))
+    purged = found[PURGED]
+    return Stale(tuple(sorted(found["hour"])), tuple(found["day"]), *purged[:1])
+
+
+def logs_statement(
+    filters: Filters,
+    limit: int,
+    cursor: str | None,
+    order: Order = Order(),  # noqa: B008 - frozen
+    dialect: str = "sqlite",
+) -> Select[Any]:
     """One row more than `limit`, to know whether another page follows. Raises Malformed."""
     check_limit(limit)
-    statement = select(ENTRY).where(*conditions(filters))
+    statement = select(ENTRY).where(*conditions(filters, dialect=dialect))
     if cursor:
-        statement = statement.where(continues(cursor))
-    return statement.order_by(ENTRY.c.at.desc(), ENTRY.c.id.desc()).limit(limit + 1)
+        statement = statement.where(continues(cursor, order))
+    column = ENTRY.c[order.by.value]
+    if order.ascending:
+        return statement.order_by(column.asc(), ENTRY.c.id.asc()).limit(limit + 1)
+    return statement.order_by(column.desc(), ENTRY.c.id.desc()).limit(limit + 1)
 
 
-def last_used_statement(keys: list[str]) -> Select[Any, Any]:
-    """Key and latest `at`: one look into the index for each key, however many entries it has."""
-    wanted = values(column("name", Text), name="given").data([(key,) for key in keys]).cte("wanted")
-    latest = select(func.max(ENTRY.c.at)).where(ENTRY.c.key == wanted.c.name).correlate(wanted).scalar_subquery()
+def last_used_statement(names: list[str], kind: str = "key") -> Select[Any, Any]:
+    """Name and latest `at`: one look into the index for each, however many entries it has."""
+    wanted = values(column("name", Text), name="given").data([(name,) for name in names]).cte("wanted")
+    latest = select(func.max(ENTRY.c.at)).where(ENTRY.c[kind] == wanted.c.name).correlate(wanted).scalar_subquery()
     return select(wanted.c.name, latest)

@@ -83,6 +83,11 @@ class Record:
         return self._opening.id
 
     @property
+    def elapsed_ms(self) -> float:
+        """How long the call runs, in milliseconds."""
+        return (self._clock() - self._began) * 1000
+
+    @property
     def usage(self) -> Usage:
         """What was settled so far."""
         return self._usage
@@ -118,7 +123,7 @@ class Record:
     def attempt(self, attempt: AttemptRecord) -> None:
         """An upstream was asked, and this became of it."""
         if len(self._attempts) < MAX_ITEMS:
-            began = attempt.began_ms or (self._clock() - self._began) * 1000 - attempt.duration_ms
+            began = attempt.began_ms or self.elapsed_ms - attempt.duration_ms
             tidy = replace(
                 attempt,
                 target=clip(attempt.target),
@@ -136,7 +141,7 @@ class Record:
     def first_byte(self) -> None:
         """The first byte of the answer is here; later calls change nothing."""
         if self._ttft_ms is None:
-            self._ttft_ms = (self._clock() - self._began) * 1000
+            self._ttft_ms = self.elapsed_ms
 
     def settle(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
         """What the call used and cost, rounded once for the whole call; None for a price that is not known."""
@@ -213,7 +218,7 @@ class Record:
             cost_micro_usd=self._cost,
             price_version=self._price_version,
             ttft_ms=self._ttft_ms,
-            duration_ms=(self._clock() - self._began) * 1000,
+            duration_ms=self.elapsed_ms,
             response_bytes=self.response_bytes,
             attempts=tuple(self._attempts),
             dropped=tuple(clip(name) for name in self.dropped[:MAX_ITEMS]),

@@ -1,6 +1,7 @@
 """Entries into the database: in batches, each exactly once, and one bad row never stops the others."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hub.core.entry import Entry
 from hub.ledger.private_file import append
 from hub.ledger.rows import ATTEMPT, ENTRY, STALE, to_attempts, to_row
+from hub.ledger.sums import HOUR
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +25,6 @@ PATIENCE_SECONDS = 30.0
 OnWritten = Callable[[Sequence[Entry]], Awaitable[None]]
 """Told of entries that the database holds now: at least once each, in batches, never at the same time twice."""
 
-HOUR = 3_600_000_000  # microseconds
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
@@ -78,7 +79,8 @@ class Sink:
     async def _write(self, entries: Sequence[Entry]) -> None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
-                await self._insert.write(connection, [to_row(entry) for entry in entries])
+                now = time.time_ns() // 1000
+                await self._insert.write(connection, [{**to_row(entry), "written": now} for entry in entries])
                 await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])
                 await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:

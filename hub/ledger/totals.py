@@ -1,44 +1,54 @@
-"""Sums over the ledger: calls, tokens and money by any three dimensions."""
+"""Sums over the ledger: calls, tokens and money by any three dimensions, from rollups where they are exact."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, func, select
+from sqlalchemy import ColumnElement, and_, or_, select, union_all
 from sqlalchemy.sql import Select
 
-from hub.core.entry import Outcome
 from hub.core.refusal import Malformed
 from hub.core.usage import Usage
-from hub.ledger.filters import Filters, check_limit, conditions, micros
-from hub.ledger.rows import BUCKETS, ENTRY
+from hub.ledger.filters import Filters, check_limit, conditions, micros, tag_value
+from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
+from hub.ledger.sums import DAY, HOUR, entry_sums, rollup_sums
 
-HOUR = 3_600_000_000
-DAY = 24 * HOUR
 MAX_DIMENSIONS = 3
-
-_columns = ENTRY.c
+MOST_RANGES = 400
+_FOREVER = 1 << 62
+_TAG = re.compile(r"tag:([A-Za-z0-9_.-]{1,64})")
+# What a rollup knows of the entries that it sums.
+_ROLLED = frozenset(
+    {"team", "user", "key", "application", "call", "model", "target", "provider", "profile", "server", "tool", "session",
+     "tag", "teams", "since", "until"}
+)  # fmt: skip
+_HOURLY = frozenset({"session", "tag"})
 
 
 class Dimension(StrEnum):
-    """What usage can be grouped by. `day` and `hour` are UTC; `tool` is the tool's own name on its server."""
+    """What usage can be grouped by, besides `tag:NAME`. `day` and `hour` are UTC; `tool` is its name on its server."""
 
     USER = "user"
     KEY = "key"
     TEAM = "team"
+    APPLICATION = "application"
     MODEL = "model"
     TARGET = "target"
     PROVIDER = "provider"
     PROFILE = "profile"
     SERVER = "server"
     TOOL = "tool"
+    SESSION = "session"
     CALL = "call"
     DAY = "day"
     HOUR = "hour"
 
 
-_PERIODS = {Dimension.DAY: DAY, Dimension.HOUR: HOUR}
+_DIMENSIONS = frozenset(str(one) for one in Dimension)
+_PERIODS = {"day": DAY, "hour": HOUR}
+Group = str  # a Dimension, or `tag:NAME`
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,8 @@ class Totals:
     `group` maps each dimension to its value; `day` and `hour` to the start in seconds since the epoch.
     `errors` counts calls that failed at an upstream or were interrupted; `usage.estimated` is true when any part is
     an estimate (`estimated` counts those calls). `cost_micro_usd` adds the known costs; `unpriced` counts the calls
-    that used tokens whose price is not known, so it says whether the cost is complete.
+    that used tokens whose price is not known, so it says whether the cost is complete. `saved_micro_usd` is what
+    reused answers would have cost, `duration_ms` the time of all calls together.
     """
 
     group: Mapping[str, str | int]
@@ -60,90 +71,179 @@ class Totals:
     cost_micro_usd: int
     unpriced: int
     estimated: int
+    saved_micro_usd: int = 0
+    duration_ms: float = 0.0
 
 
-def parse_dimensions(names: str) -> tuple[Dimension, ...]:
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What the rollups do not tell yet: starts of hours and days, in microseconds; and before when entries are gone."""
+
+    hours: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
+    purged: int = -_FOREVER
+
+
+def parse_dimensions(names: str) -> tuple[Group, ...]:
     """`user,day` as dimensions. Raises Malformed with the list of what exists."""
-    try:
-        return tuple(Dimension(name.strip()) for name in names.split(",") if name.strip())
-    except ValueError as error:
-        raise Malformed(
-            "malformed", f"Usage can be grouped by: {', '.join(Dimension)}; up to {MAX_DIMENSIONS}, with commas."
-        ) from error
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    for name in found:
+        if name not in _DIMENSIONS and not _TAG.fullmatch(name):
+            raise Malformed(
+                "malformed",
+                f"Usage can be grouped by: {', '.join(Dimension)}, tag:NAME; up to {MAX_DIMENSIONS}, with commas.",
+            )
+    return tuple(found)
 
 
-def _group(dimension: Dimension) -> ColumnElement[Any]:
-    period = _PERIODS.get(dimension)
-    if period is None:
-        return _columns[dimension.value]
-    return _columns.at - _columns.at % period
+def _group(table: Any, group: Group, dialect: str) -> ColumnElement[Any]:
+    time = table.c.at if table is ENTRY else table.c.start
+    period = _PERIODS.get(group)
+    if period is not None:
+        return time - time % period
+    tag = _TAG.fullmatch(group)
+    return tag_value(table, tag[1], dialect) if tag else table.c[group]
 
 
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-
-def _sums() -> list[ColumnElement[Any]]:
-    tokens = [_columns[name] for name in BUCKETS if name != "tool_calls"]
-    used = tokens[0] > 0
-    for bucket in tokens[1:]:
-        used = used | (bucket > 0)
-    return [
-        func.count().label("calls"),
-        _count(_columns.outcome.in_((Outcome.ERROR.value, Outcome.INTERRUPTED.value))).label("errors"),
-        _count(_columns.outcome == Outcome.REFUSED.value).label("refused"),
-        _count(_columns.outcome == Outcome.CANCELLED.value).label("cancelled"),
-        _count(_columns.cost_micro_usd.is_(None) & used).label("unpriced"),
-        _count(_columns.estimated).label("estimated"),
-        func.coalesce(func.sum(_columns.cost_micro_usd), 0).label("cost_micro_usd"),
-        *(func.coalesce(func.sum(_columns[name]), 0).label(name) for name in BUCKETS),
-    ]
-
-
-def totals_statement(filters: Filters, group_by: tuple[Dimension, ...], limit: int) -> Select[Any]:
-    """One row for each group. Raises Malformed for more than three dimensions or a bad limit."""
-    check_limit(limit)
+def _check(group_by: tuple[Group, ...]) -> None:
     if len(group_by) > MAX_DIMENSIONS or len(set(group_by)) < len(group_by):
         raise Malformed("malformed", f"Usage can be grouped by up to {MAX_DIMENSIONS} different dimensions.")
-    groups = [_group(dimension).label(f"by_{dimension.value}") for dimension in group_by]
-    statement = select(*groups, *_sums()).where(*conditions(filters))
-    if not groups:
+
+
+def totals_statement(
+    filters: Filters, group_by: tuple[Group, ...], limit: int, *, stale: Stale | None = None, dialect: str = "sqlite"
+) -> Select[Any]:
+    """One row for each group: from entries, or where `stale` is given from rollups and what they do not cover.
+
+    Raises Malformed for more than three dimensions or a bad limit.
+    """
+    check_limit(limit)
+    _check(group_by)
+    labels = [f"by_{number}" for number in range(len(group_by))]
+    parts = _parts(filters, group_by, stale, dialect)
+    if len(parts) == 1:
+        return _ordered(parts[0], group_by, labels, limit)
+    table = union_all(*parts).subquery()
+    groups = [table.c[label] for label in labels]
+    statement = select(*(group.label(group.name) for group in groups), *rollup_sums(table))
+    if groups:
+        statement = statement.group_by(*groups)
+    return _ordered(statement, group_by, labels, limit)
+
+
+def _ordered(statement: Select[Any], group_by: tuple[Group, ...], labels: list[str], limit: int) -> Select[Any]:
+    if not group_by:
         return statement
-    statement = statement.group_by(*(group.name for group in groups)).limit(limit)
-    in_time = [group for group, dimension in zip(groups, group_by, strict=True) if dimension in _PERIODS]
-    by_money = cast(func.coalesce(func.sum(_columns.cost_micro_usd), 0), BigInteger).desc()
-    return statement.order_by(*(one.asc() for one in in_time), by_money, func.count().desc(), *groups)
+    columns = statement.selected_columns
+    in_time = [columns[label].asc() for label, group in zip(labels, group_by, strict=True) if group in _PERIODS]
+    statement = statement.order_by(*in_time, columns["cost_micro_usd"].desc(), columns["calls"].desc())
+    return statement.order_by(*(columns[label] for label in labels)).limit(limit)
 
 
-def to_totals(row: dict[str, Any], group_by: tuple[Dimension, ...]) -> Totals:
+def _part(table: Any, group_by: tuple[Group, ...], where: list[ColumnElement[bool]], dialect: str) -> Select[Any]:
+    labels = [f"by_{number}" for number in range(len(group_by))]
+    groups = [_group(table, group, dialect).label(label) for label, group in zip(labels, group_by, strict=True)]
+    sums = entry_sums() if table is ENTRY else rollup_sums()
+    return select(*groups, *sums).where(*where).group_by(*labels)
+
+
+def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, dialect: str) -> list[Select[Any]]:
+    everything = _part(ENTRY, group_by, list(conditions(filters, dialect=dialect)), dialect)
+    asked = {field.name for field in fields(filters) if getattr(filters, field.name) is not None}
+    if stale is None or not asked <= _ROLLED:
+        return [everything]
+    cover = _cover(filters, stale)
+    if cover is None or len(cover.gaps) > MOST_RANGES:
+        return [everything]
+    by_day = "hour" not in group_by and not any(one == "session" or one.startswith("tag:") for one in group_by)
+    rolled = cover.rolled(by_day=by_day and not asked & _HOURLY)
+    timeless = replace(filters, since=None, until=None)
+    parts = [_part(ROLLUP, group_by, [rolled, *conditions(timeless, ROLLUP, dialect)], dialect)]
+    if cover.gaps:
+        within = or_(*(and_(ENTRY.c.at >= start, ENTRY.c.at < end) for start, end in cover.gaps))
+        parts.append(_part(ENTRY, group_by, [within, *conditions(timeless, dialect=dialect)], dialect))
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """Which rollups answer for a range: whole hours in [first, last) but `without`; entries answer for the `gaps`."""
+
+    first: int
+    last: int
+    without: tuple[int, ...]
+    stale_days: tuple[int, ...]
+    gaps: tuple[tuple[int, int], ...]
+
+    def rolled(self, *, by_day: bool) -> ColumnElement[bool]:
+        """The condition on rollups. `by_day` takes whole days where it can."""
+        start = ROLLUP.c.start
+        hours = and_(ROLLUP.c.span == "hour", start >= self.first, start < self.last, start.not_in(self.without))
+        if not by_day:
+            return hours
+        first, last = -(-self.first // DAY) * DAY, self.last // DAY * DAY
+        days = and_(ROLLUP.c.span == "day", start >= first, start < last, start.not_in(self.stale_days))
+        return or_(days, and_(hours, or_(start < first, start >= last, (start - start % DAY).in_(self.stale_days))))
+
+
+def _cover(filters: Filters, stale: Stale) -> _Cover | None:
+    """What rollups cover of the filters' range; None when they cover nothing of it. Raises Malformed."""
+    since = -_FOREVER if filters.since is None else micros(filters.since)
+    until = _FOREVER if filters.until is None else micros(filters.until)
+    first, last = -(-since // HOUR) * HOUR, until // HOUR * HOUR
+    if first >= last:
+        return None
+    hours = [hour for hour in stale.hours if first <= hour < last]
+    edges = [(since, first), *((hour, hour + HOUR) for hour in sorted(hours)), (last, until)]
+    days = {*stale.days, *(hour - hour % DAY for hour in stale.hours)}
+    return _Cover(
+        first,
+        last,
+        without=tuple(hour for hour in hours if hour >= stale.purged),
+        stale_days=tuple(sorted(days)),
+        gaps=tuple(_joined([edge for edge in edges if edge[0] < edge[1]])),
+    )
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges with those that touch made one."""
+    found: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def to_totals(row: Mapping[Any, Any], group_by: tuple[Group, ...]) -> Totals:
     """The totals of a row. Databases give sums as decimals, so every number is made whole here."""
     group: dict[str, str | int] = {}
-    for dimension in group_by:
-        value = row[f"by_{dimension.value}"]
-        group[dimension.value] = int(value) // 1_000_000 if dimension in _PERIODS else value
+    for number, name in enumerate(group_by):
+        value = row[f"by_{number}"]
+        group[str(name)] = int(value) // 1_000_000 if name in _PERIODS else value
     estimated = int(row["estimated"])
     return Totals(
         group=group,
         usage=Usage(estimated=estimated > 0, **{name: int(row[name]) for name in BUCKETS}),
         estimated=estimated,
-        **{name: int(row[name]) for name in ("calls", "errors", "refused", "cancelled", "cost_micro_usd", "unpriced")},
+        duration_ms=float(row["duration_ms"]),
+        **{name: int(row[name]) for name in ("calls", "errors", "refused", "cancelled", "cost_micro_usd")},
+        **{name: int(row[name]) for name in ("unpriced", "saved_micro_usd")},
     )
 
 
 _SCOPES = ("team", "user", "key", "model", "profile", "server")
 
 
-def spent_statement(scope: tuple[str, str], since: float, until: float | None) -> Select[Any]:
-    """The sum of known costs of a scope. Raises Malformed for a kind that does not exist."""
+def scope_filters(scope: tuple[str, str], since: float, until: float | None) -> Filters:
+    """The filters of a budget's scope. Raises Malformed for a kind that does not exist."""
     kind, name = scope
-    statement = select(func.coalesce(func.sum(_columns.cost_micro_usd), 0)).where(_columns.at >= micros(since))
-    if until is not None:
-        statement = statement.where(_columns.at < micros(until))
     if kind == "org":
-        return statement
+        return Filters(since=since, until=until)
     if kind == "tool":
         server, _, tool = name.partition("/")
-        return statement.where(_columns.server == server, _columns.tool == tool)
+        return Filters(since=since, until=until, server=server, tool=tool)
     if kind not in _SCOPES:
         raise Malformed("malformed", f"A scope is one of org, {', '.join(_SCOPES)}, tool.")
-    return statement.where(_columns[kind] == name)
+    return replace(Filters(since=since, until=until), **{kind: name})

@@ -53,6 +53,8 @@ Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_netwo
 
 
 def _capture(value: object) -> object:
+    if value is False:  # what YAML makes of a plain `off`
+        return Capture.OFF
     if isinstance(value, str):
         try:
             return Capture(value)

@@ -1,5 +1,6 @@
 """What must outlive the process: resources and their versions, the audit trail, secrets, sign-ins, the ledger's table."""
 
+from hub.store.audit_feed import AuditFeed
 from hub.store.database import Database, SchemaTooNew
 from hub.store.folder import DataFolder
 from hub.store.passwords import PasswordHashes
@@ -14,6 +15,7 @@ from hub.store.vault import Vault
 
 __all__ = [
     "Actor",
+    "AuditFeed",
     "AuditReport",
     "AuditRow",
     "Browser",

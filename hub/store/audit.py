@@ -15,6 +15,7 @@ from hub.core.refusal import Malformed
 from hub.store.diffs import Diff
 from hub.store.records import Actor, AuditReport, AuditRow
 from hub.store.tables import AuditTable, StateRow
+from hub.store.transactions import reading, writing
 
 _AUDIT: Any = AuditTable.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 STATE: Any = StateRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -25,6 +26,14 @@ _BATCH = 5000
 def _hash(previous: str, row: Any) -> str:
     content = orjson.dumps([row[field] for field in _FIELDS])
     return hashlib.sha256(previous.encode() + b"\n" + content).hexdigest()
+
+
+def audit_row(row: Any) -> AuditRow:
+    """A row of the table as a value."""
+    return AuditRow(
+        row.id, datetime.fromisoformat(row.at), row.actor, row.source, row.address, row.action, row.kind, row.name,
+        row.version, orjson.loads(row.diff), row.detail, row.hash,
+    )  # fmt: skip
 
 
 async def lock_state(connection: AsyncConnection) -> Any:
@@ -42,7 +51,7 @@ class AuditTrail:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction in which rows may be appended: one at a time in this process, and in the whole database."""
-        async with self._lock, self._engine.begin() as connection:
+        async with self._lock, writing(self._engine) as connection:
             yield connection
 
     async def append(
@@ -102,21 +111,15 @@ class AuditTrail:
             statement = statement.where(_AUDIT.c.at >= filters["since"].astimezone(UTC).isoformat())
         if filters.get("until"):
             statement = statement.where(_AUDIT.c.at < filters["until"].astimezone(UTC).isoformat())
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(statement)).all()
-        found = [
-            AuditRow(
-                row.id, datetime.fromisoformat(row.at), row.actor, row.source, row.address, row.action, row.kind, row.name,
-                row.version, orjson.loads(row.diff), row.detail, row.hash,
-            )
-            for row in rows[:limit]
-        ]  # fmt: skip
+        found = [audit_row(row) for row in rows[:limit]]
         return found, str(found[-1].id) if len(rows) > limit else None
 
     async def verify(self) -> AuditReport:
         """Walk the whole chain and compare its end with the head that stands apart."""
         previous, last = "", 0
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             state = (await connection.execute(select(STATE).where(STATE.c.id == 1))).one()
             while True:
                 statement = select(_AUDIT).where(_AUDIT.c.id > last).order_by(_AUDIT.c.id).limit(_BATCH)

@@ -15,6 +15,7 @@ from hub.store.audit import STATE, AuditTrail, lock_state
 from hub.store.diffs import Diff
 from hub.store.records import Actor, Resource, Version
 from hub.store.tables import STOP, KeySecretRow, ResourceRow, ResourceVersionRow, storable
+from hub.store.transactions import reading
 
 _RESOURCE: Any = ResourceRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _VERSION: Any = ResourceVersionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -78,8 +79,8 @@ class Journal:
 
     async def load(self) -> Stored:
         """Read everything, at one moment."""
-        async with self._engine.begin() as connection:
-            state = await lock_state(connection)
+        async with reading(self._engine) as connection:
+            state = (await connection.execute(select(STATE).where(STATE.c.id == 1))).one()
             rows = (await connection.execute(select(_RESOURCE))).all()
             secrets = (await connection.execute(select(_SECRET))).all()
             stopped = (await connection.execute(select(STOP))).all()

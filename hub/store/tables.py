@@ -257,6 +257,7 @@ class EntryRow(SQLModel, table=True):
     sampled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
     capture: str = Field(sa_column=_text())
     repriced: str = Field(sa_column=_text())
+    written: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
     __table_args__ = (
         Index("ix_entry_at_id", "at", "id"),
@@ -269,6 +270,7 @@ class EntryRow(SQLModel, table=True):
         Index("ix_entry_request_id", "request_id"),
         Index("ix_entry_session_at", "session", "at"),
         Index("ix_entry_trace", "trace"),
+        Index("ix_entry_written", "written"),
         Index("ix_entry_application_at", "application", "at"),
         Index("ix_entry_duration_ms_id", "duration_ms", "id"),
         Index("ix_entry_input_id", "input", "id"),
@@ -351,6 +353,15 @@ class RollupRow(SQLModel, table=True):
     audio_out: int = Field(sa_column=Column(BigInteger, nullable=False))
     image: int = Field(sa_column=Column(BigInteger, nullable=False))
     tool_calls: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class ExportPositionRow(SQLModel, table=True):
+    """Up to which row of the audit trail an export has been sent."""
+
+    __tablename__ = "export_position"
+
+    name: str = Field(primary_key=True)
+    row: int
 
 
 class StaleRow(SQLModel, table=True):

@@ -51,6 +51,10 @@ class Record(Protocol):
         """The first byte of the answer is here; later calls change nothing."""
         ...
 
+    def told(self, raw_usage: bytes) -> None:
+        """The usage as the provider told it, JSON; b"" where it did not."""
+        ...
+
     def failed(self, code: str, message: str = "", status: int = 0) -> None:
         """The answer is an error, or broke off."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hub.core.calls import ModelCall, Reply
 from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
+from hub.core.raw_usage import usage_in
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.wire import Lane
 from hub.upstream.answers import Answers, Wish
@@ -157,6 +158,7 @@ async def _whole(response: Response, lane: Lane, attempt: Attempt, record: Recor
     response.close()
     whole = lane.whole(body)
     record.response_bytes = len(whole.body)
+    record.told(usage_in(body))
     attempt.ok(whole.usage.completion)
     reply = Reply(response.status, _headers(response, lane, attempt), whole.body)
     return Delivery(reply, attempt.deployment.target, whole.usage)

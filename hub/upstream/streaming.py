@@ -3,6 +3,7 @@
 import asyncio
 from typing import Self
 
+from hub.core.raw_usage import usage_in
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import Lane, StreamReader
@@ -32,6 +33,7 @@ class ModelStream:
         self._ended = False
         self._failure: UpstreamFailed | None = None
         self._closed = False
+        self._last = (b"", b"")  # the end as it came: where the provider says what was used
 
     @property
     def usage(self) -> Usage:
@@ -87,6 +89,7 @@ class ModelStream:
         chunk = await self._response.read(LINGER if self._settled else SILENCE)
         if chunk:
             out = self._reader.feed(chunk)
+            self._last = (self._last[1], chunk)
             if out and not self._begun:
                 self._begun = True
                 check_events(out)
@@ -104,6 +107,7 @@ class ModelStream:
         self._closed = True
         self._response.close()
         self._record.response_bytes = self._size
+        self._record.told(usage_in(b"".join(self._last)))
         failure = self._failure or self._reader.failure
         if failure is not None:
             self._record.failed(failure.code, failure.message)

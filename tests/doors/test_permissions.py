@@ -73,7 +73,9 @@ def test_every_route_asks_everybody_for_its_permission(world):
                     who is not None and (Permission.SELF in needed or needed & held)
                 )
                 url = re.sub(r"\{\w+\}", "no-such-thing", path)
-                status = client.request(method, url, json={} if method in ("POST", "PUT") else None).status_code
+                body = {} if method in ("POST", "PUT") else None
+                with client.stream(method, url, json=body) as answer:  # some answers have no end
+                    status = answer.status_code
                 refused = 401 if who is None else 403
                 # A role may hold a permission and still not be allowed this very thing: 403 says so too, 401 never.
                 if (not allowed and status != refused) or (allowed and status == 401):

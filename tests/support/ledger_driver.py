@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from hub.core.refusal import Unavailable
 from hub.core.usage import Usage
 from hub.ledger import Ledger, Spool, Writer
-from tests.support.ledger import CI, model_call, until
+from tests.support.ledger import CI, model_call, tool_call, until
 
 
 def say(word, call):
@@ -39,7 +39,9 @@ def make(folder, engine, **options):
 
 
 async def one_call(ledger, seconds):
-    async with ledger.record(CI, model_call()) as record:
+    call = model_call() if random.random() < 0.5 else tool_call()
+    async with ledger.record(CI, call) as record:
+        await record.reserve(Usage(input=7), 70)
         say("open", record.id)
         await asyncio.sleep(seconds)
         record.settle(Usage(input=1), 1)

@@ -29,6 +29,9 @@ class Kept:
         self.usage = NOTHING
         self.dropped = ()
 
+    def told(self, raw_usage):
+        self.raw_usage = raw_usage
+
     def traceparent(self, attempt=0):
         return ""
 

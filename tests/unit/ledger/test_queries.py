@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from hub.core.refusal import Malformed
 from hub.core.usage import Usage
-from hub.ledger import Dimension, Filters, Queries, parse_dimensions
+from hub.ledger import Dimension, Filters, Order, Queries, Sort, parse_dimensions
 from hub.ledger.queries import last_used_statement, logs_statement
 from hub.ledger.sink import Sink
-from hub.ledger.totals import spent_statement, totals_statement
+from hub.ledger.totals import Stale, scope_filters, totals_statement
 from tests.support.ledger import entry
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ START = 1_700_000_000
 RICH = {
     "user": "ann", "key": "k2", "team": "core", "model": "fast", "target": "p/m", "provider": "p", "profile": "demo",
     "server": "git", "tool": "status", "outcome": "error", "status": 502, "request_id": "req", "session": "ses",
-    "call": "tool", "duration_ms": 5000.0,
+    "call": "tool", "duration_ms": 5000.0, "application": "app", "code": "upstream_error", "trace": "t1", "lane": "translate",
 }  # fmt: skip
 
 
@@ -167,7 +167,7 @@ async def test_groups_are_ordered_and_limited(engine):
 def test_dimensions_are_parsed_and_refused():
     assert parse_dimensions("user, day") == (Dimension.USER, Dimension.DAY)
     assert parse_dimensions("") == ()
-    with pytest.raises(Malformed, match="user, key, team"):
+    with pytest.raises(Malformed, match="user, key, team, application"):
         parse_dimensions("user,password")
     with pytest.raises(Malformed, match="up to 3"):
         totals_statement(Filters(), parse_dimensions("user,key,team,day"), 10)
@@ -217,7 +217,12 @@ def plans():
     yield "usage", totals_statement(replace(both, team="x"), (Dimension.MODEL,), 100)
     yield "usage of a time", totals_statement(both, (Dimension.DAY,), 100)
     for kind in ("org", "team", "user", "key", "model", "profile", "server", "tool"):
-        yield f"spent {kind}", spent_statement((kind, "a/b"), 1, 2)
+        yield f"spent {kind}", totals_statement(scope_filters((kind, "a/b"), 1, 2), (), 1)
+    month = Filters(since=1_700_000_123, until=1_702_600_000)
+    yield "rolled up", totals_statement(month, (Dimension.TEAM,), 100, stale=Stale((1_700_003_600_000_000,)))
+    for by in ("duration_ms", "input", "output"):
+        yield f"by {by}", logs_statement(Filters(), 50, None, Order(Sort(by)))
+        yield f"by {by} on", logs_statement(Filters(), 50, "MS4x", Order(Sort(by), True))
     yield "last used", last_used_statement(["a", "b"])
 
 
@@ -231,5 +236,5 @@ async def test_an_index_is_used(engine, name, statement):
     on_table = [step for step in steps if "entry" in step]
     assert on_table
     assert all("USING" in step and "INDEX" in step for step in on_table), steps
-    if name in ("newest", "range", "page"):
+    if name in ("newest", "range", "page") or name.startswith("by "):
         assert not any("TEMP B-TREE FOR ORDER BY" in step for step in steps), steps

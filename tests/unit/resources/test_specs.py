@@ -98,7 +98,10 @@ def test_every_kind_of_the_contract_exists():
         ("guardrails", {"scope": {"org": True}, "on": ["input"], "patterns": ["(a"]}, "patterns", "RE2"),
         ("guardrails", {"scope": {"org": True}, "on": ["input"], "patterns": [r"(a)\1"]}, "patterns", "RE2"),
         ("announcements", {"title": "x", "severity": "loud"}, "severity", "info"),
-        ("exports", {"endpoint": "x"}, "endpoint", "not supported yet"),
+        ("exports", {"format": "otlp", "endpoint": "x"}, "endpoint", "an address like"),
+        ("exports", {"format": "otlp", "endpoint": "https://c/x", "protocol": "grpc"}, "protocol", "http/protobuf"),
+        ("exports", {"format": "webhook"}, "", "needs an endpoint"),
+        ("exports", {"format": "jsonl", "auth": "bearer"}, "", "belong together"),
     ],
 )
 def test_a_fault_names_its_field_and_the_remedy(kind, raw, path, words):

@@ -1,0 +1,96 @@
+"""What is deleted when it is old: bodies after some days, and entries where the hub is told to; sums stay."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.ledger.rollups import Rollups
+from hub.ledger.rows import ENTRY, PAYLOAD
+from hub.ledger.sums import DAY
+from hub.store.transactions import writing
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 3600.0
+_AT_ONCE = 2000
+
+
+class Retention:
+    """Deletes bodies older than `bodies_days`, and entries older than `entries_days` (0: never). Owns its task.
+
+    `now` is in seconds since the epoch. The audit trail is never deleted.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        rollups: Rollups,
+        *,
+        bodies_days: int,
+        entries_days: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._rollups = rollups
+        self._bodies_days = bodies_days
+        self._entries_days = entries_days
+        self._now = now
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the task."""
+        self._task = asyncio.create_task(self._run(), name="ledger retention")  # noqa: TID251 - ended in __aexit__
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def sweep(self) -> tuple[int, int]:
+        """Delete what is too old now; returns how many bodies and entries. Raises Unavailable."""
+        now = int(self._now() * 1_000_000)
+        bodies = await self._bodies(now - self._bodies_days * DAY)
+        entries = await self._entries(now - self._entries_days * DAY) if self._entries_days else 0
+        if bodies or entries:
+            log.info("old records are deleted", bodies=bodies, entries=entries)
+        return bodies, entries
+
+    async def _bodies(self, before: int) -> int:
+        done = 0
+        while True:
+            old = select(PAYLOAD.c.entry).where(PAYLOAD.c.at < before).limit(_AT_ONCE)
+            async with writing(self._engine) as connection:
+                gone = (await connection.execute(delete(PAYLOAD).where(PAYLOAD.c.entry.in_(old)))).rowcount
+            done += gone
+            if gone < _AT_ONCE:
+                return done
+
+    async def _entries(self, before: int) -> int:
+        """A day at a time, so that no transaction is long."""
+        async with self._engine.connect() as connection:
+            oldest = (await connection.execute(select(func.min(ENTRY.c.at)))).scalar()
+        done = 0
+        while oldest is not None and oldest < before:
+            oldest = min(oldest - oldest % DAY + DAY, before)
+            done += await self._rollups.purge(oldest)
+        return done
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:  # noqa: BLE001 - what is old waits for the next sweep
+                log.warning("old records could not be deleted", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.sleep(INTERVAL_SECONDS)

@@ -1,0 +1,164 @@
+"""Sums by hour and day, kept beside the entries: exact always, since what is not summed yet is read from entries.
+
+The writer marks the hour of each entry as stale in the same transaction. A stale hour is read from its entries; once
+it is over, `Rollups` sums it anew, whole, and takes the mark away. Days are made from hours. Hours before the
+`purged` mark have lost their entries: what still arrives for them is added to their sums, and deleted.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql import Select
+
+from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE
+from hub.ledger.sums import DAY, DIMENSIONS, HOUR, SUMS, entry_sums, rollup_sums
+from hub.store.transactions import writing
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 30.0
+SETTLING = 60_000_000  # microseconds after its end that an hour is left alone, for what is still on its way
+PURGED = "purged"
+_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_IN_DAYS = tuple(name for name in DIMENSIONS if name not in ("session", "tags"))
+
+
+def _span(table: Any, span: str, start: int) -> ColumnElement[bool]:
+    return and_(table.c.span == span, table.c.start == start)
+
+
+class Rollups:
+    """Keeps the table `rollup`. An async context manager that owns the task which does it.
+
+    `now` is in seconds since the epoch.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, *, now: Callable[[], float] = time.time, interval: float = INTERVAL_SECONDS
+    ) -> None:
+        self._engine = engine
+        self._now = now
+        self._interval = interval
+        self._stop = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the task."""
+        self._task = asyncio.create_task(self._run(), name="ledger rollups")  # noqa: TID251 - ended in __aexit__
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the task. An hour that was being summed is summed at the next start."""
+        self._stop.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def refresh(self) -> int:
+        """Sum every stale hour and day that is over; returns how many. Raises Unavailable."""
+        done = 0
+        async with self._lock:
+            for start in await self._due("hour", HOUR):
+                await self._sum_hour(start)
+                done += 1
+            for start in await self._due("day", DAY):
+                done += await self._sum_day(start)
+        return done
+
+    async def purge(self, before: int) -> int:
+        """Delete the entries before `before` (microseconds), after they were summed; returns how many.
+
+        Their sums stay. Raises Unavailable.
+        """
+        horizon = before - before % HOUR
+        await self.refresh()
+        async with self._lock, writing(self._engine) as connection:
+            waiting = select(func.count()).where(STALE.c.span == "hour", STALE.c.start < horizon)
+            if int((await connection.execute(waiting)).scalar_one()):
+                return 0
+            await connection.execute(delete(STALE).where(STALE.c.span == PURGED))
+            await connection.execute(insert(STALE).values(span=PURGED, start=horizon, touched=0))
+            await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.at < horizon))
+            return int((await connection.execute(delete(ENTRY).where(ENTRY.c.at < horizon))).rowcount)
+
+    async def _due(self, span: str, length: int) -> list[int]:
+        over = int(self._now() * 1_000_000) - length - SETTLING
+        statement = select(STALE.c.start).where(STALE.c.span == span, STALE.c.start <= over).order_by(STALE.c.start)
+        async with self._engine.connect() as connection:
+            return [int(start) for start in (await connection.execute(statement)).scalars()]
+
+    async def _sum_hour(self, start: int) -> None:
+        within = and_(ENTRY.c.at >= start, ENTRY.c.at < start + HOUR)
+        async with writing(self._engine) as connection:
+            await connection.execute(delete(STALE).where(_span(STALE, "hour", start)))
+            purged = (await connection.execute(select(STALE.c.start).where(STALE.c.span == PURGED))).scalar()
+            if purged is None or start >= purged:
+                await connection.execute(delete(ROLLUP).where(_span(ROLLUP, "hour", start)))
+                await connection.execute(_summed("hour", start, _of_entries(within)))
+            else:
+                top = select(func.max(ROLLUP.c.number)).where(_span(ROLLUP, "hour", start))
+                most = int((await connection.execute(top)).scalar() or 0)
+                await connection.execute(_summed("hour", start, _of_entries(within), most))
+                await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.entry.in_(select(ENTRY.c.id).where(within))))
+                await connection.execute(delete(ENTRY).where(within))
+            await mark(connection, "day", start - start % DAY)
+
+    async def _sum_day(self, start: int) -> int:
+        hours = and_(ROLLUP.c.span == "hour", ROLLUP.c.start >= start, ROLLUP.c.start < start + DAY)
+        stale = and_(STALE.c.span == "hour", STALE.c.start >= start, STALE.c.start < start + DAY)
+        async with writing(self._engine) as connection:
+            if int((await connection.execute(select(func.count()).select_from(STALE).where(stale))).scalar_one()):
+                return 0
+            await connection.execute(delete(STALE).where(_span(STALE, "day", start)))
+            await connection.execute(delete(ROLLUP).where(_span(ROLLUP, "day", start)))
+            await connection.execute(_summed("day", start, _of_hours(hours)))
+        return 1
+
+    async def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 - hours stay stale and exact meanwhile
+                log.warning("usage is not summed: the database does not take it", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._stop.wait()
+
+
+async def mark(connection: AsyncConnection, span: str, start: int) -> None:
+    """Say that the sums of an hour or a day are not what its entries say any more, with what changes them."""
+    statement = _INSERTS[connection.dialect.name](STALE).values(span=span, start=start, touched=0)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1})
+    )
+
+
+def _of_entries(where: ColumnElement[bool]) -> Select[Any]:
+    columns = [ENTRY.c[name] for name in DIMENSIONS]
+    return select(*columns, *entry_sums()).where(where).group_by(*columns)
+
+
+def _of_hours(where: ColumnElement[bool]) -> Select[Any]:
+    columns = [ROLLUP.c[name] for name in _IN_DAYS]
+    empty = [literal("").label("session"), literal("{}").label("tags")]
+    return select(*columns, *empty, *rollup_sums()).where(where).group_by(*columns)
+
+
+def _summed(span: str, start: int, sums: Select[Any], above: int = 0) -> Any:
+    """The statement that writes `sums` as rows of the span, numbered after `above`."""
+    inner = sums.subquery()
+    names = ("span", "start", "number", *DIMENSIONS, *SUMS)
+    number = (func.row_number().over(order_by=inner.c.call) + above).label("number")
+    rows = select(literal(span), literal(start), number, *(inner.c[name] for name in (*DIMENSIONS, *SUMS)))
+    return insert(ROLLUP).from_select(names, rows)

@@ -1,0 +1,138 @@
+"""Agent runs: the model and tool calls of one session, joined by session id and by trace, turn by turn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.core.entry import Entry
+from hub.ledger.filters import Filters, check_limit, conditions
+from hub.ledger.rows import ENTRY, to_entry
+from hub.ledger.sums import entry_sums
+from hub.store.transactions import reading
+
+MOST_CALLS = 2000
+_MOST_TRACES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call of a model and the calls of tools that followed it. The first turn may have no model call."""
+
+    model: Entry | None
+    tools: tuple[Entry, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All its calls, in order."""
+        return (self.model, *self.tools) if self.model is not None else self.tools
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A session's calls in order of time; `truncated` when it has more than 2,000, of which these are the first."""
+
+    session: str
+    entries: tuple[Entry, ...]
+    truncated: bool
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The calls by turn: each call of a model begins one."""
+        turns: list[Turn] = []
+        for entry in self.entries:
+            if entry.call == "model":
+                turns.append(Turn(entry, ()))
+            elif turns:
+                turns[-1] = Turn(turns[-1].model, (*turns[-1].tools, entry))
+            else:
+                turns.append(Turn(None, (entry,)))
+        return tuple(turns)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """One session in a list: when it began and was last active (microseconds), what it called and cost."""
+
+    session: str
+    first: int
+    last: int
+    calls: int
+    models: int
+    tools: int
+    errors: int
+    cost_micro_usd: int
+    unpriced: int
+
+
+class Sessions:
+    """Reads sessions. Every method raises Unavailable when the database cannot be reached."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def run(self, session: str, visible: Filters) -> Run | None:
+        """One session, with the calls outside it that share a trace with it; None when there is none to be seen."""
+        mine = await self._entries(visible, ENTRY.c.session == session)
+        if not mine:
+            return None
+        traces = sorted({entry.trace for entry in mine if entry.trace})[:_MOST_TRACES]
+        joined = await self._entries(visible, ENTRY.c.trace.in_(traces)) if traces else ()
+        known = {entry.id for entry in mine}
+        entries = sorted([*mine, *(one for one in joined if one.id not in known)], key=lambda one: (one.at, one.id))
+        return Run(session, tuple(entries[:MOST_CALLS]), len(entries) > MOST_CALLS)
+
+    async def _entries(self, visible: Filters, where: Any) -> Sequence[Entry]:
+        statement = (
+            select(ENTRY)
+            .where(where, *conditions(visible, dialect=self._engine.dialect.name))
+            .order_by(ENTRY.c.at, ENTRY.c.id)
+            .limit(MOST_CALLS + 1)
+        )
+        async with reading(self._engine) as connection:
+            return [to_entry(dict(row)) for row in (await connection.execute(statement)).mappings()]
+
+    async def latest(self, filters: Filters, limit: int) -> tuple[SessionLine, ...]:
+        """The sessions of a range, the last active first. Raises Malformed for a bad limit."""
+        check_limit(limit)
+        columns = ENTRY.c
+        last = func.max(columns.at)
+        tools = func.sum(columns.tool_calls)
+        statement = (
+            select(columns.session, func.min(columns.at).label("first"), last.label("last"), *entry_sums())
+            .add_columns(func.count().filter(columns.call == "model").label("models"), tools.label("tools"))
+            .where(*conditions(replace(filters), dialect=self._engine.dialect.name), columns.session != "")
+            .group_by(columns.session)
+            .order_by(last.desc())
+            .limit(limit)
+        )
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        numbers = ("first", "last", "calls", "models", "errors", "cost_micro_usd", "unpriced")
+        return tuple(
+            SessionLine(
+                session=row["session"],
+                tools=int(row["calls"]) - int(row["models"]),
+                **{name: int(row[name]) for name in numbers},
+            )
+            for row in rows
+        )
+
+    async def turns_with(self, profile: str, since: int) -> tuple[int, dict[tuple[str, str], int]]:
+        """How many calls of models the sessions made that used a profile, and of which (model, target) how many."""
+        columns = ENTRY.c
+        using = (
+            select(columns.session)
+            .where(columns.profile == profile, columns.at >= since, columns.session != "")
+            .distinct()
+        )
+        statement = (
+            select(columns.model, columns.target, func.count())
+            .where(columns.call == "model", columns.at >= since, columns.session.in_(using), columns.target != "")
+            .group_by(columns.model, columns.target)
+        )
+        async with reading(self._engine) as connection:
+            found = {(row[0], row[1]): int(row[2]) for row in await connection.execute(statement)}
+        return sum(found.values()), found

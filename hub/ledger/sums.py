@@ -1,0 +1,59 @@
+"""What is added up over entries, and by what: the columns of usage, over entries and over rollups."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Float, case, cast, func
+
+from hub.core.entry import Outcome
+from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
+
+HOUR = 3_600_000_000  # microseconds
+DAY = 24 * HOUR
+
+DIMENSIONS = (
+    "call", "team", "user", "key", "application", "model", "target", "provider", "profile", "server", "tool", "session",
+    "tags",
+)  # fmt: skip
+COUNTS = ("calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd")
+SUMS = (*COUNTS, "duration_ms", *BUCKETS)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _whole(total: ColumnElement[Any]) -> ColumnElement[int]:
+    # PostgreSQL's sums of whole numbers are decimals.
+    return cast(func.coalesce(total, 0), BigInteger)
+
+
+def entry_sums() -> list[ColumnElement[Any]]:
+    """The sums over entries, by their names."""
+    columns = ENTRY.c
+    tokens = [columns[name] for name in BUCKETS if name != "tool_calls"]
+    used = tokens[0] > 0
+    for bucket in tokens[1:]:
+        used = used | (bucket > 0)
+    return [
+        func.count().label("calls"),
+        _count(columns.outcome.in_((Outcome.ERROR.value, Outcome.INTERRUPTED.value))).label("errors"),
+        _count(columns.outcome == Outcome.REFUSED.value).label("refused"),
+        _count(columns.outcome == Outcome.CANCELLED.value).label("cancelled"),
+        _count(columns.cost_micro_usd.is_(None) & used).label("unpriced"),
+        _count(columns.estimated).label("estimated"),
+        _whole(func.sum(columns.cost_micro_usd)).label("cost_micro_usd"),
+        _whole(func.sum(columns.saved_micro_usd)).label("saved_micro_usd"),
+        cast(func.coalesce(func.sum(columns.duration_ms), 0.0), Float).label("duration_ms"),
+        *(_whole(func.sum(columns[name])).label(name) for name in BUCKETS),
+    ]
+
+
+def rollup_sums(table: Any = ROLLUP) -> list[ColumnElement[Any]]:
+    """The same sums over rows that are sums already."""
+    columns = table.c
+    return [
+        cast(func.coalesce(func.sum(columns[name]), 0.0), Float).label(name)
+        if name == "duration_ms"
+        else _whole(func.sum(columns[name])).label(name)
+        for name in SUMS
+    ]

@@ -1,0 +1,125 @@
+"""Secrets are planted everywhere a hub gets them, everything is used, and nothing that it writes or tells holds one."""
+
+import json
+
+import pytest
+
+from tests.support.collector import collecting
+from tests.support.hubs import ADMIN_KEY, RESOURCES, running_hub, wait_for
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+CANARIES = {
+    name: f"canary-{name}-{number:02d}-7f3a9c5e1b2d4f60"
+    for number, name in enumerate(("provider", "export", "webhook", "vault", "own", "prompt", "argument", "wrong-key"))
+}
+
+
+def use(hub, key):
+    """Calls that work and calls that fail, of models and tools, with secrets in all of them."""
+    chat = {"model": "broken", "messages": [{"role": "user", "content": CANARIES["prompt"]}]}
+    with hub.client(key=key) as client:
+        for model in ("broken", "demo"):
+            for stream in (False, True):
+                client.post("/v1/chat/completions", json={**chat, "model": model, "stream": stream})
+        client.post(
+            "/v1/chat/completions", json=chat,
+            headers={"x-hub-key": key, "authorization": f"Bearer {CANARIES['own']}"},
+        )  # fmt: skip
+        call = {
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "new__echo", "arguments": {"text": CANARIES["argument"]}, "_meta": META},
+        }  # fmt: skip
+        headers = {
+            "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "new__echo",
+            "accept": "application/json, text/event-stream",
+        }  # fmt: skip
+        client.post("/mcp/both", json=call, headers=headers)
+        client.post("/v1/chat/completions", content=b"{" + CANARIES["prompt"].encode())
+    with hub.client(key=f"hub_abcdefgh_{CANARIES['wrong-key']}") as client:
+        assert client.get("/api/v1/me").status_code == 401
+
+
+def told(hub):
+    """Everything that an administrator can read."""
+    with hub.client() as client:
+        for path in (
+            "/api/v1/logs?limit=1000", "/api/v1/logs/export?format=jsonl", "/api/v1/logs/export?format=csv", "/api/v1/usage",
+            "/api/v1/audit/export", "/api/v1/export", "/api/v1/instance", "/api/v1/secrets", "/metrics", "/v1/models",
+            "/api/v1/keys", "/api/v1/providers", "/api/v1/exports", "/api/v1/servers", "/api/v1/sessions", "/admin",
+            "/console",
+        ):  # fmt: skip
+            yield path, client.get(path).content
+
+
+@pytest.mark.slow
+def test_no_planted_secret_is_found_anywhere(tmp_path):
+    with collecting() as collector:
+        there = {"allow_private": True}
+        resources = {
+            **RESOURCES,
+            "providers": {
+                "demo": {"kind": "demo"},
+                "broken": {
+                    "kind": "openai-compatible", "base_url": f"{collector.url}/v1", "allow_private": True,
+                    "api_key": "env:PROVIDER_SECRET",
+                },
+            },
+            "models": {**RESOURCES["models"], "broken": {"targets": [{"model": "broken/m"}]}},
+            "exports": {
+                "traces": {
+                    "format": "otlp", "endpoint": f"{collector.url}/t", **there, "auth": "bearer", "secret": "env:EXPORT_SECRET",
+                },
+                "hook": {
+                    "format": "webhook", "of": ["calls", "audit"], "endpoint": f"{collector.url}/w", **there,
+                    "auth": "signature", "secret": "env:WEBHOOK_SECRET",
+                },
+                "file": {"of": ["calls", "audit"]},
+            },
+        }  # fmt: skip
+        environment = {
+            "PROVIDER_SECRET": CANARIES["provider"],
+            "EXPORT_SECRET": CANARIES["export"],
+            "WEBHOOK_SECRET": CANARIES["webhook"],
+            "HUB_LOG_LEVEL": "debug",
+        }
+        with running_hub(tmp_path, resources, environment) as hub:
+            with hub.client() as client:
+                assert client.put("/api/v1/secrets/planted", json={"value": CANARIES["vault"]}).status_code == 200
+            made = hub.put("keys", "canary", {"team": team(hub)})["secret"]
+            use(hub, made)
+            wait_for(lambda: collector.taken("/w") and collector.taken("/t"), 30)
+            secrets = {**CANARIES, "admin key": ADMIN_KEY, "made key": made.rpartition("_")[2]}
+            for place, content in told(hub):
+                check(place, content, secrets)
+            for path in ("/w", "/t"):
+                for _, body in collector.taken(path):
+                    check(f"export {path}", body, secrets)
+            on_disk(tmp_path, secrets)
+        on_disk(tmp_path, secrets)
+        check("output", "".join(hub.output).encode(), secrets)
+        assert any(CANARIES["provider"] in headers.get("authorization", "") for headers in sent(collector))
+
+
+def team(hub):
+    hub.put("teams", "canaries", {"models": ["*"], "profiles": ["*"]})
+    return "canaries"
+
+
+def sent(collector):
+    """The headers of what the provider got: the one place where its key belongs."""
+    return [{name.lower(): value for name, value in headers.items()} for _, path, headers, _ in collector.received]
+
+
+def on_disk(folder, secrets):
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            check(str(path.relative_to(folder)), path.read_bytes(), secrets)
+
+
+def check(place, content, secrets):
+    for name, secret in secrets.items():
+        assert secret.encode() not in content, f"{name} stands in {place}"
+        assert json.dumps(secret).encode() not in content, f"{name} stands in {place}"
