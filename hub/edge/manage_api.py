@@ -96,13 +96,12 @@ class ManageApi:
         self._document = orjson.dumps(document(self.rows))
 
     def _rows(self) -> Iterator[Route]:
-        for api in (LedgerApi(self._m.records), UsageApi(self._m.records), AuditApi(self._m.records)):
+        m = self._m
+        for api in (
+            LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.people_api, m.stops_api,
+            m.guardrails_api, m.playground_api, m.explain_api,
+        ):  # fmt: skip
             yield from api.routes()
-        yield from self._m.own_api.routes()
-        for governing in (self._m.people_api, self._m.stops_api, self._m.guardrails_api):
-            yield from governing.routes()
-        yield from self._m.playground_api.routes()
-        yield from self._m.explain_api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
         yield Route(
             "GET",
