@@ -89,6 +89,7 @@ def test_in_a_browser(browse):
     page = browse("dev", "/install/both")
     page.get_by_role("link", name="Cursor", exact=True).click()
     page.locator("#cursor summary").click()
+    page.locator("#cursor pre").first.wait_for(state="visible")
     assert "mcpServers" in page.locator("#cursor pre").first.inner_text()
     page.get_by_role("button", name="Make a key").click()
     page.wait_for_selector("#key .secret")
