@@ -121,6 +121,8 @@ class ProviderSpec(Spec):
             return self
         if not row.base_url and not row.local and self.base_url is None:
             raise ValueError(f"a provider of kind '{self.kind}' needs base_url")
+        if "{region}" in row.base_url and self.base_url is None and self.region is None:
+            raise ValueError(f"a provider of kind '{self.kind}' needs region, or base_url")
         return self
 
 

@@ -24,6 +24,7 @@ def test_every_kind_of_the_contract_exists():
     [
         ("providers", {"kind": "openai", "api_key": "sk-123"}, "api_key", "env:NAME"),
         ("providers", {"kind": "azure-openai"}, "", "needs base_url"),
+        ("providers", {"kind": "bedrock"}, "", "needs region"),
         ("providers", {"kind": "openai", "owner": {"user": "ann"}}, "", "belong together"),
         ("providers", {"kind": "openai", "instead_of": "a", "owner": {}}, "owner", "a team or a user"),
         (
