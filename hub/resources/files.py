@@ -122,11 +122,14 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _anchored(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A server's spec with its relative program and working folder resolved against the file's own folder."""
+    """A server's spec with its relative program, document and working folder resolved against the file's own folder."""
     anchored = dict(spec)
     command = spec.get("command")
     if isinstance(command, list) and command and isinstance(command[0], str) and command[0].startswith("."):
         anchored["command"] = [str((folder / command[0]).absolute()), *command[1:]]
+    document = spec.get("openapi")
+    if isinstance(document, str) and not document.startswith(("http://", "https://", "/")):
+        anchored["openapi"] = str((folder / document).resolve())
     if isinstance(spec.get("cwd"), str):
         anchored["cwd"] = str((folder / spec["cwd"]).resolve())
     return anchored
@@ -135,7 +138,7 @@ def _anchored(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
 def load(paths: Iterable[Path]) -> Loaded:
     """Read and merge files (a folder means its *.yaml), without validating specs.
 
-    A server's `command` that begins with a dot and its `cwd` are relative to the file.
+    A server's `command` that begins with a dot, its `openapi` and its `cwd` are relative to the file.
     Raises InvalidSpec naming file and line: not YAML, unknown kind, a name given twice.
     """
     resources: Raw = {}

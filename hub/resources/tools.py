@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hub.resources.serving import HttpUrl, Money, Seconds
-from hub.resources.shaping import Bytes, HintsSpec, ProfileServerSpec, ToolName
+from hub.resources.shaping import Bytes, Choice, HintsSpec, ProfileServerSpec, ToolName
 from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
@@ -59,20 +59,20 @@ class ToolPriceSpec(Spec):
 
 
 class ServerSpec(Spec):
-    """An upstream MCP server: a command (stdio), a url (streamable HTTP or HTTP+SSE), or one that the hub brings.
+    """An upstream server: a command (stdio), a url (streamable HTTP or HTTP+SSE), an OpenAPI document, or the hub's own.
 
-    `parallel` calls of it run at a time; further ones wait. A process is stopped after `idle_stop` seconds without a
-    call, and started again by the next one; it is ended when it and what it started have more than `memory_mib` of
-    memory or more than so many `processes`.
+    `openapi` is the path or address of a document whose operations become tools; it is read again now and then, and
+    nothing that it refers to elsewhere is fetched. `base_url` is where its API is, when it does not say so itself;
+    `operations` are globs over operation ids, or over `METHOD /path`. `parallel` calls of it run at a time; further
+    ones wait. A process is stopped after `idle_stop` seconds without a call, and started again by the next one; it is
+    ended when it and what it started have more than `memory_mib` of memory or more than so many `processes`.
     """
-
-    LATER: ClassVar[dict[str, str]] = {
-        "openapi": "comes with OpenAPI servers",
-        "base_url": "comes with OpenAPI servers",
-    }
 
     command: Annotated[list[Word], Field(min_length=1, max_length=256)] | None = None
     url: HttpUrl | None = None
+    openapi: Word | None = None
+    base_url: HttpUrl | None = None
+    operations: Choice = Field(default_factory=lambda: ["*"])
     builtin: Literal["hub"] | None = None
     env: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Word] = Field(
         default_factory=dict, max_length=100
@@ -96,13 +96,20 @@ class ServerSpec(Spec):
 
     @model_validator(mode="after")
     def _one_transport(self) -> "ServerSpec":
-        given = [name for name in ("command", "url", "builtin") if getattr(self, name) is not None]
+        given = [name for name in ("command", "url", "openapi", "builtin") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("a server has exactly one of command, url and builtin")
-        wrong = {"command": ("headers", "auth"), "url": ("env", "cwd"), "builtin": ("env", "cwd", "headers", "auth")}
+            raise ValueError("a server has exactly one of command, url, openapi and builtin")
+        wrong = {
+            "command": ("headers", "auth", "base_url"),
+            "url": ("env", "cwd", "base_url"),
+            "openapi": ("env", "cwd"),
+            "builtin": ("env", "cwd", "headers", "auth", "base_url"),
+        }
         for name in wrong[given[0]]:
             if getattr(self, name):
                 raise ValueError(f"{name} has no effect on a server with {given[0]}")
+        if self.openapi is None and "operations" in self.model_fields_set:
+            raise ValueError("operations goes with openapi")
         return self
 
 

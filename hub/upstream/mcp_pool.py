@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +30,7 @@ from hub.upstream.mcp_values import (
 )
 from hub.upstream.mcp_watched import Listener, Watched
 from hub.upstream.mcp_wire import progress_token
+from hub.upstream.openapi_server import OpenApiServer
 
 log = get_logger(__name__)
 
@@ -37,7 +38,7 @@ _GRACE = 2.0  # seconds beyond those that the end of a process takes
 # What of a spec the connection is made of. The rest is for people, and changes without a new connection.
 _WIRING = {
     "command", "url", "env", "cwd", "headers", "auth", "allow_private", "timeouts", "parallel", "idle_stop", "memory_mib",
-    "processes",
+    "processes", "openapi", "base_url", "operations",
 }  # fmt: skip
 
 
@@ -50,6 +51,7 @@ class Servers:
         self._parking = Parking(pace)
         self._means = Means(ports, Pids(ports.folder), pace, self._parking, count(1))
         self._connections: dict[str, ServerConnection] = {}
+        self._documents: dict[str, OpenApiServer] = {}
         self._builtins: dict[str, BuiltinServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: dict[str, bytes] = {}
@@ -108,13 +110,14 @@ class Servers:
         for name, connection in before.items():
             del self._connections[name]
             connection.retire()
+        self._follow_documents(wanted)
         self._builtins = {
             name: BuiltinServer(name, self._ports.builtins.get(spec.builtin, Builtin({})), spec.timeouts.call)
             for name, spec in wanted.items()
             if spec.builtin is not None
         }
         for name, spec in wanted.items():
-            if spec.builtin is None and name not in self._connections:
+            if (spec.command is not None or spec.url is not None) and name not in self._connections:
                 self._start(name, spec, before.get(name))
 
     def _start(self, name: str, spec: ServerSpec, before: ServerConnection | None) -> None:
@@ -124,13 +127,30 @@ class Servers:
         elif name in self._kept:
             connection.recall(self._kept[name])
         self._connections[name] = connection
-        task = asyncio.get_running_loop().create_task(connection.run(), name=f"server {name}")
+        self._own(name, connection.run())
+
+    def _follow_documents(self, wanted: Mapping[str, ServerSpec]) -> None:
+        for name, known in list(self._documents.items()):
+            if name not in wanted or _wiring(wanted[name]) != _wiring(known.spec):
+                self._documents.pop(name).retire()
+        for name, spec in wanted.items():
+            if spec.openapi is not None and name not in self._documents:
+                self._documents[name] = server = OpenApiServer(name, spec, self._ports, self._pace, self._changed)
+                server.recall(self._kept.get(name, b""))
+                self._own(name, server.run())
+
+    def _own(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Run the task of a server, which ends with the pool at the latest."""
+        task = asyncio.get_running_loop().create_task(work, name=f"server {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _find(self, server: str) -> BuiltinServer | ServerConnection | OpenApiServer | None:
+        return self._builtins.get(server) or self._connections.get(server) or self._documents.get(server)
+
     async def request(self, server: str, method: str, params: bytes, *, caller: CallerContext) -> RpcReply:
         """A server's answer. Raises Unavailable or UpstreamFailed, which say how it fares."""
-        target = self._builtins.get(server) or self._connections.get(server)
+        target = self._find(server)
         if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
         if caller.resume is not None:
@@ -166,14 +186,14 @@ class Servers:
 
     def definitions(self, server: str) -> ServerDefinitions:
         """What a server offers, from memory."""
-        target = self._builtins.get(server) or self._connections.get(server)
+        target = self._find(server)
         if target is None:
             return ServerDefinitions(state=ServerState.FAILED, since=time.time(), error="there is no such server")
         return target.definitions
 
     def status(self, server: str) -> ServerStatus:
         """How a server does."""
-        target = self._builtins.get(server) or self._connections.get(server)
+        target = self._find(server)
         if target is None:
             return ServerStatus(server, "unknown", ServerState.FAILED, time.time(), last_error="disabled or removed")
         return target.status()
