@@ -17,6 +17,7 @@ from hub.app.first_start import Started, apply_files, ensure_admin, ensure_provi
 from hub.app.governing import Governance, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
+from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
@@ -156,6 +157,8 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
             servers.definitions, memory.compose, memory.revision
         )
+        desk = ProfileDesk(servers, catalogue, memory)
+        resources.on_check(desk.check)
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
         servers.reconfigure(resources.snapshot())
 
@@ -179,7 +182,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             settings,
             metrics,
             recording,
-            _Stages(governance, models, servers, catalogue, provider_secrets, health),
+            _Stages(governance, models, servers, catalogue, desk, provider_secrets, health),
         )
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
@@ -194,6 +197,7 @@ class _Stages:
     models: ModelUpstream
     servers: Servers
     catalogue: Catalogue[ServerDefinitions, ProfileView]
+    desk: ProfileDesk
     secrets: ProviderSecrets
     health: Health
 
@@ -233,9 +237,10 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
             policy,
             stages.servers,
             stored.secrets,
-            stages.catalogue,
+            stages.desk,
             Serving(stages.health, hits),
         ),
+        profiles=stages.desk,
         listings=Listings(stored.resources, stages.catalogue),
         metrics=metrics,
         in_flight=in_flight,

@@ -12,6 +12,7 @@ from hub.app.catalogues import catalogue_routes
 from hub.app.diet import Diet
 from hub.app.listings import Listings
 from hub.app.observed import Observed
+from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
 from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
@@ -27,6 +28,7 @@ from hub.edge.mcp_api import McpApi
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
+from hub.edge.profiles_api import ProfilesApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.stops_api import StopsApi
@@ -55,6 +57,7 @@ class Doors:
     recording: Recording
     diet: Diet
     observed: Observed
+    profiles: ProfileDesk
     listings: Listings
     metrics: Metrics
     in_flight: InFlight
@@ -158,6 +161,7 @@ def _pages(doors: Doors) -> Starlette:
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords),
         stops_api=StopsApi(doors.resources),
         guardrails_api=GuardrailsApi(doors.judges),
+        profiles_api=ProfilesApi(doors.profiles, doors.resources),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         explain_api=ExplainApi(doors.conditions),
         server_status=observed.server,

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from hub import __version__
+from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
-from hub.catalogue import Catalogue
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.edge import provider_view
@@ -49,7 +49,7 @@ class Observed:
         policy: Policy,
         servers: Servers,
         secrets: Secrets,
-        catalogue: Catalogue[ServerDefinitions, ProfileView],
+        desk: ProfileDesk,
         serving: Serving,
     ) -> None:
         self._resources = resources
@@ -58,8 +58,8 @@ class Observed:
         self._policy = policy
         self._servers = servers
         self._secrets = secrets
-        self._catalogue = catalogue
         self._serving = serving
+        self._desk = desk
 
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
@@ -168,7 +168,9 @@ class Observed:
             "restarts": status.restarts,
             "in_flight": status.in_flight,
             "tools": status.tools,
+            **_offered(self._servers.definitions(name)),
             "rejected": [{"tool": tool, "reason": reason} for tool, reason in status.rejected],
+            "findings": self._desk.findings(name),
         }
 
     def server_tools(self, name: str) -> list[dict[str, Any]]:
@@ -176,10 +178,12 @@ class Observed:
         return [_described(tool.name, tool.raw) for tool in self._servers.definitions(name).tools]
 
     def _profile(self, name: str) -> dict[str, Any]:
-        view = self._catalogue.view(self._resources.snapshot(), name)
+        snapshot = self._resources.snapshot()
+        view = self._desk.view(snapshot, name)
         if view is None:
             return {"state": "disabled"}
         return {
+            **self._desk.status(snapshot, name),
             "url": f"/mcp/{name}",
             "tools": len(view.tools),
             "tokens": sum(tool.tokens for tool in view.tools.values()),
@@ -234,7 +238,7 @@ class Observed:
         snapshot = self._resources.snapshot()
         found: list[dict[str, Any]] = []
         for name, spec in snapshot.profiles.items():
-            view = self._catalogue.view(snapshot, name)
+            view = self._desk.view(snapshot, name)
             if view is None or not principal.may_use_profile(name):
                 continue
             tools = view.visible(principal)
@@ -250,6 +254,17 @@ class Observed:
                 }
             )
         return found
+
+
+def _offered(known: ServerDefinitions) -> dict[str, Any]:
+    """How much a server offers, and what its tools cost in a prompt."""
+    return {
+        "tokens": sum(len(tool.raw) for tool in known.tools) // 4,
+        "prompts": len(known.prompts),
+        "resources": len(known.resources),
+        "templates": len(known.templates),
+        "revision": known.revision,
+    }
 
 
 def _gaps(view: ProfileView) -> list[dict[str, Any]]:

@@ -78,8 +78,101 @@ def list_(profile: str, *, connection: Connection = Connection()) -> None:
         ),
         right=("tokens",),
     )
+    _show_cost(connection, profile)
     for gap in (found.meta or {}).get("hub/gaps", []):
         warn(f"{gap['server']} is {gap['state']}: {gap['message']}")
+
+
+def _show_cost(connection: Connection, profile: str) -> None:
+    """What the tools cost in a prompt, by server; nothing where the key may not ask."""
+    try:
+        with connection.api() as api:
+            known = api.call("GET", api.resource("profiles", profile, "/tools"))
+    except Refusal:
+        return
+    say("")
+    table(
+        ("server", "tools", "tokens"),
+        [
+            *((one["server"], one["tools"], one["tokens"]) for one in known["servers"]),
+            ("all", sum(one["tools"] for one in known["servers"]), known["tokens_of_all"]),
+        ],
+        right=("tools", "tokens"),
+    )
+    if known["mode"] != "full":
+        say(f"In mode '{known['mode']}' a client is shown {known['tokens']} tokens of tools.")
+    for text in known["warnings"]:
+        warn(text)
+
+
+@app.command
+def explain(
+    profile: str,
+    tool: str,
+    *,
+    as_key: Annotated[str, Parameter(name="--as", help="As which key sees it.")] = "",
+    connection: Connection = Connection(),
+) -> int:
+    """Say why a tool is visible or not: every rule, and the one that decides. Exit status 1 when it is not."""
+    with connection.api() as api:
+        found = api.call("GET", api.resource("profiles", profile, "/explain"), query={"tool": tool, "key": as_key})[
+            "items"
+        ]
+    if connection.json:
+        show_json(found)
+        return 0 if any(one["visible"] for one in found) else 1
+    for one in found:
+        name = f"{one['server']}/{one['tool']}" if one["server"] else one["tool"]
+        verdict = f"visible as {one['name']}" if one["visible"] else f"not visible: {one['rule']}: {one['reason']}"
+        say(f"{name} is {verdict}")
+        table(("", "rule", "reason"), [("yes" if s["allowed"] else "NO", s["rule"], s["reason"]) for s in one["steps"]])
+    return 0 if any(one["visible"] for one in found) else 1
+
+
+@app.command
+def drifts(profile: str, *, connection: Connection = Connection()) -> int:
+    """Show the tools of a locked profile that are not as they were approved. Exit status 1 when there are any."""
+    with connection.api() as api:
+        found = api.call("GET", api.resource("profiles", profile, "/drifts"))["items"]
+    if connection.json:
+        show_json(found)
+    for one in [] if connection.json else found:
+        say(f"{one['tool']} is {one['state']}{', and held back' if one['held_back'] else ''}")
+        for line in one["diff"]:
+            say(f"    {line}")
+    return 1 if found else 0
+
+
+@app.command
+def approve(profile: str, *tools: str, connection: Connection = Connection()) -> None:
+    """Approve tools (server/tool; '*' for all that wait) of a locked profile as they are now."""
+    if not tools:
+        raise Malformed("malformed", "Name the tools, as 'hub tools drifts' shows them, or '*' for all.")
+    with connection.api() as api:
+        approved = api.call("POST", api.resource("profiles", profile, "/approve"), {"tools": list(tools)})["approved"]
+    if connection.json:
+        show_json(approved)
+    else:
+        say("approved: " + (", ".join(approved) or "nothing"))
+
+
+@app.command(name="test")
+def try_out(profile: str, *, connection: Connection = Connection()) -> int:
+    """Test a profile as a client would: probe, list, one harmless call per server. Exit status 1 when something fails."""
+    from hub.cli.tool_test import report_of
+
+    with connection.api() as api:
+        known = api.call("GET", api.resource("profiles", profile, "/tools"), query={"mode": "full"})
+    rows = _run(connection, profile, lambda client: report_of(client, known))
+    if connection.json:
+        show_json(rows)
+    else:
+        table(
+            ("server", "check", "outcome", "ms", "detail"),
+            [(row["server"], row["check"], row["outcome"], row["ms"], row["detail"][:100]) for row in rows],
+            right=("ms",),
+        )
+    return 1 if any(row["outcome"] == "failed" for row in rows) else 0
 
 
 @app.command

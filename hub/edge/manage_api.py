@@ -22,6 +22,7 @@ from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
+from hub.edge.profiles_api import ProfilesApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
@@ -63,6 +64,7 @@ class Management:
     people_api: PeopleApi
     stops_api: StopsApi
     guardrails_api: GuardrailsApi
+    profiles_api: ProfilesApi
     playground_api: PlaygroundApi
     explain_api: ExplainApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
@@ -98,7 +100,7 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         m = self._m
         for api in (
-            LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.people_api, m.stops_api,
+            LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
             m.guardrails_api, m.playground_api, m.explain_api,
         ):  # fmt: skip
             yield from api.routes()
@@ -275,6 +277,7 @@ def route_rows() -> tuple[Route, ...]:
         people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere),
         stops_api=StopsApi(nowhere),
         guardrails_api=GuardrailsApi(nowhere),
+        profiles_api=ProfilesApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         explain_api=ExplainApi(nowhere),
         server_status=nowhere,

@@ -54,6 +54,11 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {"items": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
     },
     "History": {"$ref": "#/components/schemas/Page"},
+    "Approval": {
+        "type": "object",
+        "required": ["tools"],
+        "properties": {"tools": {"type": "array", "items": {"type": "string"}, "description": "server/tool, or *"}},
+    },
     "Restore": {"type": "object", "required": ["version"], "properties": {"version": {"type": "integer"}}},
     "Rotation": {
         "type": "object",

@@ -22,6 +22,7 @@ from hub.store.records import API, Actor, AuditReport, AuditRow, Change, Resourc
 
 log = structlog.get_logger(__name__)
 OnChange = Callable[[Snapshot, Snapshot], None]
+Check = Callable[[Snapshot, frozenset[tuple[str, str]]], list[Fault]]
 Raw = Mapping[str, Mapping[str, dict[str, Any]]]
 _FOLLOW_SECONDS = 0.5
 _TRIES = 50
@@ -47,6 +48,7 @@ class Resources:
         self._catalogue = catalogue
         self._state: _State | None = None
         self._listeners: list[OnChange] = []
+        self._checks: list[Check] = []
         self._lock = asyncio.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -64,6 +66,13 @@ class Resources:
     def on_change(self, listener: OnChange) -> None:
         """Call `listener(old, new)` after each change of the snapshot."""
         self._listeners.append(listener)
+
+    def on_check(self, check: Check) -> None:
+        """Let `check(snapshot, touched)` find faults in what would be, before anything is written.
+
+        `touched` are kind and name of what changes.
+        """
+        self._checks.append(check)
 
     async def find(self, kind: str, name: str) -> Resource | None:
         """One resource, or None."""
@@ -276,7 +285,11 @@ class Resources:
         faults += shared([*(made.compiled() for made in self._now.stored.secrets), *given])
         if faults:
             raise InvalidSpec(faults)
-        self._compile(self._now.stored, specs, tuple(given), 0)
+        snapshot = self._compile(self._now.stored, specs, tuple(given), 0)
+        changed = frozenset((step.kind, step.name) for step in steps if step.spec is not None)
+        faults = [fault for check in self._checks for fault in check(snapshot, changed)]
+        if faults:
+            raise InvalidSpec(faults)
 
     async def _write(self, steps: list[Step], actor: Actor) -> list[int]:
         for _ in range(_TRIES):

@@ -1,7 +1,8 @@
 """Which addresses the hub may connect to: public ones, unless an operator allowed private ones for an upstream."""
 
 import errno
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 # IPv4 is public but for these; kept here, not left to the library, so that they do not change with it.
 _NOT_PUBLIC_V4 = tuple(
@@ -15,6 +16,8 @@ _NOT_PUBLIC_V4 = tuple(
 # IPv6 is not public but for global unicast, without the blocks that embed or tunnel other addresses, or document.
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+# Blocks whose last four bytes are an IPv4 address: NAT64's own and local ones, and the old compatible addresses.
+_LAST_IS_V4 = tuple(IPv6Network(block) for block in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 # Where clouds hand out credentials to whoever asks: never an upstream, whatever is allowed.
 _METADATA = tuple(
     ip_network(block)
@@ -39,11 +42,19 @@ def is_public(address: str) -> bool:
 
 
 def is_metadata(address: str) -> bool:
-    """Whether `address` is where a cloud serves credentials, also when written as a mapped address."""
+    """Whether `address` is where a cloud serves credentials, also when it is embedded in another address."""
     ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        ip = ip.ipv4_mapped or ip
-    return any(ip in block for block in _METADATA if block.version == ip.version)
+    reached: list[IPv4Address | IPv6Address] = [ip, *(_embedded(ip) if isinstance(ip, IPv6Address) else ())]
+    return any(one in block for one in reached for block in _METADATA if block.version == one.version)
+
+
+def _embedded(ip: IPv6Address) -> Iterator[IPv4Address]:
+    """The IPv4 addresses that packets to an IPv6 address may end at: mapped, translated (NAT64) or tunnelled."""
+    for inner in (ip.ipv4_mapped, ip.sixtofour, ip.teredo[1] if ip.teredo else None):
+        if inner is not None:
+            yield inner
+    if any(ip in block for block in _LAST_IS_V4):
+        yield IPv4Address(int(ip) & 0xFFFFFFFF)
 
 
 def check(address: str, private: bool) -> None:

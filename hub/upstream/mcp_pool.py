@@ -184,6 +184,10 @@ class Servers:
         for connection in self._connections.values():
             connection.tell(principal, session, message)
 
+    def names(self) -> list[str]:
+        """All servers that are there."""
+        return [*self._builtins, *self._connections, *self._documents]
+
     def definitions(self, server: str) -> ServerDefinitions:
         """What a server offers, from memory."""
         target = self._find(server)
