@@ -50,7 +50,7 @@ def test_private_ones_can_be_allowed(address):
         "2002:a9fe:a9fe::1",
         "::169.254.169.254",
         "2001:0:4136:e378:8000:63bf:5601:5601",
-    ],  # fmt: skip
+    ],
 )
 def test_where_clouds_keep_credentials_is_never_allowed(address):
     assert is_metadata(address)
