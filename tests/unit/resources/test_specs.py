@@ -81,7 +81,6 @@ def test_every_kind_of_the_contract_exists():
             "provider/",
         ),
         ("servers", {"command": ["x"], "url": "http://h"}, "", "exactly one"),
-        ("servers", {"openapi": "x.json"}, "openapi", "not supported yet"),
         ("servers", {"url": "http://h", "env": {"A": "b"}}, "", "no effect"),
         ("servers", {"url": "http://h", "auth": {"type": "oauth"}}, "auth.type", "not supported yet"),
         ("servers", {"url": "http://h", "auth": {"type": "bearer"}}, "auth", "needs secret"),
