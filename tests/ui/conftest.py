@@ -95,7 +95,8 @@ def world(tmp_path_factory):
         yield world
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps its event loop running in this thread, so it ends with the module: no other test could run one.
+@pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
