@@ -3,7 +3,8 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id

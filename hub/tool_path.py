@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from hub.catalogue import Catalogue
 from hub.core.calls import Credentials, ToolCall
@@ -49,8 +49,7 @@ class ServerFailed(UpstreamFailed):
         self.state = state
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """A caller at a profile, for one request: who they are, what they see, and the snapshot that says so."""
 
     principal: Principal
@@ -60,8 +59,7 @@ class Visit:
     mode: str = ""  # the one that the caller asked for
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """A server's answer, with the server's name."""
 
     server: str

@@ -67,6 +67,7 @@ async def _serve(settings: Settings, files: Sequence[Path], *, demo: bool) -> No
         # What was loaded lives as long as the process: looking at it again at each collection only costs time.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
 
         def started(_: int) -> None:
             greet(hub, address, link, demo=demo)

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 from hub.core.capture import Capture
 from hub.core.telemetry import TraceContext
@@ -38,13 +39,16 @@ PLAIN = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """Where a request came from and to: client address, path, raw headers (names lower case)."""
 
     client: str = ""
     path: str = ""
-    headers: Sequence[tuple[bytes, bytes]] = field(default=(), repr=False)
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+    def __repr__(self) -> str:
+        """Never shows the headers, which hold credentials."""
+        return f"Arrival(client={self.client!r}, path={self.path!r})"
 
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
@@ -56,8 +60,7 @@ class Arrival:
 NOWHERE = Arrival()
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What the caller presented. `secret` is the hub's key; `upstream` their own provider credential, if any.
 
     `user` is whom a browser's sign-in stands for, which the edge has looked up; it never comes from the wire.
@@ -76,8 +79,7 @@ class Credentials:
         return "Credentials(...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a call came from: its request id, agent session, tags, client address and user agent.
 
     `trace` is the caller's place in a trace; `capture` how much of the call they want kept at most.
@@ -93,8 +95,7 @@ class Origin:
     capture: Capture | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(Struct, frozen=True):
     """A request for a model as the edge read it: `body` is whole and within its cap, nobody has looked into it yet.
 
     `headers` are those that belong to the provider (betas, versions), lower case; `query` is the raw query
@@ -114,8 +115,7 @@ class ModelRequest:
     receipt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCall:
+class ModelCall(Struct, frozen=True):
     """One call of a model, as it arrived. `body` is the caller's own JSON; only `model` will be rewritten.
 
     `headers` are the request headers that belong to the provider (betas, versions), lower case.
@@ -139,10 +139,14 @@ class ModelCall:
     route: str = ""
     receipt: bool = False
     strict: bool = False
-    credential: tuple[str, str] | None = field(default=None, repr=False)
+    credential: tuple[str, str] | None = None
     asked: str = ""
     arrival: Arrival = NOWHERE
-    places: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]], repr=False, compare=False)
+    places: Mapping[str, tuple[int, int]] = {}
+
+    def __repr__(self) -> str:
+        """Never shows a credential, nor what is said."""
+        return f"ModelCall(id={self.id!r}, dialect={self.dialect.value!r}, model={self.model!r})"
 
     @property
     def named(self) -> str:
@@ -150,8 +154,7 @@ class ModelCall:
         return self.asked or self.model
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """One call of a tool through a profile. `tool` is the name the client saw; `arguments` is raw JSON.
 
     What else of a server is asked for by name is such a call too: then `method` says what, and `tool` begins with
@@ -169,8 +172,7 @@ class ToolCall:
     rest: bytes = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What goes back to the caller: status, headers and either `body` or a stream of chunks.
 
     The reply owns what was opened for the call. Whoever writes it out enters it (`async with reply`);
@@ -181,7 +183,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
-    stack: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
+    stack: AsyncExitStack | None = None
 
     def owning(self, stack: AsyncExitStack) -> "Reply":
         """The same reply, now responsible for closing `stack`."""
@@ -197,4 +199,6 @@ class Reply:
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
         """Unwind the stages."""
+        if self.stack is None:
+            return None
         return await self.stack.__aexit__(*exc_info)  # pyright: ignore[reportArgumentType]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from hub.core.plan import Deployment
 
 
@@ -69,8 +71,7 @@ class HealthView(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """How one try at a target ended: `failure` is None for an answer. Seconds; `retry_after` is the provider's wish."""
 
     target: str

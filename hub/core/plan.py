@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from hub.core.calls import Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """The clocks of one upstream, in seconds: connect, first byte, silence between bytes, and all of it."""
 
     connect: float = 5.0
@@ -102,8 +103,7 @@ class Shadow:
     micro_usd_per_day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The targets to try, in order, and those left out with their reasons. `model` is the public name.
 
     `targets` are the attempts with their priority and weight. `route` is the route that gave them, or "";

@@ -1,7 +1,8 @@
 """The port between sending a call and its wire format: what a dialect can do with bodies and streams."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Refusal, UpstreamFailed
@@ -47,8 +48,7 @@ class StreamReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """A whole reply as the caller gets it, and what it used."""
 
     body: bytes

@@ -12,8 +12,9 @@ can do more than be wrong.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from hub.core.calls import Arrival, Credentials
 

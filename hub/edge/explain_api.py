@@ -1,11 +1,13 @@
 """`/api/v1/explain`: what a call would do, by the same plan that a call makes."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from hub.core.calls import Arrival, Dialect, ModelCall, Origin
 from hub.core.refusal import Malformed, NotFound
@@ -78,7 +80,7 @@ def _grant(ask: Ask, key: str) -> KeyGrant:
     name = key or principal.key
     found = next((grant for grant in ask.snapshot.keys.values() if grant.key == name), None) if name else None
     if found is not None:
-        return found if key else replace(found, principal=principal)
+        return found if key else dataclasses.replace(found, principal=principal)
     if key:
         raise NotFound("not_found", f"There is no key '{key[:64]}'.")
     return KeyGrant(principal.key, principal)

@@ -1,8 +1,9 @@
 """Gemini's paths: which model is called and how stands in them, not in the body."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Malformed, NotFound
@@ -17,8 +18,7 @@ _METHODS: Mapping[str, tuple[Dialect, bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
+class Aim(Struct, frozen=True):
     """What a path asks for: a model, and whether its answer shall come as a stream."""
 
     dialect: Dialect

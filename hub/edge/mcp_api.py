@@ -3,8 +3,9 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from dataclasses import replace
 from urllib.parse import parse_qs
+
+from msgspec.structs import replace
 
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import read_body

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from hub.core.nesting import is_deeper
 
@@ -53,8 +52,7 @@ class RpcFault(Exception):
         self.id = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message of a client. `id` is raw JSON, empty for a notification; `method` is empty for a response.
 
     `meta` are the members of `params._meta`, empty when there is none. `result` and `error` are those of a response.

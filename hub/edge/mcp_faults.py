@@ -1,10 +1,10 @@
 """What goes wrong, as an MCP client reads it: refusals and servers' errors as JSON-RPC, with the status of its era."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from hub.core.logs import get_logger
 from hub.core.refusal import Refusal
@@ -39,8 +39,7 @@ _UNKNOWN = frozenset({"tool_not_found", "prompt_not_found", "resource_not_found"
 _code = msgspec.json.Decoder(dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A response message, and the HTTP status and headers that it has when it stands alone."""
 
     status: int

@@ -1,7 +1,8 @@
 """`/mcp/{profile}/sse`: clients of 2024-11-05, with one stream for all answers and an address to post messages to."""
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.in_flight import InFlight

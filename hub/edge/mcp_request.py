@@ -1,7 +1,8 @@
 """One HTTP request to a profile, its caller let in, and who that caller is to the servers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from hub.core.calls import Credentials, Origin
 from hub.edge.in_flight import Exchange
@@ -17,8 +18,7 @@ _LOG_LEVEL = f"{META}logLevel"
 NOTHING = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One HTTP request to a profile. `raw` are the headers as they came, twice if they did."""
 
     visit: Visit

@@ -1,10 +1,11 @@
 """Trying things out: a model call and a tool call for whoever is asking, through the same paths as every other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+from msgspec.structs import replace
 
 from hub.core.calls import Credentials, Dialect, ModelRequest, Origin, Reply, ToolCall
 from hub.core.ids import new_id

@@ -1,7 +1,6 @@
 """Who is asking in a browser or through the API: a key, or a browser's sign-in."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from hub.core.principal import ANONYMOUS, Principal

@@ -7,8 +7,12 @@ from typing import Protocol
 class Place(Protocol):
     """Takes the opening and the closing of a call. `hub.ledger.Spool` is one."""
 
+    def check(self) -> None:
+        """Raise Unavailable `overloaded` while nothing can be written."""
+        ...
+
     def open(self, call: str, payload: bytes) -> None:
-        """Write down that a call begins. Raises Unavailable `overloaded`."""
+        """Write down that a call begins; `confirm` says that it is written."""
         ...
 
     def close(self, call: str, payload: bytes) -> None:
@@ -23,6 +27,9 @@ class Place(Protocol):
 
 class Nowhere:
     """The place of calls that leave no record."""
+
+    def check(self) -> None:
+        """Nothing will be written."""
 
     def open(self, call: str, payload: bytes) -> None:
         """Nothing is written."""

@@ -33,7 +33,7 @@ _encode = json.Encoder().encode
 class Record:
     """What becomes known of a call while it runs.
 
-    Entering writes the opening entry to the spool, before any upstream is asked; leaving writes what is true then.
+    `reserve` writes the opening entry to the spool, before any upstream is asked; leaving writes what is true then.
     The exception that leaves through it decides the outcome, unless it was said before:
 
     - none: `ok`, or `error` when `status` is 400 or more;
@@ -174,11 +174,11 @@ class Record:
     # -- opening and closing ---------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Write the opening. Raises Unavailable `overloaded` when the spool takes no new calls.
+        """Begin. Raises Unavailable `overloaded` when the spool takes no new calls.
 
-        It is durable with `reserve`, which comes before any upstream is asked: one wait for the disk, not two.
+        The opening is written by `reserve`, before any upstream is asked: what is refused before that costs nobody.
         """
-        self._spool.open(self._opening.id, _encode(self._opening))
+        self._spool.check()
         return self
 
     async def __aexit__(

@@ -6,13 +6,13 @@ after the opens of calls that still run were carried forward, so no call is ever
 Memory: one frame for each call in flight.
 """
 
-import asyncio
+import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +39,12 @@ class Durability(StrEnum):
     STRICT = "strict"
 
 
-async def _at_once() -> None:
-    """Nothing to wait for."""
+@dataclass(slots=True)
+class _Opened:
+    """The open frame of a call that runs, and the segment that holds it; None while it is not written."""
+
+    segment: Segment | None
+    line: bytes
 
 
 class Spool:
@@ -64,19 +68,21 @@ class Spool:
         self._segment_seconds = segment_seconds
         self._clock = clock
         self._segments: deque[Segment] = deque()
-        self._live: dict[str, tuple[Segment, bytes]] = {}
-        self._owed: deque[tuple[str, bytes]] = deque()  # closes that the disk did not take yet
+        self._live: dict[str, _Opened] = {}
+        self._pending: list[tuple[str, bytes, bool]] = []  # call, frame, opens: what the next write brings
         self._deleted: list[Segment] = []
+        self._syncing: list[tuple[Segment, int]] = []
         self._trouble = ""
         self._sync_failed = False
         self._new_file = False  # made, and its name not yet synced
         self._next = 1
         self._folder_fd = -1
         self._stack = AsyncExitStack()
-        self._group = GroupSync(self._sync, SYNC_SECONDS)
-        self._thread = ThreadPoolExecutor(1, "hub-spool")
-        self.confirm: Callable[[], Awaitable[None]] = self._group.wait if durability is Durability.STRICT else _at_once
-        """Wait until what was appended is as durable as this spool promises. Raises Unavailable `overloaded`."""
+        self._group = GroupSync(self._prepare, self._settled, lambda: len(self._live), SYNC_SECONDS)
+        self.confirm: Callable[[], Awaitable[None]] = (
+            self._group.wait if durability is Durability.STRICT else self._written
+        )
+        """Wait until what was opened is as durable as this spool promises. Raises Unavailable `overloaded`."""
 
     async def __aenter__(self) -> Self:
         """Make the folder, note what earlier runs left, begin a segment. Raises OSError."""
@@ -86,7 +92,6 @@ class Spool:
         self._next = max((number_of(path) for path in self.left), default=0) + 1
         self._folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         self._stack.callback(os.close, self._folder_fd)
-        self._stack.callback(self._thread.shutdown)
         self._stack.callback(self._shut)
         self._begin()
         await self._stack.enter_async_context(self._group)
@@ -95,11 +100,11 @@ class Spool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Sync and close the files; delete those that nobody needs again."""
+        """Write, sync and close the files; delete those that nobody needs again."""
         await self._stack.__aexit__(kind, error, trace)
 
     def _shut(self) -> None:
-        held = [segment for segment, _ in self._live.values()]
+        held = [opened.segment for opened in self._live.values()]
         needed = False
         for segment in (*self._deleted, *self._segments):
             needed = needed or segment.drained < segment.size or segment in held
@@ -109,47 +114,61 @@ class Spool:
 
     # -- appending -------------------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Raise Unavailable `overloaded` while the disk does not take what it is given; tries it again before."""
+        if self._trouble:
+            try:
+                self._flush()
+                if self._sync_failed:
+                    raise OSError("the last fsync failed")
+            except OSError as error:
+                raise _refused() from error
+
     def open(self, call: str, payload: bytes) -> None:
-        """Write down that a call begins; again for the same call replaces it. Raises Unavailable `overloaded`."""
+        """Write down that a call begins; again for the same call replaces it. `confirm` says that it is written."""
         line = frame(OPEN, payload)
-        try:
-            self._pay()
-            if self._sync_failed:
-                raise OSError("the last fsync failed")
-            self._write(line)
-        except OSError as error:
-            self._complain(error)
-            raise Unavailable(
-                "overloaded",
-                "The hub cannot write its ledger, so it takes no new calls until it can. "
-                "Its administrator should look at the disk of the data folder ('hub doctor').",
-                retry_after=5,
-            ) from error
-        self._live[call] = (self._segments[-1], line)
+        self._live[call] = _Opened(None, line)
+        self._pending.append((call, line, True))
 
     def close(self, call: str, payload: bytes) -> None:
         """Write down how a call ended. Never fails: what the disk does not take is kept and written when it does.
 
         Meanwhile no call is opened, so what is kept is bounded by the calls in flight.
         """
-        self._owed.append((call, frame(CLOSE, payload)))
+        self._live.pop(call, None)
+        self._pending.append((call, frame(CLOSE, payload), False))
+        with contextlib.suppress(OSError):
+            self._flush()
+
+    async def _written(self) -> None:
+        """Hand what was opened to the operating system, where it outlives this process."""
         try:
-            self._pay()
+            self._flush()
+        except OSError as error:
+            raise _refused() from error
+
+    def _flush(self) -> None:
+        """Write what is pending, in one piece. Raises OSError, after which only closes are still pending."""
+        pending = self._pending
+        if not pending:
+            return
+        try:
+            segment = self._segments[-1]
+            if segment.size >= self._segment_bytes or segment.broken:
+                segment = self._begin()
+            segment.append(pending[0][1] if len(pending) == 1 else b"".join([line for _, line, _ in pending]))
         except OSError as error:
             self._complain(error)
-
-    def _pay(self) -> None:
-        while self._owed:
-            call, line = self._owed[0]
-            self._write(line)
-            self._owed.popleft()
-            self._live.pop(call, None)
-
-    def _write(self, line: bytes) -> None:
-        segment = self._segments[-1]
-        if segment.size >= self._segment_bytes or segment.broken:
-            segment = self._begin()
-        segment.append(line)
+            self._pending = [one for one in pending if not one[2]]
+            for call, line, opens in pending:
+                opened = self._live.get(call)
+                if opens and opened is not None and opened.line is line and opened.segment is None:
+                    del self._live[call]
+            raise
+        self._pending = []
+        for call, line, opens in pending:
+            if opens and (opened := self._live.get(call)) is not None and opened.line is line:
+                opened.segment = segment  # unless the call has ended meanwhile
         if self._trouble and not self._sync_failed:
             self._recovered()
 
@@ -166,7 +185,7 @@ class Spool:
         trouble = error.strerror or str(error)
         if trouble != self._trouble:
             self._trouble = trouble
-            log.error("spool does not take entries", error=trouble, in_flight=len(self._live), owed=len(self._owed))
+            log.error("spool does not take entries", error=trouble, in_flight=len(self._live))
 
     def _recovered(self) -> None:
         log.info("spool takes entries again", after=self._trouble)
@@ -191,39 +210,38 @@ class Spool:
 
     # -- syncing ---------------------------------------------------------------------------------------------------
 
-    async def _sync(self) -> None:
-        """One pass of the group commit: also the second try of what failed. Raises OSError."""
+    def _prepare(self) -> list[int]:
+        """Write what is pending and say what is to be synced: also the second try of what failed. Raises OSError."""
         if self._sync_failed and self._segments[-1].broken:
             self._begin()
-        if self._owed:
-            self._pay()
+        self._flush()
         dirty = [one for one in self._segments if one.synced < one.size or self._sync_failed]
-        if dirty:
-            await self._fsync(dirty)
-        for segment in (*self._segments, *self._deleted):
-            if segment.sealed and (segment.synced == segment.size or segment in self._deleted):
-                segment.close()
-        self._deleted.clear()
+        self._syncing = [(segment, segment.size) for segment in dirty]
+        files = [segment.fd for segment in dirty if segment.fd >= 0]
+        if self._new_file and files:
+            files.append(self._folder_fd)
+            self._new_file = False
+        return files
 
-    async def _fsync(self, dirty: list[Segment]) -> None:
-        sizes = [segment.size for segment in dirty]
-        fds = [segment.fd for segment in dirty if segment.fd >= 0]
-        if self._new_file:
-            fds.append(self._folder_fd)
-        self._new_file = False
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, _fsync_all, fds)
-        except OSError as error:
+    def _settled(self, error: OSError | None) -> None:
+        """How the sync of what was prepared ended."""
+        syncing, self._syncing = self._syncing, []
+        if error is not None:
             # The kernel may have dropped what it could not write, so go on in a file that it has not failed.
             self._sync_failed = self._new_file = True
-            dirty[-1].broken = dirty[-1].size > 0
+            last = syncing[-1][0]
+            last.broken = last.size > 0
             self._complain(error)
-            raise
-        for segment, size in zip(dirty, sizes, strict=True):
+            return
+        for segment, size in syncing:
             segment.synced = size
         if self._sync_failed:
             self._sync_failed = False
             self._recovered()
+        for segment in (*self._segments, *self._deleted):
+            if segment.sealed and (segment.synced == segment.size or segment in self._deleted):
+                segment.close()
+        self._deleted.clear()
 
     # -- draining --------------------------------------------------------------------------------------------------
 
@@ -239,19 +257,21 @@ class Spool:
 
     async def release(self) -> None:
         """Delete drained segments, oldest first, after carrying the opens of running calls forward. Raises OSError."""
+        self._flush()
         while len(self._segments) > 1 and self._segments[0].drained == self._segments[0].size:
             oldest = self._segments[0]
-            running = [call for call, (segment, _) in self._live.items() if segment is oldest]
-            for call in running:
-                line = self._live[call][1]
-                self._write(line)
-                self._live[call] = (self._segments[-1], line)
+            running = [(call, opened.line) for call, opened in self._live.items() if opened.segment is oldest]
+            self._pending += [(call, line, True) for call, line in running]
             if running:
                 await self._group.wait()
             oldest.path.unlink(missing_ok=True)
             self._deleted.append(self._segments.popleft())  # closed by the next sync, which may hold it now
 
 
-def _fsync_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.fsync(fd)
+def _refused() -> Unavailable:
+    return Unavailable(
+        "overloaded",
+        "The hub cannot write its ledger, so it takes no new calls until it can. "
+        "Its administrator should look at the disk of the data folder ('hub doctor').",
+        retry_after=5,
+    )

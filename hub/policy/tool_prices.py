@@ -1,8 +1,9 @@
 """What calls of tools cost: a price per call, and one for the tokens that their results put into prompts."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
+
+from msgspec import Struct
 
 from hub.resources.tools import ServerSpec
 
@@ -14,8 +15,7 @@ def _micro(usd: str | None) -> int:
     return int(Decimal(usd) * 1_000_000) if usd else 0
 
 
-@dataclass(frozen=True, slots=True)
-class ToolPrice:
+class ToolPrice(Struct, frozen=True):
     """The price of one tool: micro-dollars for a call, and for a million tokens of its results."""
 
     call: int = 0

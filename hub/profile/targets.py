@@ -1,10 +1,9 @@
 """Where a call leads: the server, what it is asked there, and the name under which the call is written down."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from hub.core.calls import ToolCall
 from hub.core.principal import Principal
@@ -23,8 +22,7 @@ def _none(arguments: bytes, meta: bytes) -> bytes:
     return b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One request to a server. `label` names what is asked for in the ledger and to rules.
 
     `grant` is what the caller needs a grant for; "" for what was granted before. `params(arguments, meta)` makes what

@@ -1,7 +1,8 @@
 """Which route decides about a call, by its rules: the first that holds, in the order of named, key, team, model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from hub.core.plan import Retry, RuleSeen, Shadow, Target, Timeouts
 from hub.core.principal import Globs
@@ -15,16 +16,15 @@ from hub.routing.rules import failing
 SHOWN = 100
 
 
-@dataclass(slots=True)
-class Decided:
+class Decided(Struct):
     """What the routes say. Regions of every route on the way hold, whichever of them gave the targets."""
 
     targets: tuple[Target, ...]
     route: str = ""
-    rules: list[RuleSeen] = field(default_factory=list[RuleSeen])
+    rules: list[RuleSeen] = []
     strategy: str = "weighted"
     sticky: str = "session"
-    regions: list[Globs] = field(default_factory=list[Globs])
+    regions: list[Globs] = []
     retry: Retry | None = None
     timeouts: Timeouts | None = None
     shadow: Shadow | None = None

@@ -1,7 +1,9 @@
 """Which targets a call can use: those that cannot serve it are left out, those that rest wait behind the others."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from hub.core.calls import PLAIN, Dialect
 from hub.core.health import Circuit, HealthView
@@ -33,12 +35,11 @@ NO_WEIGHT = "its weight is 0"
 Reason = Callable[[Target], str]
 
 
-@dataclass(slots=True)
-class Sifted:
+class Sifted(Struct):
     """The targets that remain, and the others with the reason."""
 
     kept: list[Target]
-    dropped: list[Dropped] = field(default_factory=list[Dropped])
+    dropped: list[Dropped] = []
 
     def drop(self, reason: Reason) -> None:
         """Leave out every target for which there is a reason."""

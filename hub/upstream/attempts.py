@@ -4,9 +4,10 @@ import asyncio
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from hub.core.calls import Dialect, ModelCall
 from hub.core.entry import AttemptRecord

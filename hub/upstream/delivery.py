@@ -1,7 +1,9 @@
 """An answer on its way: the reply, who gave it, what it has used, and how to let go of it."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.core.calls import Reply
 from hub.core.usage import Usage
@@ -10,8 +12,7 @@ from hub.upstream.streaming import ModelStream
 _NOTHING = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """An answer on its way. `usage` tells what was used until now; `close` lets go of the upstream, at any time.
 
     `own` is whose credential it was called on instead of the hub's, or "". `again` says how an answer that was

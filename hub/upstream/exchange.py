@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
@@ -11,8 +12,7 @@ from hub.core.refusal import UpstreamFailed
 MOST_BODY = 50 << 20  # bytes of a reply that is read whole
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One request. Header names go out as written here; `private` allows addresses that are not public.
 
     `resend` allows the transport to send it again where a connection was closed before any answer, although
@@ -23,7 +23,7 @@ class Exchange:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = Timeouts()
     private: bool = False
     resend: bool = True
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from hub.core.logs import get_logger
 from hub.core.plan import Timeouts

@@ -5,9 +5,9 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from msgspec import Raw, json
+from msgspec.structs import replace
 
 from hub.core.refusal import Malformed, NotFound, Throttled
 from hub.upstream.mcp_calls import PROGRESS

@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply
 from hub.upstream.mcp_wire import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Seconds that a request may take: in all, until the first sign of life, and between any two."""
 
     total: float

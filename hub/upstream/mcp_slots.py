@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hub.core.refusal import Unavailable
 from hub.upstream.mcp_values import CallerContext, RpcReply

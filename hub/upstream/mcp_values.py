@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from hub.core.principal import ANONYMOUS, Principal
 from hub.upstream.exchange import Endpoint
 
@@ -26,8 +28,7 @@ class ServerState(StrEnum):
     FAILED = "failed"  # it could not be reached and nothing is known of it, or the hub has stopped trying
 
 
-@dataclass(frozen=True, slots=True)
-class RpcReply:
+class RpcReply(Struct, frozen=True):
     """A server's answer as it came: the raw JSON of `result` or of `error`; the other one is None.
 
     `own` says that the hub itself put it together, so that the state in it is the hub's.
@@ -50,8 +51,7 @@ class Resume:
     responses: bytes = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class CallerContext:
+class CallerContext(Struct, frozen=True):
     """Who asks and how they can be told things, and asked, while they wait.
 
     `capabilities` is the raw JSON of what their client declared, `era` the one that it speaks. `session` names the

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall, Reply
 from hub.core.health import Failure, HealthLog

@@ -1,12 +1,13 @@
 """Every failure class against a scriptable upstream: what is tried again, where, what rests, and what the caller gets."""
 
 import asyncio
+import dataclasses
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from msgspec.structs import replace
 
 from hub.core.calls import Arrival
 from hub.core.health import Circuit
@@ -61,7 +62,7 @@ async def test_a_hanging_target_is_left_at_its_first_byte_limit():
     async with up.Upstream() as first, up.Upstream() as second, sender() as models:
         first.default = up.hang()
         slow = deployment(first.url)
-        slow = replace(slow, timeouts=replace(slow.timeouts, first_byte=0.1))
+        slow = dataclasses.replace(slow, timeouts=replace(slow.timeouts, first_byte=0.1))
         status, _, record, _ = await send(models, plan(slow, deployment(second.url, "b")))
         assert (status, record.tried) == (200, [("a/m", "upstream_timeout"), ("b/m", "ok")])
 
@@ -179,7 +180,7 @@ async def test_a_dead_credential_is_dead_at_every_target_of_it():
             up.chat("ok") if got.headers["authorization"] == "Bearer TWO" else up.openai_error(401)
         )
         first = deployment(only.url, secret="env:ONE", spares=("env:TWO",))
-        second = replace(first, model="other")
+        second = dataclasses.replace(first, model="other")
         for target in (first, first, second, second, first, second):
             status, _, _, _ = await send(models, plan(target))
             assert status == 200

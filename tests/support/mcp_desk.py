@@ -85,6 +85,9 @@ class Entries:
         self.opened = []
         self.closed = []
 
+    def check(self):
+        pass
+
     def open(self, identifier, line):
         self.opened.append(identifier)
 

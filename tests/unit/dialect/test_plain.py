@@ -1,11 +1,11 @@
 """Endpoints beside conversations: what is read of them, what is changed, and what they are taken to use."""
 
-import dataclasses
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.refusal import Malformed
@@ -60,7 +60,7 @@ def test_usage(made, told, used):
 
 def test_an_alias_in_the_body_is_changed_too():
     for wire, body in (PlainWire(), b'{"model":"alias","input":"a"}'), (FormWire(), form((b"model", b"alias"))):
-        aliased = dataclasses.replace(call(wire, body), model="real", asked="alias")
+        aliased = replace(call(wire, body), model="real", asked="alias")
         assert wire.request(aliased, "real") == body.replace(b"alias", b"real")
 
 

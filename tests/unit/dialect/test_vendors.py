@@ -1,9 +1,9 @@
 """What a vendor has signed returns to it word for word, and to nobody else; what a key or a row asks for is kept."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed

@@ -23,6 +23,11 @@ def frames(folder):
     return [(one.kind, one.payload) for path in left_behind(folder) for one in scan(path.read_bytes()).frames]
 
 
+async def opened(spool, call, payload=b""):
+    spool.open(call, payload or call.encode())
+    await spool.confirm()
+
+
 @pytest.fixture
 def disk(monkeypatch):
     """A disk that can be made to fail: `disk.error` is an errno, `disk.room` the bytes that still fit."""
@@ -65,9 +70,10 @@ async def test_folder_and_files_are_private_under_any_umask(tmp_path):
         os.umask(old)
 
 
-async def test_an_open_is_in_the_file_at_once(tmp_path):
+async def test_an_open_is_in_the_file_when_it_is_confirmed(tmp_path):
     async with Spool(tmp_path) as spool:
         spool.open("a", b'{"id":"a"}')
+        await spool.confirm()
         assert frames(tmp_path) == [(OPEN, b'{"id":"a"}')]
         spool.close("a", b'{"done":1}')
         assert frames(tmp_path)[-1] == (CLOSE, b'{"done":1}')
@@ -139,31 +145,35 @@ async def test_a_new_run_never_appends_to_an_old_segment(tmp_path):
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS])
 async def test_a_disk_that_fails_refuses_new_calls_and_keeps_old_ones(tmp_path, disk, error):
     async with Spool(tmp_path) as spool:
-        spool.open("a", b"a")
+        await opened(spool, "a")
         disk.error = error
         for _ in range(3):
             with pytest.raises(Unavailable) as refused:
-                spool.open("b", b"b")
+                await opened(spool, "b")
             assert refused.value.code == "overloaded"
             assert refused.value.retry_after
+        assert spool.in_flight == 1
         spool.close("a", b"closed")  # does not raise
         assert spool.trouble
+        with pytest.raises(Unavailable):
+            spool.check()
         disk.error = 0
-        spool.open("c", b"c")  # works again, without a restart, and what was owed comes first
+        spool.check()  # works again, without a restart, and what was owed comes first
         assert not spool.trouble
+        await opened(spool, "c")
         assert frames(tmp_path) == [(OPEN, b"a"), (CLOSE, b"closed"), (OPEN, b"c")]
         assert len(left_behind(tmp_path)) == 1
 
 
 async def test_half_a_frame_is_cut_back(tmp_path, disk):
     async with Spool(tmp_path) as spool:
-        spool.open("a", b"a")
+        await opened(spool, "a")
         disk.room = 10
         spool.close("a", b"closed")
         with pytest.raises(Unavailable):
-            spool.open("b", b"b" * 100)
+            await opened(spool, "b", b"b" * 100)
         disk.room = None
-        spool.open("c", b"c")
+        await opened(spool, "c")
         found = scan(left_behind(tmp_path)[0].read_bytes())
         assert found.damaged == 0
         assert [one.payload for one in found.frames] == [b"a", b"closed", b"c"]
@@ -174,12 +184,12 @@ async def test_a_segment_that_cannot_be_cut_back_is_left_alone(tmp_path, disk, m
         raise OSError(errno.EIO, "no")
 
     async with Spool(tmp_path) as spool:
-        spool.open("a", b"a")
+        await opened(spool, "a")
         disk.room = 10
         monkeypatch.setattr(segment_module.os, "ftruncate", broken)
         spool.close("a", b"closed")
         disk.room = None
-        spool.open("c", b"c")
+        await opened(spool, "c")
         assert frames(tmp_path) == [(OPEN, b"a"), (CLOSE, b"closed"), (OPEN, b"c")]
         assert len(left_behind(tmp_path)) == 2
 
@@ -187,12 +197,11 @@ async def test_a_segment_that_cannot_be_cut_back_is_left_alone(tmp_path, disk, m
 async def test_what_the_disk_did_not_take_is_written_by_the_next_pass(tmp_path, disk, monkeypatch):
     monkeypatch.setattr(spool_module, "SYNC_SECONDS", 0.01)
     async with Spool(tmp_path) as spool:
-        spool.open("a", b"a")
+        await opened(spool, "a")
         disk.error = errno.ENOSPC
         spool.close("a", b"closed")
         disk.error = 0
-        await until(lambda: not spool.in_flight)
-        assert frames(tmp_path)[-1] == (CLOSE, b"closed")
+        await until(lambda: frames(tmp_path)[-1] == (CLOSE, b"closed"))
         assert not spool.trouble
 
 
@@ -236,11 +245,10 @@ async def test_an_fsync_that_fails_refuses_until_one_succeeds(tmp_path, disk, mo
         with pytest.raises(Unavailable):
             await spool.confirm()
         with pytest.raises(Unavailable):
-            spool.open("b", b"b")
+            spool.check()
         disk.sync_error = 0
         await until(lambda: not spool.trouble)
-        spool.open("c", b"c")
-        await spool.confirm()
+        await opened(spool, "c")
         assert len(left_behind(tmp_path)) == 2  # it went on in a file that had not failed
         assert [payload for _, payload in frames(tmp_path)] == [b"a", b"c"]
 

@@ -27,6 +27,7 @@ def make(folder, engine, **options):
 
 async def call(ledger, **settled):
     async with ledger.record(CI, model_call()) as record:
+        await record.reserve(Usage(input=10), None)
         record.settle(Usage(input=10), settled.get("cost", 7))
     return record.id
 
@@ -137,6 +138,7 @@ async def test_calls_that_were_running_become_interrupted(tmp_path, engine):
     folder.mkdir()
     ledger, spool, _ = make(tmp_path / "first", engine)
     async with ledger, ledger.record(CI, model_call()) as running:
+        await running.reserve(Usage(), None)
         done = await call(ledger)
         async with ledger.record(CI, model_call()) as priced:
             await priced.reserve(Usage(input=5, output=100), 99, "v1")

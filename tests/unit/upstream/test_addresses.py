@@ -1,9 +1,9 @@
 """Where a call goes: what a row leaves open in its address and its paths is filled in."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from hub.resources.serving import ProviderSpec
 from hub.resources.snapshot import provider_of

@@ -1,9 +1,10 @@
 """Answers that are given again: one call for a key, a team's cache, and bounds on all that is kept."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from hub.core.calls import Arrival, Reply
 from hub.core.refusal import Conflict, Malformed, UpstreamFailed
@@ -178,9 +179,9 @@ async def test_a_teams_cache_hits_for_the_same_request_of_the_same_team_until_it
     answers, source = Answers(clock), Source()
     miss = await answers.deliver(SHELVED, call(), source)
     assert miss.reply.headers["x-hub-cache"] == "miss"
-    hit = await answers.deliver(replace(SHELVED, owner="key:other"), call(), source)
+    hit = await answers.deliver(dataclasses.replace(SHELVED, owner="key:other"), call(), source)
     assert (hit.again, hit.reply.headers["x-hub-cache"], hit.spared) == ("hit", "hit", Usage(input=3))
-    await answers.deliver(replace(SHELVED, shelf="other-team"), call(), source)
+    await answers.deliver(dataclasses.replace(SHELVED, shelf="other-team"), call(), source)
     await answers.deliver(SHELVED, call(temperature=1), source)
     assert source.calls == 3
     clock.now = 61.0
