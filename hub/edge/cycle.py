@@ -53,25 +53,22 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         headers = [*self.default_headers, *given]
-        fields = b"".join([text for header in headers for text in header])
-        if b"\n" in fields or b"\r" in fields or b"\0" in fields:
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
             raise RuntimeError("A header of the answer holds a line break.")
-        parts = [STATUS_LINE[status]]
-        closing = False
-        for name, value in headers:
-            if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep_alive, closing = False, True
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive and not closing:
-            parts.append(b"connection: close\r\n")
+        named = dict(headers)
+        length = named.get(b"content-length")
+        if length is not None:
+            self.expected_content_length = int(length)
+            self.chunked_encoding = False
+        closing = b"close" in named.get(b"connection", b"").lower()
+        own = b"" if self.keep_alive or closing else b"connection: close\r\n"
+        if closing:
+            self.keep_alive = False
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
             self.chunked_encoding = True
-            parts.append(b"transfer-encoding: chunked\r\n")
-        parts.append(b"\r\n")
-        self._head = b"".join(parts)
+            own += b"transfer-encoding: chunked\r\n"
+        self._head = b"%b%b%b\r\n" % (STATUS_LINE[status], lines, own)
         self._flush = asyncio.get_running_loop().call_soon(self._write_head)
 
     def _write_head(self) -> None:

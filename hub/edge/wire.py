@@ -26,7 +26,9 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI takes them, without those that frame. Characters that cannot stand in one are left out."""
-    return [(name.encode("latin-1"), _clean(headers[key])) for key in headers if (name := key.lower()) not in _FRAMING]
+    # Nearly always all of them may stand as they are, which one look at all of them tells.
+    clean = str.encode if (text := "".join(headers.values())).isprintable() and text.isascii() else _clean
+    return [(name.encode("latin-1"), clean(headers[key])) for key in headers if (name := key.lower()) not in _FRAMING]
 
 
 def _clean(value: str) -> bytes:

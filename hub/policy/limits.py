@@ -1,6 +1,6 @@
 """Rates: requests, tokens and tool calls per minute, and calls at the same time, per scope."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.core.meters import Ask, Kind, Meters, Taken
@@ -32,13 +32,17 @@ class LimitRule:
         self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
         self._limits: tuple[tuple[str, int | None], ...] = tuple((unit, getattr(spec, field)) for unit, field in _UNITS)
 
-    def asks(self, tokens: int, tool_calls: int) -> Iterable[Ask]:
+    def asks(self, tokens: int, tool_calls: int) -> list[Ask]:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
-        amounts = (1, tokens, tool_calls)
-        for (unit, limit), amount in zip(self._limits, amounts, strict=True):
-            if amount and (limit is not None or unit == "requests"):
-                yield Ask(self._meters[unit], Kind.RATE, limit, amount)
-        yield Ask(self._meters["parallel"], Kind.SLOTS, self.spec.parallel, 1)
+        (_, requests), (_, most_tokens), (_, most_tool_calls) = self._limits
+        meters = self._meters
+        asks = [Ask(meters["requests"], Kind.RATE, requests, 1)]
+        if tokens and most_tokens is not None:
+            asks.append(Ask(meters["tokens"], Kind.RATE, most_tokens, tokens))
+        if tool_calls and most_tool_calls is not None:
+            asks.append(Ask(meters["tool calls"], Kind.RATE, most_tool_calls, tool_calls))
+        asks.append(Ask(meters["parallel"], Kind.SLOTS, self.spec.parallel, 1))
+        return asks
 
     def refusal(self, ask: Ask, taken: Taken) -> Throttled:
         """The refusal for want of room: `rate_limited` with `retry_after`, or `too_many_parallel`."""
@@ -73,13 +77,15 @@ class LimitRule:
         return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], Kind.SLOTS).used)
 
 
+_NAMES = {
+    unit: tuple(f"x-ratelimit-{what}-{unit.replace(' ', '-')}" for what in ("limit", "remaining", "reset"))
+    for unit, _ in _UNITS
+}
+
+
 def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:
-    name = unit.replace(" ", "-")
-    return {
-        f"x-ratelimit-limit-{name}": str(limit),
-        f"x-ratelimit-remaining-{name}": str(max(0, limit - used)),
-        f"x-ratelimit-reset-{name}": f"{rest}s",
-    }
+    most, remaining, reset = _NAMES[unit]
+    return {most: str(limit), remaining: str(max(0, limit - used)), reset: f"{rest}s"}
 
 
 def tightest(rules: tuple[LimitRule, ...], meters: Meters) -> Mapping[str, str]:

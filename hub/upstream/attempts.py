@@ -212,7 +212,7 @@ def patience_of(call: ModelCall) -> float:
 
 def check_query(call: ModelCall) -> None:
     """Raise Malformed when the query string cannot be passed on as it is."""
-    if not _QUERY.fullmatch(call.query):
+    if call.query and not _QUERY.fullmatch(call.query):
         raise Malformed("malformed", "The query string is too long or holds characters that a URL must escape.")
 
 

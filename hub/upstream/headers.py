@@ -79,7 +79,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         value = headers.get(name, "").strip()
         if _NUMBER.fullmatch(value):
             return min(float(value) * scale, LONGEST_RETRY)
-    date = parsedate_tz(headers.get("retry-after", ""))
+    date = parsedate_tz(headers["retry-after"]) if "retry-after" in headers else None
     if date is None:
         return None
     try:

@@ -16,6 +16,7 @@ from hub.core.raw_usage import usage_in
         (b'{"usage":{"note":"a } and a { and \\" too"}}', b'{"note":"a } and a { and \\" too"}'),
         (b'{"usage":{"cut":1', b""),
         (b'{"usage":null}', b""),
+        (b'{"usage":{"a":1},"kind":"usage","usage":null,"usageMetadata":7}', b'{"a":1}'),
         (b"", b""),
         (b'{"usage":{"long":"' + b"x" * 5000 + b'"}}', b""),
     ],
