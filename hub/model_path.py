@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from functools import partial
 
 from msgspec.structs import replace
 
 from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
-from hub.core.plan import Deployment, Plan, Retry
+from hub.core.plan import Deployment, Plan, Retry, Shadow
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed, Refusal
+from hub.core.unwinding import Unwinding
 from hub.core.usage import Usage
 from hub.dialect import estimate_tokens, peek
 from hub.identity import Identity
@@ -63,22 +64,28 @@ class ModelPath:
 
     async def _carry(self, snapshot: Snapshot, grant: KeyGrant, request: ModelRequest) -> Reply:
         call, fault = _call_of(request, snapshot, strict=grant.strict)
-        async with AsyncExitStack() as stack:
-            record = await stack.enter_async_context(self._ledger.record(grant.principal, call))
+        record = self._ledger.record(grant.principal, call)
+        record.begin()
+        held = Unwinding(record.close)
+        try:
             if fault is not None:
                 raise fault
-            call, chosen, decision = await self._admitted(stack, snapshot, grant, call, record)
+            call, chosen, decision = await self._admitted(held, snapshot, grant, call, record)
             self._hits.count(chosen)
-            self._copy(snapshot, call, chosen)
+            if chosen.shadow is not None:
+                self._copy(snapshot, call, chosen, chosen.shadow)
             wish = wish_of(snapshot, grant.principal, call)
             delivery = await self._upstream.deliver(chosen, call, record, wish)
             bill = Bill(snapshot, call, delivery, record, decision)
-            stack.callback(bill.settle)
+            held.push(bill.close)
             reply = await bill.presented()
-            return reply.owning(stack.pop_all())
+        except BaseException as error:
+            held.unwind(error)
+            raise
+        return reply.owning(held)
 
     async def _admitted(
-        self, stack: AsyncExitStack, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, record: Record
+        self, held: Unwinding, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, record: Record
     ) -> tuple[ModelCall, Plan, Decision]:
         """The call as it may go on, where to, and what was decided. A budget or a rule may send it to another model."""
         turn: Elsewhere | None = None
@@ -86,13 +93,15 @@ class ModelPath:
             chosen = self._planned(snapshot, grant, call, turn)
             tokens, ceiling = _expected(snapshot, call, chosen)
             decision = self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
-            stack.callback(_tell, record, decision)
+            if decision.is_screened:
+                held.push(partial(_tell, record, decision))
             try:
-                await stack.enter_async_context(decision)
+                await decision.take()
             except Elsewhere as elsewhere:
                 turn = elsewhere
                 call = replace(call, model=elsewhere.model)
                 continue
+            held.push(decision.give_back)
             record.plan = plan_record(chosen, ceiling)
             await record.reserve(Usage(input=tokens), ceiling)
             if turn is not None and turn.action == "downgrade":
@@ -110,10 +119,9 @@ class ModelPath:
                 raise
             raise turn.cause from None
 
-    def _copy(self, snapshot: Snapshot, call: ModelCall, chosen: Plan) -> None:
-        """Send a copy to the plan's shadow target, if it has one that this call falls to and that may cost it."""
-        shadow = chosen.shadow
-        if shadow is None or self._conditions.pick() >= shadow.share:
+    def _copy(self, snapshot: Snapshot, call: ModelCall, chosen: Plan, shadow: Shadow) -> None:
+        """Send a copy to the plan's shadow target, if this call falls to it and that may cost it."""
+        if self._conditions.pick() >= shadow.share:
             return
         price = snapshot.target_price(shadow.deployment.target)
         ceiling = ceiling_micro_usd(chosen.tokens, _most_output(snapshot, call, shadow.deployment.target), price)
@@ -151,7 +159,8 @@ async def _no_chunks() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _tell(record: Record, decision: Decision) -> None:
+def _tell(record: Record, decision: Decision, error: BaseException | None) -> None:
+    del error
     record.findings = (*record.findings, *decision.findings)
 
 
@@ -236,6 +245,11 @@ class Bill:
         self._record = record
         self._decision = decision
         self._settled = False
+
+    def close(self, error: BaseException | None) -> None:
+        """The call is over, whatever it ends with."""
+        del error
+        self.settle()
 
     def settle(self) -> None:
         """Let go of the upstream and book what was used until now."""

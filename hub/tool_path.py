@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -138,8 +137,7 @@ class ToolPath:
         """
         named = inner_call(visit.view, call.tool, call.arguments)
         call = replace(call, tool=named[0], arguments=named[1]) if named else call
-        async with AsyncExitStack() as stack:
-            record = await stack.enter_async_context(self._ledger.record(visit.principal, call))
+        async with self._ledger.record(visit.principal, call) as record:
             check_arguments(call.arguments)
             target = task or (Target("", call.tool) if call.tool.startswith(_KEPT) else target_of(visit.view, call))
             record.server, record.tool = target.server, target.label
@@ -153,13 +151,29 @@ class ToolPath:
                 server=target.server,
                 tool=target.label,
             )
-            stack.callback(_tell, record, decision)
-            if not target.server:  # a program's own calls find its place free again
-                async with decision:
+            try:
+                if target.server:
+                    return await self._sent(visit, target, call, caller, record, decision, price)
+                async with decision:  # a program's own calls find its place free again
                     decision.settle(ONE_CALL, 0)
                 own = await self._own(visit, target, replace(call, arguments=decision.body), caller, record)
                 return Answered("", RpcReply(result=own, era=Era.MODERN))
-            await stack.enter_async_context(decision)
+            finally:
+                if decision.is_screened:
+                    record.findings = decision.findings
+
+    async def _sent(
+        self,
+        visit: Visit,
+        target: Target,
+        call: ToolCall,
+        caller: CallerContext,
+        record: Record,
+        decision: Decision,
+        price: ToolPrice,
+    ) -> Answered:
+        """Ask the target's server, within what the policy allows."""
+        async with decision:
             await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
             params = target.params(call.arguments, meta_with(call.meta, record.traceparent(1)))
@@ -241,10 +255,6 @@ class ToolPath:
     def _failed(self, server: str, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
         state = self._servers.definitions(server).state
         return ServerFailed(code, message, server, str(state), cause=cause)
-
-
-def _tell(record: Record, decision: Decision) -> None:
-    record.findings = decision.findings
 
 
 def _error(error: bytes) -> tuple[int, str]:

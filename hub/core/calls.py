@@ -1,14 +1,15 @@
 """The two calls the hub carries, and what it answers: frozen values passed between the stages."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from enum import StrEnum
+from types import TracebackType
 from typing import Self
 
 from msgspec import Struct
 
 from hub.core.capture import Capture
 from hub.core.telemetry import TraceContext
+from hub.core.unwinding import Unwinding
 
 
 class Dialect(StrEnum):
@@ -52,9 +53,13 @@ class Arrival(Struct, frozen=True):
 
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
-        wanted = name.lower().encode("latin-1")
-        values = {value for key, value in self.headers if key == wanted}
-        return values.pop().decode("latin-1").strip() if len(values) == 1 else ""
+        wanted, found = name.lower().encode("latin-1"), b""
+        for key, value in self.headers:
+            if key == wanted:
+                if found not in (b"", value):
+                    return ""
+                found = value
+        return found.decode("latin-1").strip()
 
 
 NOWHERE = Arrival()
@@ -183,22 +188,27 @@ class Reply(Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
-    stack: AsyncExitStack | None = None
+    held: Unwinding | None = None
 
-    def owning(self, stack: AsyncExitStack) -> "Reply":
-        """The same reply, now responsible for closing `stack`."""
-        return Reply(self.status, self.headers, self.body, self.chunks, stack)
+    def owning(self, held: Unwinding) -> "Reply":
+        """The same reply, now responsible for unwinding `held`."""
+        return Reply(self.status, self.headers, self.body, self.chunks, held)
 
     def with_headers(self, extra: Mapping[str, str]) -> "Reply":
         """The same reply with `extra` added to its headers."""
-        return Reply(self.status, {**self.headers, **extra}, self.body, self.chunks, self.stack)
+        return Reply(self.status, {**self.headers, **extra}, self.body, self.chunks, self.held)
+
+    def unwind(self, error: BaseException | None = None) -> None:
+        """Unwind the stages, without waiting. Raises what the call ends with, where that is not `error`."""
+        if self.held is not None:
+            self.held.unwind(error)
 
     async def __aenter__(self) -> Self:
         """Nothing is opened here: it was, on the way in."""
         return self
 
-    async def __aexit__(self, *exc_info: object) -> bool | None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Unwind the stages."""
-        if self.stack is None:
-            return None
-        return await self.stack.__aexit__(*exc_info)  # pyright: ignore[reportArgumentType]
+        self.unwind(error)

@@ -9,6 +9,35 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 DEPARTURE = "hub.departure"  # the ASGI extension under which `departure` is found in a scope
 
 
+class Signal:
+    """An event that costs next to nothing as long as nobody has to wait for it."""
+
+    __slots__ = ("_event", "is_set")
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._event: asyncio.Event | None = None
+
+    def set(self) -> None:
+        """It has happened."""
+        self.is_set = True
+        if self._event is not None:
+            self._event.set()
+
+    def clear(self) -> None:
+        """It may happen again."""
+        self.is_set = False
+        if self._event is not None:
+            self._event.clear()
+
+    async def wait(self) -> None:
+        """Wait until it happens."""
+        if not self.is_set:
+            if self._event is None:
+                self._event = asyncio.Event()
+            await self._event.wait()
+
+
 class Cycle(RequestResponseCycle):
     """The head of an answer waits for the first piece of its body, but never longer than this turn of the loop.
 
@@ -34,6 +63,21 @@ class Cycle(RequestResponseCycle):
         departed, self._departed = self._departed, None
         if departed is not None and not self.response_complete:
             departed()
+
+    async def receive(self) -> Any:
+        """The next piece of the body that has come, or the word that the client is gone."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            if self.flow.read_paused:
+                self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = self.body, bytearray()
+        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         """Write one message of the application. Raises RuntimeError when it is out of order or ill-formed."""

@@ -5,17 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from hub.edge.cycle import DEPARTURE, Cycle
+from hub.edge.cycle import DEPARTURE, Cycle, Signal
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _SLICE = 16_384  # what the parser gets at once, so that its limits hold to within one slice
 
 
@@ -67,6 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = 0  # bytes on the wire since this request began
         self._body = 0  # bytes of its body
         self._counted = 0  # bytes of its body before `_since`
+        self._underscored = False  # some header's name holds an underscore
         self._deaf = False  # nothing that comes is parsed any more
         self._fault: Fault | None = None
         self._stalled: float | None = None
@@ -163,7 +166,9 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError
         if self._phase is Phase.IDLE:  # right behind the rest of a body that was dropped
             self._enter(Phase.HEAD)
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = self._underscored = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header. After the head it would be a trailer, and a trailer is how a header slips past a guard."""
@@ -173,6 +178,8 @@ class GuardedProtocol(HttpToolsProtocol):
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
+        elif b"_" in name:
+            self._underscored = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -185,8 +192,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if fault is not None:
             self._fault = fault
             raise ValueError
-        if any(b"_" in name for name, _ in headers):
-            headers[:] = without_underscores(headers)
+        if self._underscored:
+            self.headers = without_underscores(headers)
         self._begin(version)
         self._shared.waiting.pop(self, None)
         self._phase = Phase.BODY
@@ -198,29 +205,48 @@ class GuardedProtocol(HttpToolsProtocol):
         assert parser is not None
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
-        scope = cast("dict[str, Any]", self.scope)
-        cycle = Cycle(
-            self.scope, self.transport, self.flow, self.logger, self.access_logger, False,
-            self.server_state.default_headers, asyncio.Event(), self.expect_100_continue,
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        self.cycle = cycle = Cycle(
+            scope, self.transport, self.flow, self.logger, self.access_logger, False,  # type: ignore[arg-type]
+            self.server_state.default_headers, Signal(), self.expect_100_continue,  # type: ignore[arg-type]
             version != "1.0" and parser.should_keep_alive(), self.on_response_complete,
         )  # fmt: skip
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
         scope["extensions"] = {DEPARTURE: cycle.departure}
-        self.cycle = cycle
-        self._start_asgi_task(cycle, cast("Any", self.app))
+        task = self.loop.create_task(cycle.run_asgi(self.app))  # type: ignore[arg-type]
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._body += len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
         if self._phase is Phase.LINGER:
             self._rest()
         elif self._phase is Phase.BODY:
@@ -233,7 +259,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self._phase is Phase.BODY and not self.expect_100_continue:
             self._enter(Phase.LINGER)
         elif self._phase is Phase.ANSWER and not self._deaf:
@@ -244,8 +271,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _unanswered(self) -> RequestResponseCycle | None:
         """The request that is being answered."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return None if cycle is None or cycle.response_complete else cycle
+        cycle: RequestResponseCycle | None = self.cycle
+        return None if cycle is None or cycle.response_complete else cycle  # pyright: ignore[reportUnnecessaryComparison] - None before the first
 
     def _close_after_answer(self) -> None:
         self._deaf = True

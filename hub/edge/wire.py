@@ -62,8 +62,7 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     headers = encoded(reply.headers)
     if reply.chunks is None:
         exchange.finish()
-        async with reply:
-            pass
+        reply.unwind()
         headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})

@@ -178,8 +178,12 @@ class Record:
 
         The opening is written by `reserve`, before any upstream is asked: what is refused before that costs nobody.
         """
-        self._spool.check()
+        self.begin()
         return self
+
+    def begin(self) -> None:
+        """Begin. Raises Unavailable `overloaded` when the spool takes no new calls."""
+        self._spool.check()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -188,9 +192,10 @@ class Record:
 
         Nobody waits until it is on the disk: a power cut before that leaves what the opening says, as an estimate.
         """
-        self._write(error)
+        self.close(error)
 
-    def _write(self, error: BaseException | None) -> None:
+    def close(self, error: BaseException | None) -> None:
+        """Write the entry of a call that ends with `error`; see `__aexit__`."""
         if isinstance(error, Refusal):
             self.refused(error)
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):

@@ -110,6 +110,11 @@ class Decision:
     # -- in --------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        """Take, then screen; see `take`."""
+        await self.take()
+        return self
+
+    async def take(self) -> None:
         """Take, then screen.
 
         Raises Throttled (`rate_limited`, `too_many_parallel`, `budget_exhausted`), Malformed `guardrail_blocked`,
@@ -121,12 +126,12 @@ class Decision:
         self._taken = taken
         self._task = asyncio.current_task()
         self._policy.opened(self)
-        try:
-            await self._screen_in()
-        except BaseException as error:
-            await self.__aexit__(type(error), error, None)
-            raise
-        return self
+        if self._screening is not None:
+            try:
+                await self._screen_in(self._screening)
+            except BaseException as error:
+                self.give_back(error)
+                raise
 
     def _refusal(self, taken: Taken, place: int) -> Refusal:
         rule, ask = self._ask_of[place], self._claim.asks[place]
@@ -137,10 +142,7 @@ class Decision:
             return Elsewhere(rule.spec.downgrade_to, refusal, action="downgrade")
         return refusal
 
-    async def _screen_in(self) -> None:
-        screening = self._screening
-        if screening is None:
-            return
+    async def _screen_in(self, screening: Screening) -> None:
         if isinstance(self.call, ModelCall):
             self.body = await screening.screen("input", self.body, model=self.call.model)
         else:
@@ -160,6 +162,11 @@ class Decision:
             return chunks
         screen = StreamScreen(self._screening)
         return screen.through(chunks) if screen.is_needed else chunks
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether rules look at what the call says."""
+        return self._screening is not None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -200,6 +207,10 @@ class Decision:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Leave; see `give_back`."""
+        self.give_back(error)
+
+    def give_back(self, error: BaseException | None) -> None:
         """Give back the reservation and book what was settled. A call that was ended from outside says why."""
         if self._taken is None:
             return

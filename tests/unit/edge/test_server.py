@@ -8,12 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from contextlib import AsyncExitStack
 
 import pytest
 
 from hub.core.calls import Reply
 from hub.core.refusal import Refusal
+from hub.core.unwinding import Unwinding
 from hub.edge import GuardedServer, InFlight, carry, listen, raise_file_limit
 from tests.unit.edge.conftest import request, until
 
@@ -40,12 +40,11 @@ class Streams:
             )
 
     async def reply(self, count) -> Reply:
-        stack = AsyncExitStack()
-        stack.push(self.settle)
-        return Reply(200, {"content-type": "text/event-stream"}, chunks=self.events(count)).owning(stack)
+        held = Unwinding(self.settle)
+        return Reply(200, {"content-type": "text/event-stream"}, chunks=self.events(count)).owning(held)
 
-    def settle(self, kind, error, trace):
-        self.settled.append((kind, getattr(error, "code", ""), time.monotonic()))
+    def settle(self, error):
+        self.settled.append((error and type(error), getattr(error, "code", ""), time.monotonic()))
 
     async def events(self, count):
         yield b"event\n"

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack
 
 import pytest
 
 from hub.core.calls import Reply
 from hub.core.refusal import Throttled, UpstreamFailed
+from hub.core.unwinding import Unwinding
 from hub.edge import InFlight, carry
 from hub.edge.wire import encoded
 from tests.unit.edge.conftest import request, until
@@ -39,14 +39,17 @@ class Call:
         self.log = log
 
     async def reply(self, body=b"", chunks=None, before=None):
-        async with AsyncExitStack() as stack:
-            stack.push(self.settle)
+        held = Unwinding(self.settle)
+        try:
             if before is not None:
                 await before
-            return Reply(200, {"a": "b"}, body, chunks).owning(stack.pop_all())
+        except BaseException as error:
+            held.unwind(error)
+            raise
+        return Reply(200, {"a": "b"}, body, chunks).owning(held)
 
-    def settle(self, kind, error, trace):
-        self.log.append(("settled", kind.__name__ if kind else None))
+    def settle(self, error):
+        self.log.append(("settled", type(error).__name__ if error else None))
 
 
 async def carried(caller, call, in_flight=None, **reply):
@@ -134,18 +137,12 @@ async def test_a_caller_who_leaves_in_the_middle_cancels_the_stream(log):
 async def test_a_caller_who_leaves_after_the_last_chunk_does_not_interrupt_the_settling(log):
     caller = Caller(log)
 
-    class Slow(Call):
-        async def reply(self, body=b"", chunks=None, before=None):
-            stack = AsyncExitStack()
-            stack.push_async_exit(self.settle_slowly)
-            return Reply(200, {}, body, chunks).owning(stack)
-
-        async def settle_slowly(self, kind, error, trace):
+    class Late(Call):
+        def settle(self, error):
             caller.leave.set()
-            await asyncio.sleep(0.02)  # long enough for the disconnect to be seen
-            self.log.append(("settled", kind))
+            super().settle(error)
 
-    await carried(caller, Slow(log), chunks=events(b"a"))
+    await carried(caller, Late(log), chunks=events(b"a"))
     assert ("settled", None) in log
 
 
