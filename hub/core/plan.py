@@ -46,11 +46,11 @@ class Deployment:
     region: str = ""
     context_window: int | None = None
     own: str = ""
+    target: str = field(init=False, default="")
 
-    @property
-    def target(self) -> str:
-        """`provider/model`, as it stands in the ledger and in `x-hub-model`."""
-        return f"{self.provider}/{self.model}"
+    def __post_init__(self) -> None:
+        """`target` is `provider/model`, as it stands in the ledger and in `x-hub-model`."""
+        object.__setattr__(self, "target", f"{self.provider}/{self.model}")
 
 
 @dataclass(frozen=True, slots=True)

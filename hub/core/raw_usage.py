@@ -1,12 +1,13 @@
 """The usage as a provider told it: found in the bytes of a reply, without parsing the rest."""
 
+import json
 import re
 
 _NAMES = (b'"usage"', b'"usageMetadata"')
 _BEGINS = re.compile(rb"\s*:\s*\{")
-_MARKS = re.compile(rb'[{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 MOST_BYTES = 4096
 _TAIL = 64 << 10  # where a reply says what it used: at its end
+_whole = json.JSONDecoder().raw_decode  # the one decoder that says where an object ends
 
 
 def usage_in(data: bytes) -> bytes:
@@ -14,19 +15,22 @@ def usage_in(data: bytes) -> bytes:
     start = _start(data, len(data))
     if start < 0:
         return b""
-    depth = 0
-    for mark in _MARKS.finditer(data, start, start + MOST_BYTES):
-        depth += {b"{": 1, b"}": -1}.get(mark[0], 0)
-        if not depth:
-            return data[start : mark.end()]
-    return b""
+    try:
+        # Byte for byte, since only the end is wanted: what lies outside of ASCII stands within strings.
+        _, length = _whole(data[start : start + MOST_BYTES].decode("latin-1"))
+    except (ValueError, RecursionError):
+        return b""
+    return data[start : start + length]
 
 
 def _start(data: bytes, end: int) -> int:
     """Where the last object begins that is called the usage, or -1. What is only called so is passed over."""
     least = max(len(data) - _TAIL, 0)
+    first, second = _NAMES
     while True:
-        at, name = max((data.rfind(name, least, end), name) for name in _NAMES)
+        at, other = data.rfind(first, least, end), data.rfind(second, least, end)
+        name = first if at > other else second
+        at = max(at, other)
         if at < 0:
             return -1
         begins = _BEGINS.match(data, at + len(name))

@@ -58,7 +58,7 @@ def model(body: bytes, places: Places) -> str:
 def tokens(body: bytes, places: Places, *names: str) -> int | None:
     """The first of these fields that holds a number of tokens, within what is sane."""
     for name in names:
-        given: Any = read(body, places, name, COUNT, None)
+        given: Any = read(body, places, name, COUNT, None) if name in places else None
         if given is not None:
             return int(min(max(given, 0), MOST_TOKENS))
     return None

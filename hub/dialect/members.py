@@ -32,7 +32,7 @@ def places_of(body: bytes) -> Places:
         raise Malformed("malformed", f"The request body is not JSON: {error}.") from None
     except RecursionError:
         raise Malformed("malformed", "The request body is nested too deep. Send a flatter one.") from None
-    return _compact(body, raws) or _walk(body, raws)
+    return _compact(body, raws) or _spaced(body, raws) or _walk(body, raws)
 
 
 def _compact(body: bytes, raws: dict[str, Raw]) -> Places:
@@ -48,6 +48,29 @@ def _compact(body: bytes, raws: dict[str, Raw]) -> Places:
         end = start + len(raw)
         places[name] = (start, end)
     return places if end + 1 == len(body) else {}
+
+
+def _spaced(body: bytes, raws: dict[str, Raw]) -> Places:
+    """The places by arithmetic, when `body` is written as Python's `json.dumps` does: a space after `,` and `:`.
+
+    What the decoder found stands in the order of the text, so a value that begins right behind its name ends where
+    its length says. Whatever else is written, such as a name twice, puts one of the names elsewhere.
+    """
+    places: Places = {}
+    end = -1
+    for name, raw in raws.items():
+        mark = b'"%b": ' % name.encode("utf-8", "surrogatepass")
+        start = end + 2 + len(mark)
+        if not body.startswith(mark, end + 2) or body[start : start + 1].isspace():
+            return {}
+        end = start + len(raw)
+        if body[end : end + 2] != b", ":
+            break
+        places[name] = (start, end)
+    else:
+        return {}
+    places[name] = (start, end)
+    return places if len(places) == len(raws) and body[0] == 123 and body[end:] == b"}" else {}
 
 
 def _walk(body: bytes, raws: dict[str, Raw]) -> Places:

@@ -37,6 +37,10 @@ class _CompletionDetails(Struct):
     audio_tokens: int | None = None
 
 
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_COMPLETION_DETAILS = _CompletionDetails()
+
+
 class _Usage(Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -61,8 +65,8 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 def _buckets(told: _Usage) -> Usage:
     """Disjoint buckets. `prompt_tokens` holds the cached ones; `completion_tokens` the reasoning, with most vendors."""
-    prompt = told.prompt_tokens_details or _PromptDetails()
-    completion = told.completion_tokens_details or _CompletionDetails()
+    prompt = told.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = told.completion_tokens_details or _NO_COMPLETION_DETAILS
     cached, written, heard = prompt.cached_tokens or 0, prompt.cache_write_tokens or 0, prompt.audio_tokens or 0
     reasoning, spoken = completion.reasoning_tokens or 0, completion.audio_tokens or 0
     read, made, total = told.prompt_tokens or 0, told.completion_tokens or 0, told.total_tokens or 0
@@ -152,10 +156,10 @@ class OpenAIChat:
     def peek(self, body: bytes) -> fields.Peek:
         """Read what the hub acts on. Raises Malformed."""
         places = places_of(body)
-        options = fields.read(body, places, "stream_options", _OPTIONS, None)
+        options = fields.read(body, places, "stream_options", _OPTIONS, None) if "stream_options" in places else None
         return fields.Peek(
             model=fields.model(body, places),
-            stream=bool(fields.read(body, places, "stream", fields.FLAG, None)),
+            stream="stream" in places and bool(fields.read(body, places, "stream", fields.FLAG, None)),
             places=places,
             max_output=fields.tokens(body, places, "max_completion_tokens", "max_tokens"),
             wants_usage=bool(options and options.include_usage),

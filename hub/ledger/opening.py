@@ -18,6 +18,7 @@ MAX_RAW_USAGE = 4096
 MAX_TOKENS = (1 << 31) - 1  # of one bucket of one call: what a 32-bit column holds
 MAX_COST = 10**15  # micro-dollars of one call
 NOTHING = Usage()
+_ESTIMATE = Usage(estimated=True)
 INTERRUPTED = "The hub stopped before this call ended; its usage is an estimate."
 
 
@@ -41,6 +42,14 @@ def clip(text: str, limit: int = MAX_TEXT) -> str:
     return "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in text)
 
 
+def clipped(*texts: str) -> tuple[str, ...]:
+    """Each of `texts`, clipped. Nearly always all of them may stand as they are, which one look tells."""
+    together = "".join(texts)
+    if len(together) <= MAX_TEXT and together.isprintable():
+        return texts
+    return tuple(clip(text) for text in texts)
+
+
 def bounded(usage: Usage) -> Usage:
     """`usage` with every bucket between 0 and 2^31 - 1, whatever an upstream claimed."""
     if usage is NOTHING:
@@ -60,12 +69,12 @@ def _tags(origin: Origin) -> dict[str, str]:
     return {clip(name, 64): clip(value) for name, value in origin.tags[:MAX_ITEMS]} if origin.tags else {}
 
 
-def _application(origin: Origin) -> str:
+def _application(origin: Origin, agent: str) -> str:
     """The application that calls: the tag `application` or `app`, else the first word of its user agent."""
     for name, value in origin.tags:
         if name in ("application", "app"):
             return clip(value, 64)
-    return clip(origin.agent.partition("/")[0], 64)
+    return agent.partition("/")[0][:64]
 
 
 def traced(call: ModelCall | ToolCall, ratio: float) -> Traced:
@@ -89,13 +98,14 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
     origin = call.origin
     place = traced(call, traces)
     if isinstance(call, ModelCall):
-        kind, dialect, model, stream = "model", call.dialect.value, clip(call.model), call.stream
-        profile = tool = ""
-        size = len(call.body)
+        kind, dialect, profile, stream, size = "model", call.dialect.value, "", call.stream, len(call.body)
+        called = (call.model, "")
     else:
-        kind, dialect, model, stream = "tool", "", "", False
-        profile, tool = clip(call.profile), clip(call.tool)
-        size = len(call.arguments)
+        kind, dialect, profile, stream, size = "tool", "", call.profile, False, len(call.arguments)
+        called = ("", call.tool)
+    request_id, session, agent, model, tool, profile = clipped(
+        origin.request_id, origin.session, origin.agent, *called, profile
+    )
     return Entry(
         id=call.id,
         at=at,
@@ -106,12 +116,12 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
         key=principal.key,
         user=principal.user,
         team=principal.team,
-        request_id=clip(origin.request_id),
-        session=clip(origin.session),
+        request_id=request_id,
+        session=session,
         tags=_tags(origin),
         door=origin.door,
-        agent=clip(origin.agent),
-        application=_application(origin),
+        agent=agent,
+        application=_application(origin, agent),
         dialect=dialect,
         model=model,
         profile=profile,
@@ -119,7 +129,7 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
         stream=stream,
         code="interrupted",
         error=INTERRUPTED,
-        usage=Usage(estimated=True),
+        usage=_ESTIMATE,
         request_bytes=size,
         trace=place.trace,
         parent=place.parent,

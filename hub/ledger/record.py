@@ -22,6 +22,7 @@ from hub.ledger.opening import (
     bounded,
     bounded_cost,
     clip,
+    clipped,
 )
 from hub.ledger.places import Place
 
@@ -123,15 +124,10 @@ class Record:
     def attempt(self, attempt: AttemptRecord) -> None:
         """An upstream was asked, and this became of it."""
         if len(self._attempts) < MAX_ITEMS:
-            began = attempt.began_ms or self.elapsed_ms - attempt.duration_ms
-            tidy = replace(
-                attempt,
-                target=clip(attempt.target),
-                error=clip(attempt.error, MAX_ERROR),
-                failure=clip(attempt.failure, 64),
-                began_ms=max(began, 0.0),
-            )
-            self._attempts.append(tidy)
+            began = max(attempt.began_ms or self.elapsed_ms - attempt.duration_ms, 0.0)
+            target, failure = clipped(attempt.target, attempt.failure)
+            error = clip(attempt.error, MAX_ERROR) if attempt.error else ""
+            self._attempts.append(replace(attempt, target=target, error=error, failure=failure[:64], began_ms=began))
 
     def answered(self, target: str, provider: str = "") -> None:
         """Who answered: `provider/model`, or a server."""
@@ -208,17 +204,18 @@ class Record:
 
     def _entry(self) -> Entry:
         status = self.status or 200
+        target, tool, cache = clipped(self.target, self.tool, self.cache)
         return replace(
             self._opening,
             outcome=self._outcome or (Outcome.OK if status < 400 else Outcome.ERROR),
             status=status,
             lane=self.lane,
-            target=clip(self.target),
+            target=target,
             provider=self.provider,
             server=self.server,
-            tool=clip(self.tool),
+            tool=tool,
             code=self._code,
-            error=clip(self._error, MAX_ERROR),
+            error=clip(self._error, MAX_ERROR) if self._error else "",
             usage=self._usage,
             cost_micro_usd=self._cost,
             price_version=self._price_version,
@@ -226,10 +223,10 @@ class Record:
             duration_ms=self.elapsed_ms,
             response_bytes=self.response_bytes,
             attempts=tuple(self._attempts),
-            dropped=tuple(clip(name) for name in self.dropped[:MAX_ITEMS]),
+            dropped=tuple([clip(name) for name in self.dropped[:MAX_ITEMS]]) if self.dropped else (),
             findings=self.findings[:MAX_ITEMS],
-            plan=clip(self.plan, MAX_PLAN),
+            plan=clip(self.plan, MAX_PLAN) if self.plan else "",
             raw_usage=self._raw_usage,
-            cache=clip(self.cache, 64),
+            cache=cache[:64],
             saved_micro_usd=bounded_cost(self.saved_micro_usd),
         )

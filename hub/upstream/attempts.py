@@ -1,9 +1,9 @@
 """One try at one target: the exchange, what its answer means, and whether another target may be tried after it."""
 
-import asyncio
 import math
 import re
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Protocol
 from urllib.parse import quote
 
@@ -68,11 +68,10 @@ class Record(Protocol):
 class Attempt:
     """A try that runs: knows its target and number, and writes itself down once, for the ledger and for health."""
 
-    __slots__ = ("_answered", "_began", "_ended", "_health", "_loop", "_record", "deployment", "number", "status")
+    __slots__ = ("_answered", "_began", "_ended", "_health", "_record", "deployment", "number", "status")
 
     def __init__(self, deployment: Deployment, number: int, record: Record, health: HealthLog) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._began = perf_counter()
         self._answered: float | None = None
         self._ended = False
         self._record = record
@@ -94,45 +93,48 @@ class Attempt:
     def answered(self) -> None:
         """The first token of the answer is here; later calls change nothing."""
         if self._answered is None:
-            self._answered = self._loop.time() - self._began
+            self._answered = perf_counter() - self._began
             self._record.first_byte()
 
     def ok(self, output_tokens: int = 0) -> None:
         """The answer is whole."""
-        self._end("ok", "", Observation(self.deployment.target, output_tokens=output_tokens))
+        self._end("ok", output_tokens=output_tokens)
 
     def failed(self, failed: Failed) -> None:
         """It failed: its class when the provider answered with an error, else the code of what went wrong."""
-        refusal = failed.refusal
-        seen = Observation(
-            self.deployment.target,
-            failure=failed.kind,
-            code=str(failed.status or refusal.code),
-            reached=failed.reached,
-            retry_after=failed.wait,
-            callers=self.deployment.own == "caller",
-        )
-        self._end(str(failed.kind) if failed.status else refusal.code, refusal.message, seen)
+        self._end(str(failed.kind) if failed.status else failed.refusal.code, failed)
 
     def abandoned(self) -> None:
         """The caller left."""
-        self._end("cancelled", "", Observation(self.deployment.target, abandoned=True))
+        self._end("cancelled", abandoned=True)
 
-    def _end(self, outcome: str, error: str, seen: Observation) -> None:
+    def _end(
+        self, outcome: str, failed: Failed | None = None, *, output_tokens: int = 0, abandoned: bool = False
+    ) -> None:
         if self._ended:
             return
         self._ended = True
-        seconds = self._loop.time() - self._began
-        self._health.ended(replace(seen, secret=self.deployment.secret, ttft=self._answered, duration=seconds))
-        self._record.attempt(
-            AttemptRecord(
-                self.deployment.target,
-                outcome,
-                self.status,
-                seconds * 1000,
-                error,
-                failure=str(seen.failure) if seen.failure is not None else "",
+        seconds, deployment = perf_counter() - self._began, self.deployment
+        error = failure = code = ""
+        if failed is not None:
+            error, failure, code = failed.refusal.message, str(failed.kind), str(failed.status or failed.refusal.code)
+        self._health.ended(
+            Observation(
+                deployment.target,
+                secret=deployment.secret,
+                ttft=self._answered,
+                duration=seconds,
+                output_tokens=output_tokens,
+                failure=failed and failed.kind,
+                code=code,
+                reached=failed is None or failed.reached,
+                retry_after=failed and failed.wait,
+                callers=failed is not None and deployment.own == "caller",
+                abandoned=abandoned,
             )
+        )
+        self._record.attempt(
+            AttemptRecord(deployment.target, outcome, self.status, seconds * 1000, error, failure=failure)
         )
 
 

@@ -15,20 +15,30 @@ class Clock:
     """Bounds waits, each by itself and all together by `total` seconds. Used by one task at a time.
 
     A wait that ends in time only writes down when it would have been due: the timer is set again when it
-    fires early, not for each wait. A wait that is late is cancelled, as `asyncio.timeout` does it.
+    fires early, not for each wait. A wait that is late is cancelled, as `asyncio.timeout` does it. One clock serves
+    many exchanges, one after the other: `begin` starts it anew, with the timer as it is.
     """
 
     __slots__ = ("_cancelling", "_due", "_ends", "_loop", "_rang", "_set_for", "_task", "_timer")
 
     def __init__(self, total: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ends = self._loop.time() + total
         self._due = 0.0
         self._set_for = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._rang = False
+        self.begin(total)
+
+    def begin(self, total: float) -> None:
+        """Start anew, for another exchange of `total` seconds."""
+        self._ends = self._loop.time() + total
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits by it."""
+        return self._task is None
 
     @property
     def now(self) -> float:
@@ -45,7 +55,7 @@ class Clock:
         self._due = min(self._loop.time() + seconds, self._ends)
         if self._timer is None or self._set_for > self._due:
             self._set()
-        task = self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task(self._loop)
         assert task is not None
         self._cancelling = task.cancelling()
         try:

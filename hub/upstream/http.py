@@ -16,6 +16,7 @@ from hub.upstream.failures import closed, late, unsendable
 from hub.upstream.origin import Origin, Place, place_of
 from hub.upstream.pool import KEEP_ALIVE, Pool
 
+_MOST_CLOCKS = 256
 _AGENT = f"User-Agent: agent-tool-hub/{__version__}\r\n"
 _ANY = "Accept: */*\r\nAccept-Encoding: identity\r\n"
 # How a message is framed and where it goes is decided here.
@@ -25,12 +26,13 @@ _OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", 
 class HttpResponse:
     """An answer over HTTP. See `hub.upstream.exchange.Response`."""
 
-    __slots__ = ("_clock", "_connection", "_heard", "_idle", "_incoming", "headers", "status")
+    __slots__ = ("_clock", "_clocks", "_connection", "_heard", "_idle", "_incoming", "headers", "status")
 
-    def __init__(self, connection: Connection, incoming: Incoming, clock: Clock, idle: float) -> None:
+    def __init__(self, connection: Connection, incoming: Incoming, clock: Clock, clocks: "Clocks", idle: float) -> None:
         self._connection = connection
         self._incoming = incoming
         self._clock = clock
+        self._clocks: Clocks | None = clocks
         self._idle = idle
         self._heard = clock.now
         self.status = incoming.status
@@ -58,9 +60,38 @@ class HttpResponse:
 
     def close(self) -> None:
         """See `hub.upstream.exchange.Response`."""
-        self._clock.close()
+        clocks, self._clocks = self._clocks, None
+        if clocks is not None:
+            clocks.give(self._clock)
         if not self._incoming.complete:
             self._connection.abort()
+
+
+class Clocks:
+    """Clocks that are used again, each with its timer still set: setting one costs more than all that it does."""
+
+    def __init__(self) -> None:
+        self._free: list[Clock] = []
+
+    def take(self, total: float) -> Clock:
+        """A clock that starts now."""
+        if not self._free:
+            return Clock(total)
+        clock = self._free.pop()
+        clock.begin(total)
+        return clock
+
+    def give(self, clock: Clock) -> None:
+        """Its exchange is over."""
+        if clock.idle and len(self._free) < _MOST_CLOCKS:
+            self._free.append(clock)
+        else:
+            clock.close()
+
+    def close(self) -> None:
+        """Let go of all timers."""
+        while self._free:
+            self._free.pop().close()
 
 
 class Transport:
@@ -75,6 +106,7 @@ class Transport:
         self._loop = asyncio.get_running_loop()
         self._pools: dict[tuple[Origin, bool], Pool] = {}
         self._sweeping: asyncio.TimerHandle | None = None
+        self._clocks = Clocks()
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -88,6 +120,7 @@ class Transport:
             self._sweeping.cancel()
         for pool in self._pools.values():
             pool.close()
+        self._clocks.close()
 
     async def request(self, exchange: Exchange) -> HttpResponse:
         """Send, and wait for the status and headers.
@@ -102,7 +135,7 @@ class Transport:
         """
         place = place_of(exchange.url)
         head = head_of(place, exchange)
-        clock = Clock(exchange.timeouts.total)
+        clock = self._clocks.take(exchange.timeouts.total)
         pool = self._pool(place.origin, exchange.private)
         try:
             connection = pool.take()
@@ -117,16 +150,17 @@ class Transport:
             if response is None:
                 raise closed()
         except BaseException:
-            clock.close()
+            self._clocks.give(clock)
             raise
         return response
 
     async def _send(self, connection: Connection, head: bytes, exchange: Exchange, clock: Clock) -> HttpResponse | None:
         """One try. None when it met a connection that its upstream had already given up. Raises UpstreamFailed."""
         incoming = connection.send(head, exchange.body)
+        ends = clock.now + exchange.timeouts.first_byte
         try:
-            if not incoming.begun and incoming.failure is None:
-                await self._begun(incoming, clock, exchange.timeouts.first_byte)
+            while not incoming.begun and incoming.failure is None:
+                await clock.wait(incoming.changed(), ends - clock.now)
         except Elapsed:
             connection.abort()
             raise late("did not begin to answer") from None
@@ -137,12 +171,7 @@ class Transport:
             if connection.uses > 1 and not connection.heard:
                 return None
             raise incoming.failure
-        return HttpResponse(connection, incoming, clock, exchange.timeouts.idle)
-
-    async def _begun(self, incoming: Incoming, clock: Clock, seconds: float) -> None:
-        ends = clock.now + seconds
-        while not incoming.begun and incoming.failure is None:
-            await clock.wait(incoming.changed(), ends - clock.now)
+        return HttpResponse(connection, incoming, clock, self._clocks, exchange.timeouts.idle)
 
     async def _opened(self, pool: Pool, clock: Clock, seconds: float) -> Connection:
         pool.check_room()
