@@ -86,7 +86,7 @@ class Ledger:
         """
         keeping = self._keeping
         mode = effective(keeping.boundary, principal.capture or keeping.usual, call.origin.capture)
-        opened = opening(principal, call, int(self._now() * 1_000_000), keeping.traces(), mode.value)
+        opened = opening(principal, call, int(self._now() * 1_000_000), keeping.traces(), str(mode))
         place = _NOWHERE if mode is Capture.NONE else self._spool
         return Record(place, opened, self._clock, self._bodies(mode, call))
 

@@ -98,7 +98,7 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
     origin = call.origin
     place = traced(call, traces)
     if isinstance(call, ModelCall):
-        kind, dialect, profile, stream, size = "model", call.dialect.value, "", call.stream, len(call.body)
+        kind, dialect, profile, stream, size = "model", str(call.dialect), "", call.stream, len(call.body)
         called = (call.model, "")
     else:
         kind, dialect, profile, stream, size = "tool", "", call.profile, False, len(call.arguments)

@@ -1,7 +1,8 @@
 """Principal and call in, decision or refusal out: limits, budgets and guardrails, reserved before and settled after."""
 
-from hub.policy.admission import JUDGE, Decision, OnAlert, Policy
+from hub.policy.admission import JUDGE, OnAlert, Policy
 from hub.policy.budgets import Alert, BudgetRule, BudgetStatus, Gap
+from hub.policy.decision import Decision
 from hub.policy.guardrails import Elsewhere
 from hub.policy.limits import LimitStatus
 from hub.policy.meters import LocalMeters

@@ -57,11 +57,14 @@ class Alert:
 class BudgetRule:
     """One budget and its current period. Its money is in a meter that is named after the period."""
 
-    __slots__ = ("_carried", "_end", "_meter", "_since", "_told", "_where", "name", "spec", "start", "unpriced")
+    __slots__ = (
+        "_carried", "_end", "_meter", "_own", "_since", "_told", "_where", "name", "spec", "start", "unpriced",
+    )  # fmt: skip
 
     def __init__(self, name: str, spec: BudgetSpec, now: float) -> None:
         self.name = name
         self.spec = spec
+        self._own = self._micro(spec.usd)
         self._where = "/".join(spec.scope.parts)
         self._since: float | None = now
         self._carried: int | None = 0
@@ -82,6 +85,7 @@ class BudgetRule:
         )
         if same and spec != self.spec:
             self.spec = spec
+            self._own = self._micro(spec.usd)
             self._told = 0
         return same
 
@@ -94,7 +98,7 @@ class BudgetRule:
         self._begin(now)
         self.unpriced = self._told = 0
         self._since = None
-        own = self._micro(self.spec.usd)
+        own = self._own
         self._carried = (min(own, max(0, left)) if follows == self.start else own) if self.spec.carry_over else 0
 
     # -- what the ledger adds --------------------------------------------------------------------------------------
@@ -116,7 +120,7 @@ class BudgetRule:
             meters.credit(self._meter, micro_usd)
             self._told = self._reached(micro_usd)
         elif gap.until == self.start and self._carried is None:
-            own = self._micro(self.spec.usd)
+            own = self._own
             self._carried = min(own, max(0, own - micro_usd))
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -126,9 +130,10 @@ class BudgetRule:
         return round(usd * 1_000_000)
 
     def _limit(self, now: float) -> int:
-        extra = self.spec.extra
-        more = self._micro(extra.usd) if extra is not None and now < extra.until.timestamp() else 0
-        return self._micro(self.spec.usd) + (self._carried or 0) + more
+        limit, extra = self._own + (self._carried or 0), self.spec.extra
+        if extra is not None and now < extra.until.timestamp():
+            limit += self._micro(extra.usd)
+        return limit
 
     def ask(self, now: float, micro_usd: int, model: str, meters: Meters) -> Ask:
         """What a call wants of it. A budget that only warns, or that already sent the call to the cheaper model, counts."""
@@ -164,11 +169,14 @@ class BudgetRule:
 
     def alert(self, meters: Meters, now: float) -> Alert | None:
         """The highest threshold that was reached since the last one was told, once."""
-        if not self.spec.alerts:
+        levels = self.spec.alerts
+        if not levels:
             return None
         spent = meters.level(self._meter, Kind.PURSE).used
         limit = self._limit(now)
-        reached = max((level for level in self.spec.alerts if spent * 100 >= limit * level), default=0)
+        if spent * 100 < limit * min(levels):
+            return None
+        reached = max(level for level in levels if spent * 100 >= limit * level)
         if reached <= self._told:
             return None
         self._told = reached

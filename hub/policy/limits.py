@@ -1,6 +1,5 @@
 """Rates: requests, tokens and tool calls per minute, and calls at the same time, per scope."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.core.meters import Ask, Kind, Meters, Taken
@@ -23,25 +22,27 @@ class LimitStatus:
 class LimitRule:
     """One limit. What is counted survives a change of its numbers, and not of its scope."""
 
-    __slots__ = ("_limits", "_meters", "name", "spec")
+    __slots__ = ("_limits", "_meters", "_parallel", "_request", "_told", "name", "spec")
 
     def __init__(self, name: str, spec: LimitSpec) -> None:
         self.name = name
         self.spec = spec
         where = "/".join(spec.scope.parts)
-        self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
-        self._limits: tuple[tuple[str, int | None], ...] = tuple((unit, getattr(spec, field)) for unit, field in _UNITS)
+        meters = self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
+        limits: dict[str, int | None] = {unit: getattr(spec, field) for unit, field in _UNITS}
+        self._limits = limits
+        self._request = Ask(meters["requests"], Kind.RATE, limits["requests"], 1)
+        self._parallel = Ask(meters["parallel"], Kind.SLOTS, spec.parallel, 1)
+        self._told = tuple((unit, meters[unit], limit) for unit, limit in limits.items() if limit is not None)
 
     def asks(self, tokens: int, tool_calls: int) -> list[Ask]:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
-        (_, requests), (_, most_tokens), (_, most_tool_calls) = self._limits
-        meters = self._meters
-        asks = [Ask(meters["requests"], Kind.RATE, requests, 1)]
-        if tokens and most_tokens is not None:
-            asks.append(Ask(meters["tokens"], Kind.RATE, most_tokens, tokens))
-        if tool_calls and most_tool_calls is not None:
-            asks.append(Ask(meters["tool calls"], Kind.RATE, most_tool_calls, tool_calls))
-        asks.append(Ask(meters["parallel"], Kind.SLOTS, self.spec.parallel, 1))
+        asks, meters, limits = [self._request], self._meters, self._limits
+        if tokens and limits["tokens"] is not None:
+            asks.append(Ask(meters["tokens"], Kind.RATE, limits["tokens"], tokens))
+        if tool_calls and limits["tool calls"] is not None:
+            asks.append(Ask(meters["tool calls"], Kind.RATE, limits["tool calls"], tool_calls))
+        asks.append(self._parallel)
         return asks
 
     def refusal(self, ask: Ask, taken: Taken) -> Throttled:
@@ -65,10 +66,12 @@ class LimitRule:
     def headers(self, meters: Meters) -> dict[str, str]:
         """`x-ratelimit-*` for what this limit limits (seconds until it is all there again)."""
         headers: dict[str, str] = {}
-        for unit, limit in self._limits:
-            if limit is not None:
-                level = meters.level(self._meters[unit], Kind.RATE)
-                headers |= _headers(unit, limit, level.used, level.rest)
+        for unit, meter, limit in self._told:
+            level = meters.level(meter, Kind.RATE)
+            most, remaining, reset = _NAMES[unit]
+            headers[most] = str(limit)
+            headers[remaining] = str(max(0, limit - level.used))
+            headers[reset] = f"{level.rest}s"
         return headers
 
     def status(self, meters: Meters) -> LimitStatus:
@@ -88,7 +91,7 @@ def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:
     return {most: str(limit), remaining: str(max(0, limit - used)), reset: f"{rest}s"}
 
 
-def tightest(rules: tuple[LimitRule, ...], meters: Meters) -> Mapping[str, str]:
+def tightest(rules: tuple[LimitRule, ...], meters: Meters) -> dict[str, str]:
     """The `x-ratelimit-*` headers of whichever limit leaves the least room, for each unit by itself."""
     if not rules:
         return {}

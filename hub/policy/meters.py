@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from hub.core.meters import Claim, Kind, Level, Taken
+from hub.core.meters import Ask, Claim, Kind, Level, Taken
 from hub.policy.window import Window
 
 _MOST_PURSES = 100_000
@@ -34,34 +34,46 @@ class LocalMeters:
         """Count a claim, or refuse it. Nothing is awaited."""
         now = self._now()
         for place, ask in enumerate(claim.asks):
-            if ask.kind is Kind.RATE:
-                window = self._window(ask.meter, now)
-                if ask.limit is not None and ask.amount and window.total + ask.amount > ask.limit:
-                    wait = window.wait(ask.limit - ask.amount, now)
-                    return Taken(refused=place, level=Level(window.total, rest=window.rest(now)), wait=wait)
-            elif ask.kind is Kind.SLOTS:
-                used = self._slots.get(ask.meter, 0)
-                if ask.limit is not None and used >= ask.limit:
-                    return Taken(refused=place, level=Level(used), wait=1)
-            else:
-                purse = self._purse(ask.meter)
-                used = purse.spent + purse.reserved
-                if ask.limit is not None and (used >= ask.limit or used + ask.amount > ask.limit):
-                    return Taken(refused=place, level=Level(purse.spent, purse.reserved))
+            refused = self._refused(place, ask, now)
+            if refused is not None:
+                return refused
         for ask in claim.asks:
-            if ask.kind is Kind.RATE:
-                self._rates[ask.meter].add(ask.amount)
-            elif ask.kind is Kind.SLOTS:
-                self._slots[ask.meter] = self._slots.get(ask.meter, 0) + 1
+            meter, kind = ask.meter, ask.kind
+            if kind is Kind.RATE:
+                self._rates[meter].add(ask.amount)
+            elif kind is Kind.SLOTS:
+                self._slots[meter] = self._slots.get(meter, 0) + 1
             else:
-                self._purses[ask.meter].reserved += ask.amount
+                self._purse(meter).reserved += ask.amount
         return Taken(second=int(now))
+
+    def _refused(self, place: int, ask: Ask, now: float) -> Taken | None:
+        """The refusal of an ask that there is no room for."""
+        meter, kind, limit = ask.meter, ask.kind, ask.limit
+        if kind is Kind.RATE:
+            window = self._window(meter, now)
+            if limit is not None and ask.amount and window.total + ask.amount > limit:
+                wait = window.wait(limit - ask.amount, now)
+                return Taken(refused=place, level=Level(window.total, rest=window.rest(now)), wait=wait)
+        elif limit is None:
+            return None
+        elif kind is Kind.SLOTS:
+            used = self._slots.get(meter, 0)
+            if used >= limit:
+                return Taken(refused=place, level=Level(used), wait=1)
+        else:
+            purse = self._purse(meter)
+            used = purse.spent + purse.reserved
+            if used >= limit or used + ask.amount > limit:
+                return Taken(refused=place, level=Level(purse.spent, purse.reserved))
+        return None
 
     def _window(self, meter: str, now: float) -> Window:
         window = self._rates.get(meter)
         if window is None:
             window = self._rates[meter] = Window()
-        window.advance(now)
+        if now >= window.until:
+            window.advance(now)
         return window
 
     def _purse(self, meter: str) -> _Purse:

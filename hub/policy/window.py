@@ -8,15 +8,16 @@ _SPAN = 61  # 60 whole seconds and the one that is passing
 class Window:
     """Amounts per second of the last minute, in a ring. One step is O(1) on average; nothing is allocated.
 
-    Times are seconds; a clock that goes backwards is read as standing still.
+    Times are seconds; a clock that goes backwards is read as standing still. `until` is when it has to advance.
     """
 
-    __slots__ = ("_buckets", "_second", "total")
+    __slots__ = ("_buckets", "_second", "total", "until")
 
     def __init__(self) -> None:
         self._buckets = [0] * _SPAN
         self._second = 0
         self.total = 0
+        self.until = 1
 
     def advance(self, now: float) -> None:
         """Forget what lies more than a minute before `now`."""
@@ -33,6 +34,7 @@ class Window:
                 self.total -= self._buckets[index]
                 self._buckets[index] = 0
         self._second = second
+        self.until = second + 1
 
     def add(self, amount: int) -> int:
         """Add at the current second; returns that second, to correct it by later."""

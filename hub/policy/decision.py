@@ -1,0 +1,272 @@
+"""One call on its way in and out: what it takes of every limit and budget, and what the rules say of its words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from hub.core.calls import ModelCall, ToolCall
+from hub.core.entry import Finding
+from hub.core.meters import Ask, Claim, Kind, Meters, Taken
+from hub.core.principal import Principal
+from hub.core.refusal import Refusal
+from hub.core.usage import Usage
+from hub.policy.budgets import BudgetRule
+from hub.policy.guardrails import Elsewhere, Rule, Screening
+from hub.policy.limits import LimitRule, tightest
+from hub.policy.streams import StreamScreen
+
+Scope = tuple[str, str]
+_ORG = ("org", "")
+
+
+def scopes_of(principal: Principal, call: ModelCall | ToolCall, server: str, tool: str) -> tuple[Scope, ...]:
+    """Every scope that a call falls under. A tool is named `server/tool`, by the upstream's own name."""
+    team, user, key = ("team", principal.team), ("user", principal.user), ("key", principal.key)
+    if isinstance(call, ModelCall):
+        return _ORG, team, user, key, ("model", call.model)
+    return _ORG, team, user, key, ("profile", call.profile), ("server", server), ("tool", f"{server}/{tool}")
+
+
+class Applying(NamedTuple):
+    """The rules that hold for the scopes of a call."""
+
+    limits: tuple[LimitRule, ...]
+    budgets: tuple[BudgetRule, ...]
+    guardrails: tuple[Rule, ...]
+
+
+class Rules(Protocol):
+    """What a decision asks of the policy that made it."""
+
+    now: Callable[[], float]
+    meters: Meters
+
+    def applying(self, scopes: tuple[Scope, ...]) -> Applying:
+        """The rules of these scopes."""
+        ...
+
+    def opened(self, decision: "Decision") -> None:
+        """A call is in flight."""
+        ...
+
+    def closed(self, decision: "Decision") -> None:
+        """A call is over."""
+        ...
+
+    def alert(self, rule: BudgetRule) -> None:
+        """Tell whoever listens about a threshold that was just reached."""
+        ...
+
+
+class Decision:
+    """A call on its way in: entering takes its share of every limit and budget and screens what it says.
+
+    Leaving gives back what it did not use. `body` is what goes on to the upstream.
+    """
+
+    __slots__ = (
+        "_applying",
+        "_ask_of",
+        "_claim",
+        "_ended",
+        "_policy",
+        "_said",
+        "_screening",
+        "_settled",
+        "_taken",
+        "_task",
+        "_usage",
+        "body",
+        "call",
+        "principal",
+        "scopes",
+        "server",
+        "tool",
+    )  # fmt: skip
+
+    def __init__(self, policy: Rules, principal: Principal, call: ModelCall | ToolCall, server: str, tool: str) -> None:
+        self._policy = policy
+        self.principal = principal
+        self.call = call
+        self.server = server
+        self.tool = tool
+        self.scopes = scopes_of(principal, call, server, tool)
+        self.body = call.body if isinstance(call, ModelCall) else call.arguments
+        self._applying = policy.applying(self.scopes)
+        self._ask_of: tuple[LimitRule | BudgetRule, ...] = ()
+        self._claim = Claim(call.id, ())
+        self._screening: Screening | None = None
+        self._taken: Taken | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._ended: Refusal | None = None
+        self._said: dict[str, str] = {}
+        self._usage: int | None = None
+        self._settled: tuple[int | None] | None = None
+
+    def wants(self, tokens: int, cost_micro_usd: int | None) -> None:
+        """What the call may use and cost at most."""
+        call, applying = self.call, self._applying
+        model, tool_calls = (call.model, 0) if isinstance(call, ModelCall) else ("", 1)
+        rules: list[LimitRule | BudgetRule] = []
+        asks: list[Ask] = []
+        for limit in applying.limits:
+            wanted = limit.asks(tokens, tool_calls)
+            asks += wanted
+            rules += [limit] * len(wanted)
+        if applying.budgets:
+            meters, now = self._policy.meters, self._policy.now()
+            for budget in applying.budgets:
+                asks.append(budget.ask(now, cost_micro_usd or 0, model, meters))
+                rules.append(budget)
+        self._ask_of = tuple(rules)
+        self._claim = Claim(call.id, tuple(asks))
+
+    def screens(self, screening: Screening) -> None:
+        """The rules that what it says falls under."""
+        self._screening = screening
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Take, then screen; see `take`."""
+        await self.take()
+        return self
+
+    async def take(self) -> None:
+        """Take, then screen.
+
+        Raises Throttled (`rate_limited`, `too_many_parallel`, `budget_exhausted`), Malformed `guardrail_blocked`,
+        Elsewhere for a call that shall go to another model, or Unavailable when shared meters cannot be asked.
+        """
+        taken = await self._policy.meters.take(self._claim) if self._claim.asks else Taken()
+        if taken.refused is not None:
+            raise self._refusal(taken, taken.refused)
+        self._taken = taken
+        self._task = asyncio.current_task()
+        self._policy.opened(self)
+        if self._screening is not None:
+            try:
+                await self._screen_in(self._screening)
+            except BaseException as error:
+                self.give_back(error)
+                raise
+
+    def _refusal(self, taken: Taken, place: int) -> Refusal:
+        rule, ask = self._ask_of[place], self._claim.asks[place]
+        if isinstance(rule, LimitRule):
+            return rule.refusal(ask, taken)
+        refusal = rule.refusal(ask, taken.level, self._policy.now())
+        if rule.spec.mode == "downgrade" and rule.spec.downgrade_to and isinstance(self.call, ModelCall):
+            return Elsewhere(rule.spec.downgrade_to, refusal, action="downgrade")
+        return refusal
+
+    async def _screen_in(self, screening: Screening) -> None:
+        if isinstance(self.call, ModelCall):
+            self.body = await screening.screen("input", self.body, model=self.call.model)
+        else:
+            self.body = await screening.screen("tool_call", self.body, tool=f"{self.server}/{self.tool}")
+
+    # -- on the way out --------------------------------------------------------------------------------------------
+
+    async def screened(self, body: bytes) -> bytes:
+        """An answer as the caller may have it. Raises Malformed `guardrail_blocked`."""
+        if self._screening is None:
+            return body
+        return await self._screening.screen("output" if isinstance(self.call, ModelCall) else "tool_result", body)
+
+    def screened_stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A streamed answer as the caller may have it. Iterating it raises Malformed `guardrail_blocked`."""
+        if self._screening is None:
+            return chunks
+        screen = StreamScreen(self._screening)
+        return screen.through(chunks) if screen.is_needed else chunks
+
+    @property
+    def guardrails(self) -> tuple[Rule, ...]:
+        """The rules about what is said that hold for the call."""
+        return self._applying.guardrails
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether rules look at what the call says."""
+        return self._screening is not None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the rules found until now."""
+        return tuple(self._screening.findings) if self._screening is not None else ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """`x-ratelimit-*` of the tightest limit, and `x-hub-budget-remaining-usd` of the tightest budget."""
+        policy = self._policy
+        headers = tightest(self._applying.limits, policy.meters)
+        remaining: int | None = None
+        for budget in self._applying.budgets:
+            if budget.spec.mode != "shadow":
+                left = budget.remaining(policy.meters, policy.now())
+                remaining = left if remaining is None else min(left, remaining)
+        if remaining is not None:
+            headers["x-hub-budget-remaining-usd"] = f"{remaining / 1e6:.6f}"
+        return headers | self._said if self._said else headers
+
+    def say(self, header: str, value: str) -> None:
+        """Add a header to what the caller is told."""
+        self._said[header] = value
+
+    def settle(self, usage: Usage, cost_micro_usd: int | None, tokens: int | None = None) -> None:
+        """Say what the call really used. Without it, the call is taken to have used and cost nothing."""
+        self._usage = usage.prompt + usage.completion if tokens is None else tokens
+        self._settled = (cost_micro_usd,)
+
+    @property
+    def ended(self) -> Refusal | None:
+        """Why the call was ended from outside, if it was."""
+        return self._ended
+
+    def end(self, refusal: Refusal) -> None:
+        """End the call from outside, wherever it is: it was stopped, or its key was revoked."""
+        if self._ended is None and self._task is not None:
+            self._ended = refusal
+            self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave; see `give_back`."""
+        self.give_back(error)
+
+    def give_back(self, error: BaseException | None) -> None:
+        """Give back the reservation and book what was settled. A call that was ended from outside says why."""
+        if self._taken is None:
+            return
+        taken, self._taken = self._taken, None
+        self._policy.closed(self)
+        if self._claim.asks:
+            self._policy.meters.settle(self._claim, taken, self._used())
+            if self._applying.budgets:
+                self._tell()
+        if self._ended is not None and isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            raise self._ended from None
+
+    def _used(self) -> tuple[int, ...]:
+        """What the call really used of each ask."""
+        cost, used = (self._settled[0] or 0) if self._settled is not None else 0, list[int]()
+        for ask in self._claim.asks:
+            if ask.kind is Kind.PURSE:
+                used.append(cost)
+            elif ask.kind is Kind.RATE and ask.meter.endswith(":tokens"):
+                used.append(self._usage or 0)
+            else:
+                used.append(ask.amount)
+        return tuple(used)
+
+    def _tell(self) -> None:
+        unpriced = self._settled is not None and self._settled[0] is None
+        for budget in self._applying.budgets:
+            budget.unpriced += unpriced
+            self._policy.alert(budget)
