@@ -1,5 +1,6 @@
 """An entry as a row of the table `entry` and rows of `attempt`, and back."""
 
+from operator import attrgetter
 from typing import Any
 
 from msgspec import json
@@ -36,28 +37,30 @@ _tags = json.Decoder(dict[str, str])
 _encode = json.Encoder(order="deterministic").encode
 
 
-def to_row(entry: Entry) -> dict[str, Any]:
-    """The row of an entry. Tags, attempts and dropped fields are JSON text."""
-    row: dict[str, Any] = {name: getattr(entry, name) for name in (*_TEXT, *_NUMBERS)}
-    for name in BUCKETS:
-        row[name] = getattr(entry.usage, name)
-    row["estimated"] = entry.usage.estimated
-    row["tags"] = _encode(entry.tags).decode()
-    row["attempts"] = _encode(entry.attempts).decode()
-    row["dropped"] = _encode(entry.dropped).decode()
-    row["findings"] = _encode(entry.findings).decode()
-    return row
+ENTRY_COLUMNS = (*_TEXT, *_NUMBERS, *BUCKETS, "estimated", "tags", "attempts", "dropped", "findings", "written")
+ATTEMPT_COLUMNS = ("entry", "number", "at", *_ATTEMPT)
+_of_entry = attrgetter(*_TEXT, *_NUMBERS)
+_of_usage = attrgetter(*BUCKETS, "estimated")
+_of_attempt = attrgetter(*_ATTEMPT)
 
 
-def to_attempts(entry: Entry) -> list[dict[str, Any]]:
-    """The rows of an entry's attempts, numbered from 1."""
+def to_row(entry: Entry, written: int) -> tuple[Any, ...]:
+    """The row of an entry that is `written` now, in the order of ENTRY_COLUMNS. Lists and tags are JSON text."""
+    return (
+        *_of_entry(entry),
+        *_of_usage(entry.usage),
+        _encode(entry.tags).decode() if entry.tags else "{}",
+        _encode(entry.attempts).decode(),
+        _encode(entry.dropped).decode() if entry.dropped else "[]",
+        _encode(entry.findings).decode() if entry.findings else "[]",
+        written,
+    )
+
+
+def to_attempts(entry: Entry) -> list[tuple[Any, ...]]:
+    """The rows of an entry's attempts, numbered from 1, in the order of ATTEMPT_COLUMNS."""
     return [
-        {
-            "entry": entry.id,
-            "number": number,
-            "at": entry.at + int(attempt.began_ms * 1000),
-            **{name: getattr(attempt, name) for name in _ATTEMPT},
-        }
+        (entry.id, number, entry.at + int(attempt.began_ms * 1000), *_of_attempt(attempt))
         for number, attempt in enumerate(entry.attempts, 1)
     ]
 

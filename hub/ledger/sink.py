@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.private_file import append
-from hub.ledger.rows import ATTEMPT, ENTRY, STALE, to_attempts, to_row
+from hub.ledger.rows import ATTEMPT, ATTEMPT_COLUMNS, ENTRY, ENTRY_COLUMNS, STALE, to_attempts, to_row
 from hub.ledger.sums import HOUR
 
 log = structlog.get_logger(__name__)
@@ -29,18 +30,36 @@ _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
 
+# Rows in one statement. The database's library lets other threads run while it works, which costs more than a row does.
+_TOGETHER = 32
+
+
 class _Rows:
-    """One insert of many rows, worded once: putting its parameters together row by row costs more than the insert."""
+    """An insert of rows, worded once: putting its parameters together row by row costs more than the insert.
 
-    def __init__(self, insert: sqlite.Insert | postgresql.Insert, engine: AsyncEngine) -> None:
-        compiled = insert.compile(dialect=engine.dialect, column_keys=[column.name for column in insert.table.columns])
+    Rows are tuples in the order of `columns`.
+    """
+
+    def __init__(self, insert: sqlite.Insert | postgresql.Insert, columns: Sequence[str], engine: AsyncEngine) -> None:
+        compiled = insert.compile(dialect=engine.dialect, column_keys=columns)
+        order = [columns.index(name) for name in compiled.positiontup or ()]
         self._sql = str(compiled)
-        self._values = itemgetter(*(compiled.positiontup or ()))
+        self._ordered = itemgetter(*order)
+        self._many = ""
+        if engine.dialect.name == "sqlite":
+            head, _, rest = self._sql.partition(" VALUES ")
+            row, _, tail = rest.partition(") ")
+            self._many = f"{head} VALUES {', '.join([f'{row})'] * _TOGETHER)} {tail}"
 
-    async def write(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    async def write(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert them."""
-        if rows:
-            await connection.exec_driver_sql(self._sql, [self._values(row) for row in rows])
+        ordered = [self._ordered(row) for row in rows]
+        while self._many and len(ordered) >= _TOGETHER:
+            flat = tuple(chain.from_iterable(ordered[:_TOGETHER]))
+            del ordered[:_TOGETHER]
+            await connection.exec_driver_sql(self._many, flat)
+        if ordered:
+            await connection.exec_driver_sql(self._sql, ordered)
 
 
 class Sink:
@@ -54,8 +73,10 @@ class Sink:
         self._rejects = rejects
         self._on_written = tuple(on_written)
         insert = _INSERTS[engine.dialect.name]
-        self._insert = _Rows(insert(ENTRY).on_conflict_do_nothing(index_elements=["id"]), engine)
-        self._attempts = _Rows(insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"]), engine)
+        self._insert = _Rows(insert(ENTRY).on_conflict_do_nothing(index_elements=["id"]), ENTRY_COLUMNS, engine)
+        self._attempts = _Rows(
+            insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"]), ATTEMPT_COLUMNS, engine
+        )
         stale = insert(STALE)
         # An update, so that the row is locked until these entries are there to be summed.
         self._stale = stale.on_conflict_do_update(
@@ -80,7 +101,7 @@ class Sink:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
                 now = time.time_ns() // 1000
-                await self._insert.write(connection, [{**to_row(entry), "written": now} for entry in entries])
+                await self._insert.write(connection, [to_row(entry, now) for entry in entries])
                 await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])
                 await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:

@@ -11,7 +11,7 @@ from hub.ledger import Ledger, Queries, Spool, Writer
 from hub.ledger import reading as reading_module
 from hub.ledger import writer as writer_module
 from hub.ledger.frames import CLOSE, OPEN, frame
-from hub.ledger.rows import ENTRY, to_entry, to_row
+from hub.ledger.rows import ENTRY, ENTRY_COLUMNS, to_entry, to_row
 from hub.ledger.segment import left_behind
 from hub.ledger.sink import Sink
 from tests.support.ledger import CI, count, entry, model_call, tool_call, until
@@ -39,11 +39,12 @@ async def test_rows_hold_whole_entries(engine):
         usage=Usage(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, True), cost_micro_usd=2**40, price_version="v", ttft_ms=1.5,
         duration_ms=2.5, request_bytes=2**33, response_bytes=4, dropped=("x",), findings=(Finding("pii"),),
     )  # fmt: skip
-    assert to_entry(to_row(one)) == one
+    assert to_entry(dict(zip(ENTRY_COLUMNS, to_row(one, 7), strict=True))) == one
     await Sink(engine, engine, ()).write([one, entry(2)])
     assert await Queries(engine).entry(one.id) == one
     assert await Queries(engine).entry(entry(2).id) == entry(2)
-    assert {column.name for column in ENTRY.columns} == {*to_row(one), "written"}
+    assert {column.name for column in ENTRY.columns} == set(ENTRY_COLUMNS)
+    assert to_row(one, 7)[-1] == 7
 
 
 async def test_entries_arrive_by_themselves(tmp_path, engine):
