@@ -20,7 +20,7 @@ from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
 from hub.policy import Decision, Elsewhere, Policy
 from hub.resources import KeyGrant, Snapshot
 from hub.resources.model_catalog import Price
-from hub.routing import Conditions, RuleHits, plan, plan_record
+from hub.routing import Conditions, Plans, RuleHits, plan_record
 from hub.upstream import Delivery, ModelUpstream, wish_of
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
@@ -48,6 +48,7 @@ class ModelPath:
         self._upstream = upstream
         self._snapshots = snapshots
         self._conditions = conditions
+        self._plans = Plans(conditions)
         self._hits = hits
 
     async def run(self, request: ModelRequest) -> Reply:
@@ -71,7 +72,8 @@ class ModelPath:
             if fault is not None:
                 raise fault
             call, chosen, decision = await self._admitted(held, snapshot, grant, call, record)
-            self._hits.count(chosen)
+            if chosen.rules:
+                self._hits.count(chosen)
             if chosen.shadow is not None:
                 self._copy(snapshot, call, chosen, chosen.shadow)
             wish = wish_of(snapshot, grant.principal, call)
@@ -113,7 +115,7 @@ class ModelPath:
     def _planned(self, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, turn: Elsewhere | None) -> Plan:
         """The plan for a call. Where it was sent elsewhere and cannot go there, what sent it stands."""
         try:
-            return plan(snapshot, grant, call, self._conditions)
+            return self._plans.of(snapshot, grant, call)
         except Refusal:
             if turn is None:
                 raise
@@ -209,25 +211,35 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     caller's own credential costs the hub's budgets nothing.
     """
     prompt, tier = estimate_tokens(call.body), _tier_of(call)
-    ceilings: list[int | None] = []
-    for name in {d.target for d in chosen.attempts[: chosen.retry.tries] if d.own != "caller"}:
-        price = snapshot.price(call.model, name)
-        ceilings.append(ceiling_micro_usd(prompt, _most_output(snapshot, call, name), price and price.at(tier)))
-    known = [ceiling for ceiling in ceilings if ceiling is not None]
-    return prompt + (call.max_output or 0), max(known) if known else (None if ceilings else 0)
+    dearest, priced, seen = 0, False, set[str]()
+    for deployment in chosen.attempts[: chosen.retry.tries]:
+        target = deployment.target
+        if deployment.own == "caller" or target in seen:
+            continue
+        seen.add(target)
+        price = snapshot.price(call.model, target)
+        ceiling = ceiling_micro_usd(prompt, _most_output(snapshot, call, target), price and price.at(tier))
+        if ceiling is not None:
+            priced = True
+            dearest = max(dearest, ceiling)
+    return prompt + (call.max_output or 0), dearest if priced or not seen else None
 
 
 def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:
     virtual = snapshot.models.get(call.model)
-    known = snapshot.catalogue_model(target)
-    most = (virtual and virtual.max_output_tokens) or (known and known.max_output_tokens) or USUAL_OUTPUT
+    most = virtual.max_output_tokens if virtual is not None else None
+    if not most:
+        known = snapshot.catalogue_model(target)
+        most = (known and known.max_output_tokens) or USUAL_OUTPUT
     # All that the model can produce, or the caller's cap: what is reserved is never less than what is spent.
     return min(call.max_output or most, max(most, USUAL_OUTPUT))
 
 
 def _tier_of(call: ModelCall) -> str:
     """The service tier that the caller asks for, or "": it has prices of its own."""
-    start, end = call.places.get("service_tier", (0, 0))
+    if "service_tier" not in call.places:
+        return ""
+    start, end = call.places["service_tier"]
     return call.body[start:end].strip(b'"').decode("latin-1")
 
 

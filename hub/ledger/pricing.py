@@ -1,9 +1,17 @@
 """What a call cost: usage times price, in whole micro-dollars, or None when a rate is not known."""
 
+from operator import attrgetter
+
 from hub.core.usage import Usage
 from hub.resources.model_catalog import Price, Rates
 
 _PICO_PER_MICRO = 1_000_000
+_of_usage = attrgetter(
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
+)
+_of_rates = attrgetter(
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "output", "audio_in", "audio_out", "image"
+)
 
 
 def _rates(price: Price, prompt_tokens: int) -> Rates:
@@ -23,16 +31,7 @@ def cost_micro_usd(usage: Usage, price: Price | None) -> int | None:
         return None
     rates = _rates(price, usage.prompt)
     total = 0
-    for tokens, rate in (
-        (usage.input, rates.input),
-        (usage.cache_read, rates.cache_read),
-        (usage.cache_write_5m, rates.cache_write_5m),
-        (usage.cache_write_1h, rates.cache_write_1h),
-        (usage.output + usage.reasoning, rates.output),
-        (usage.audio_in, rates.audio_in),
-        (usage.audio_out, rates.audio_out),
-        (usage.image, rates.image),
-    ):
+    for tokens, rate in zip(_of_usage(usage), _of_rates(rates), strict=True):
         if tokens:
             if rate is None:
                 return None
@@ -50,5 +49,5 @@ def ceiling_micro_usd(prompt_tokens: int, output_tokens: int, price: Price | Non
     rates = _rates(price, prompt_tokens)
     if rates.input is None or (rates.output is None and output_tokens):
         return None
-    dearest = max(rate for rate in (rates.input, rates.cache_write_5m, rates.cache_write_1h) if rate is not None)
+    dearest = max(rates.input, rates.cache_write_5m or 0, rates.cache_write_1h or 0)
     return -(-(prompt_tokens * dearest + output_tokens * (rates.output or 0)) // _PICO_PER_MICRO)

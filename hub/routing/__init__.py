@@ -5,6 +5,7 @@ from hub.routing.explain import explain, plan_record, price_view
 from hub.routing.health import Health, ProviderState
 from hub.routing.hits import RuleHits
 from hub.routing.plan import plan
+from hub.routing.plans import Plans
 from hub.routing.sift import ENDPOINTS
 from hub.routing.visible import VisibleModel, visible_model, visible_models
 
@@ -12,6 +13,7 @@ __all__ = [
     "ENDPOINTS",
     "Conditions",
     "Health",
+    "Plans",
     "ProviderState",
     "RuleHits",
     "VisibleModel",

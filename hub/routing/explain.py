@@ -48,9 +48,10 @@ def plan_record(plan: Plan, ceiling_micro_usd: int | None) -> str:
         told["dropped"] = [{"target": drop.target, "reason": drop.reason} for drop in plan.dropped]
     if plan.sticky:
         told["sticky"] = plan.sticky
-    own = next((deployment.own for deployment in plan.attempts if deployment.own), "")
-    if own:
-        told["credential"] = own
+    for deployment in plan.attempts:
+        if deployment.own:
+            told["credential"] = deployment.own
+            break
     told |= {"strategy": plan.strategy, "tokens": plan.tokens, "may_cost_micro_usd": ceiling_micro_usd}
     return _encode(told).decode()
 

@@ -47,10 +47,15 @@ def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, at: Conditions = 
         strategy=decided.strategy,
         sticky=decided.sticky if anchor else "",
         kept=kept,
-        tokens=len(call.body) // 4 + 1,
+        tokens=prompt_tokens(call),
         retry=decided.retry or _USUAL,
         shadow=_shadow(decided),
     )
+
+
+def prompt_tokens(call: ModelCall) -> int:
+    """About how many tokens the prompt has, by its size."""
+    return len(call.body) // 4 + 1
 
 
 def allowed_model(snapshot: Snapshot, principal: Principal, model: str) -> VirtualModel:

@@ -85,6 +85,22 @@ def test_bytes_around_the_model_stay():
     assert sent(CHAT, body, "up") == body.replace(b'"fast" ,', b'"up" ,')
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "a", "n": 1, "model": "b"}',
+        b'{"model": "a", "model": "b", "n": 1}',
+        b'{"n": 1, "model": "a", "n": 2}',
+        b'{"n": 1, "n": 1}',
+        b'{"model":"a","model":"b"}',
+        b'{"model": "a", "mod\\u0065l": "b"}',
+    ],
+)
+def test_a_field_that_is_named_twice_is_refused_however_it_is_spaced(body):
+    with pytest.raises(Malformed, match="twice"):
+        places_of(body)
+
+
 def test_an_escaped_field_name_is_seen():
     body = b'{"mod\\u0065l":"fast","x":{"model":"evil"}}'
     assert peek(CHAT, body).model == "fast"
