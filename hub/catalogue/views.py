@@ -1,6 +1,8 @@
 """Views of profiles, made once and served from memory until a definition or the snapshot changes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter, is_
 from typing import Generic, Protocol, TypeVar
 
 from hub.resources.snapshot import Snapshot
@@ -20,10 +22,29 @@ class Versioned(Protocol):
     def error(self) -> str: ...  # noqa: D102 - said above
 
 
+_state = attrgetter("revision", "state", "since", "error")
 OfferT = TypeVar("OfferT", bound=Versioned)
 ViewT = TypeVar("ViewT")
-Stamp = tuple[tuple[str, int, str, float, str], ...]
 Listener = Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Kept(Generic[OfferT, ViewT]):
+    """A view, and what it was made of."""
+
+    spec: ProfileSpec
+    remembered: int
+    names: list[str]
+    offers: list[OfferT]
+    view: ViewT
+
+    def is_of(self, spec: ProfileSpec, names: list[str], offers: list[OfferT]) -> bool:
+        """Whether the view would be the same when made of these. Nearly always they are the very same objects."""
+        if self.names != names or (self.spec is not spec and self.spec != spec):
+            return False
+        if all(map(is_, self.offers, offers)):
+            return True
+        return list(map(_state, self.offers)) == list(map(_state, offers))
 
 
 class Catalogue(Generic[OfferT, ViewT]):
@@ -42,7 +63,7 @@ class Catalogue(Generic[OfferT, ViewT]):
         self._offer = offer
         self._compose = compose
         self._remembered = remembered
-        self._views: dict[str, tuple[ProfileSpec, tuple[int, Stamp], ViewT]] = {}
+        self._views: dict[str, _Kept[OfferT, ViewT]] = {}
         self._listeners: dict[str, list[Listener]] = {}
 
     def view(self, snapshot: Snapshot, profile: str) -> ViewT | None:
@@ -50,14 +71,14 @@ class Catalogue(Generic[OfferT, ViewT]):
         spec = snapshot.profiles.get(profile)
         if spec is None:
             return None
-        offers = {server: self._offer(server) for server in spec.servers if server in snapshot.servers}
-        states = tuple((name, o.revision, o.state, o.since, o.error) for name, o in offers.items())
-        stamp = (self._remembered(profile), states)
+        names = [server for server in spec.servers if server in snapshot.servers]
+        offers = [self._offer(server) for server in names]
+        remembered = self._remembered(profile)
         kept = self._views.get(profile)
-        if kept is not None and kept[1] == stamp and (kept[0] is spec or kept[0] == spec):
-            return kept[2]
-        view = self._compose(profile, spec, offers)
-        self._views[profile] = (spec, stamp, view)
+        if kept is not None and kept.remembered == remembered and kept.is_of(spec, names, offers):
+            return kept.view
+        view = self._compose(profile, spec, dict(zip(names, offers, strict=True)))
+        self._views[profile] = _Kept(spec, remembered, names, offers, view)
         return view
 
     def listen(self, profile: str, listener: Listener) -> Callable[[], None]:

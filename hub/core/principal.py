@@ -40,7 +40,7 @@ class Globs:
             if pattern.startswith("!"):
                 if _matcher(pattern[1:]).match(name):
                     return False
-            elif not granted and _matcher(pattern).match(name):
+            elif not granted and (pattern == "*" or _matcher(pattern).match(name)):
                 granted = True
         return granted
 
@@ -196,7 +196,11 @@ class Principal:
 
     def may(self, reach: Reach, name: str) -> bool:
         """The decision about reaching anything, for listing, calling, reading and searching: every level grants it."""
-        return bool(self.access) and all(getattr(level, reach).allows(name) for level in self.access)
+        for level in self.access:
+            globs: Globs = getattr(level, reach)
+            if globs is not EVERYTHING and not globs.allows(name):
+                return False
+        return bool(self.access)
 
     def may_use_model(self, model: str) -> bool:
         """Whether every level of access grants this public model name."""

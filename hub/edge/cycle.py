@@ -9,35 +9,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 DEPARTURE = "hub.departure"  # the ASGI extension under which `departure` is found in a scope
 
 
-class Signal:
-    """An event that costs next to nothing as long as nobody has to wait for it."""
-
-    __slots__ = ("_event", "is_set")
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._event: asyncio.Event | None = None
-
-    def set(self) -> None:
-        """It has happened."""
-        self.is_set = True
-        if self._event is not None:
-            self._event.set()
-
-    def clear(self) -> None:
-        """It may happen again."""
-        self.is_set = False
-        if self._event is not None:
-            self._event.clear()
-
-    async def wait(self) -> None:
-        """Wait until it happens."""
-        if not self.is_set:
-            if self._event is None:
-                self._event = asyncio.Event()
-            await self._event.wait()
-
-
 class Cycle(RequestResponseCycle):
     """The head of an answer waits for the first piece of its body, but never longer than this turn of the loop.
 

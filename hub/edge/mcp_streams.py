@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from hub.core.signal import Signal
 from hub.edge.guards import Send
 from hub.edge.mcp_envelope import Headers, event, notification_bytes
 
@@ -27,7 +28,8 @@ class Outbox:
         self._most = most
         self._waiting: deque[bytes] = deque()
         self._size = 0
-        self._stirred = asyncio.Event()
+        self._stirred = Signal()
+        self._ear: Callable[[], None] | None = None
         self.closed = False
 
     def notify(self, method: str, params: bytes) -> None:
@@ -40,10 +42,17 @@ class Outbox:
             self._waiting.append(message)
             self._size += len(message)
             self._stirred.set()
+            if self._ear is not None:
+                self._ear()
 
-    def stir(self) -> None:
-        """Wake whoever waits."""
-        self._stirred.set()
+    def heard_by(self, ear: Callable[[], None] | None) -> None:
+        """Call `ear` for each message that is put from now on."""
+        self._ear = ear
+
+    @property
+    def stirring(self) -> bool:
+        """Whether there is something, or it is closed."""
+        return self._stirred.is_set
 
     def close(self) -> None:
         """Nothing comes any more."""
@@ -63,7 +72,7 @@ class Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stirred.wait()
-        return self._stirred.is_set()
+        return self._stirred.is_set
 
 
 class Answer:
@@ -120,21 +129,55 @@ class Answer:
 
 async def accompany(work: Awaitable[T], answer: Answer, outbox: Outbox) -> T:
     """Await `work`, sending what comes to `outbox` meanwhile; a sign of life when nothing does for long."""
-    task = asyncio.ensure_future(work)  # noqa: TID251 - awaited or cancelled here
-    task.add_done_callback(lambda _: outbox.stir())
+    pump = _Pump(answer, outbox)
     try:
+        result = await work
+    except BaseException:
+        pump.abort()
+        raise
+    await pump.finish()
+    return result
+
+
+class _Pump:
+    """Sends what comes to an outbox. Its task begins with the first message, or when there was none for long."""
+
+    def __init__(self, answer: Answer, outbox: Outbox) -> None:
+        self._answer = answer
+        self._outbox = outbox
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(PING_SECONDS, self._begin)
+        outbox.heard_by(self._begin)
+
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        quiet = not self._outbox.stirring
         while True:
-            if not await outbox.stirred(PING_SECONDS):
-                await answer.ping()
-            done = task.done()
-            for message in outbox.take():
-                await answer.message(message)
-            if done:
-                return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+            if quiet:
+                await self._answer.ping()
+            for message in self._outbox.take():
+                await self._answer.message(message)
+            if self._outbox.closed:
+                return
+            quiet = not await self._outbox.stirred(PING_SECONDS)
+
+    async def finish(self) -> None:
+        """Send what is left, and no more. Raises what went wrong with sending."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._outbox.close()
+            await self._task
+
+    def abort(self) -> None:
+        """Send no more."""
+        self._timer.cancel()
+        self._outbox.heard_by(None)
+        if self._task is not None:
+            self._task.cancel()
 
 
 async def follow(answer: Answer, outbox: Outbox, stop: asyncio.Event, at_rest: Callable[[], None]) -> None:

@@ -14,7 +14,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from hub.edge.cycle import DEPARTURE, Cycle, Signal
+from hub.core.signal import Signal
+from hub.edge.cycle import DEPARTURE, Cycle
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}

@@ -41,7 +41,7 @@ class Address:
 
 
 class HttpLink(Link):
-    """Each request runs in a task of the link, so that it outlives its caller just as long as it must.
+    """An answer that is a stream is read in a task of the link, so that it outlives its caller just as long as it must.
 
     `mirrored` says by the tool's name which arguments are repeated in headers.
     """
@@ -56,16 +56,7 @@ class HttpLink(Link):
         self.mirrored: dict[str, Mirrored] = {}
 
     async def _send(self, pending: Pending, params: bytes, speech: Speech) -> None:
-        task = self._start(self._exchange(pending, params, speech))
-        self._running[pending.number] = task
-        task.add_done_callback(lambda _: self._over(pending))
-
-    def _over(self, pending: Pending) -> None:
-        self._running.pop(pending.number, None)
-        pending.fail(UpstreamFailed("upstream_protocol", "its answer ended before it was complete"))
-
-    async def _exchange(self, pending: Pending, params: bytes, speech: Speech) -> None:
-        """Send one request and take what comes back, until its answer is there."""
+        """Send one request, and take its answer where that is all that comes; a stream is read in a task of the link."""
         body = mcp_wire.request(pending.number, pending.method, params)
         try:
             response = await self._post(body, self._headers(pending.method, params, speech))
@@ -74,6 +65,20 @@ class HttpLink(Link):
             self._ears.changed()  # is it still there?
             return
         pending.stir()
+        if response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            task = self._start(self._exchange(response, pending))
+            self._running[pending.number] = task
+            task.add_done_callback(lambda _: self._over(pending))
+        else:
+            await self._exchange(response, pending)
+            self._over(pending)
+
+    def _over(self, pending: Pending) -> None:
+        self._running.pop(pending.number, None)
+        pending.fail(UpstreamFailed("upstream_protocol", "its answer ended before it was complete"))
+
+    async def _exchange(self, response: Response, pending: Pending) -> None:
+        """Take what comes back, until the answer is there."""
         try:
             await self._answered(response, pending)
         except UpstreamFailed as failure:

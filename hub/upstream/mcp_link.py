@@ -107,7 +107,7 @@ class Link(ABC):
             number = pending.number if caller.notify else None
             body, pending.token = dressed(params, speech, number, caller.capabilities, caller.log_level)
             worked_on = True
-            async with pending.timed(limits):
+            with pending.timed(limits):
                 await self._send(pending, body, speech)
                 reply = await pending.answer
             worked_on = False

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from msgspec import Raw, Struct
 
@@ -23,10 +25,15 @@ class Limits(Struct, frozen=True):
 class Pending:
     """One request and the future of its answer. `token` is the caller's own progress token, if they gave one.
 
-    While the caller is asked something, no clock runs: people answer when they can.
+    It is a context manager too, within which its clocks run: `with pending.timed(limits)` raises TimeoutError when one
+    of them runs out. While the caller is asked something, no clock runs: people answer when they can. A sign of life
+    only writes down when the next one is due; the timer is set again when it fires too early.
     """
 
-    __slots__ = ("_asking", "_clock", "_ends", "_idle", "_loop", "answer", "caller", "era", "method", "number", "token")
+    __slots__ = (
+        "_asking", "_cancelling", "_due", "_ends", "_idle", "_loop", "_rang", "_task", "_timer", "answer", "caller",
+        "era", "method", "number", "token",
+    )  # fmt: skip
 
     def __init__(self, number: int, method: str, caller: CallerContext) -> None:
         self._loop = asyncio.get_running_loop()
@@ -36,31 +43,74 @@ class Pending:
         self.era = Era.LEGACY
         self.token: Raw | None = None
         self.answer: asyncio.Future[RpcReply] = self._loop.create_future()
-        self._clock: asyncio.Timeout | None = None
-        self._ends = math.inf
-        self._idle = math.inf
+        self._ends = self._idle = self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._rang = False
         self._asking = 0
 
-    def timed(self, limits: Limits) -> asyncio.Timeout:
-        """The clock to wait under: `async with pending.timed(limits)`."""
+    # -- its clocks ------------------------------------------------------------------------------------------------
+
+    def timed(self, limits: Limits) -> Self:
+        """The clock to wait under: `with pending.timed(limits)`."""
         now = self._loop.time()
         self._ends = now + limits.total
         self._idle = limits.idle
-        self._clock = asyncio.timeout_at(min(self._ends, now + limits.first))
-        return self._clock
+        self._due = min(self._ends, now + limits.first)
+        return self
+
+    def __enter__(self) -> Self:
+        """Start the clocks."""
+        self._task = asyncio.current_task(self._loop)
+        self._cancelling = self._task.cancelling() if self._task is not None else 0
+        self._set()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop them. Raises TimeoutError in place of the cancellation that came from a clock."""
+        task, self._task = self._task, None
+        self._stop()
+        if self._rang and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def _set(self) -> None:
+        self._stop()
+        if self._due < math.inf:
+            self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None or self._asking:
+            return
+        if self._loop.time() < self._due:
+            self._set()
+            return
+        self._rang = True
+        self._task.cancel()
 
     def stir(self) -> None:
         """The server gave a sign of life."""
-        if self._clock is not None and not self._asking and not self._clock.expired():
-            self._clock.reschedule(min(self._ends, self._loop.time() + self._idle))
+        if self._task is None or self._asking or self._rang:
+            return
+        due = min(self._ends, self._loop.time() + self._idle)
+        sooner = due < self._due
+        self._due = due
+        if sooner or self._timer is None:
+            self._set()
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """While the caller is asked something."""
         begun = self._loop.time()
         self._asking += 1
-        if self._clock is not None and not self._clock.expired():
-            self._clock.reschedule(None)
         try:
             yield
         finally:
@@ -69,6 +119,8 @@ class Pending:
                 self._ends += self._loop.time() - begun
                 if not self.answer.done():
                     self.stir()
+
+    # -- its answer ------------------------------------------------------------------------------------------------
 
     def settle(self, message: Message) -> None:
         """Hand the answer over, unless nobody waits any more."""

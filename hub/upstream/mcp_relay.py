@@ -121,13 +121,16 @@ class Relay:
                 self._breaker.left()
 
     async def _placed(self, method: str, params: bytes, caller: CallerContext, end: float) -> RpcReply:
-        async with self._slots.one(end) as slot:
+        slot = await self._slots.take(end)
+        try:
             able = slot.for_caller(caller)
             reply = await self._repeated(method, params, able, end)
             if reply.era is Era.MODERN and await self._is_mismatch(method, reply, end):
                 await self._line.look_again()  # the tool's schema has changed, and with it what headers repeat
                 reply = await self._repeated(method, params, able, end)
             return reply
+        finally:
+            self._slots.give_back(slot)
 
     async def _repeated(self, method: str, params: bytes, caller: CallerContext, end: float) -> RpcReply:
         """The answer; a second try when the first was not begun, or may be made twice and broke off."""

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
@@ -57,9 +55,8 @@ class Slots:
         self._places = asyncio.Semaphore(most)
         self.in_flight = 0
 
-    @asynccontextmanager
-    async def one(self, end: float) -> AsyncIterator[Slot]:
-        """A place, waited for until `end` (monotonic). Raises Unavailable `overloaded`."""
+    async def take(self, end: float) -> Slot:
+        """A place, waited for until `end` (monotonic); give it back. Raises Unavailable `overloaded`."""
         if self._places.locked():
             try:
                 async with asyncio.timeout(max(0.0, end - time.monotonic())):
@@ -69,10 +66,10 @@ class Slots:
                 raise Unavailable("overloaded", full, retry_after=1) from None
         else:
             await self._places.acquire()
-        slot = Slot(self._places)
         self.in_flight += 1
-        try:
-            yield slot
-        finally:
-            self.in_flight -= 1
-            slot.leave()
+        return Slot(self._places)
+
+    def give_back(self, slot: Slot) -> None:
+        """The call is over."""
+        self.in_flight -= 1
+        slot.leave()
