@@ -17,6 +17,7 @@ from hub.app.recording import Recording
 from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
 from hub.core.principal import Principal
+from hub.core.seals import Seals
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
@@ -38,6 +39,7 @@ from hub.model_path import ModelPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
 from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
+from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
 
@@ -93,7 +95,7 @@ def dispatch(doors: Doors) -> App:
     return Dispatch(
         models=ModelsApi(
             ModelDesk(
-                path=doors.model_path,
+                path=_loop(doors),
                 identity=doors.identity,
                 snapshots=doors.resources.snapshot,
                 in_flight=doors.in_flight,
@@ -112,6 +114,17 @@ def dispatch(doors: Doors) -> App:
         proxies=Proxies(settings.trusted_proxies),
         in_flight=doors.in_flight,
         body_bytes=settings.manage_body_bytes,
+    )
+
+
+def _loop(doors: Doors) -> ToolLoop:
+    return ToolLoop(
+        doors.model_path,
+        doors.tool_path,
+        identity=doors.identity,
+        snapshots=doors.resources.snapshot,
+        seals=Seals(doors.vault.derive("approvals")),
+        public_url=doors.settings.public_url,
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from msgspec.structs import replace
 
 from hub.core.refusal import NotFound, Refusal
+from hub.core.seals import Seals
 from hub.edge.body import read_body
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
@@ -31,7 +32,6 @@ from hub.edge.mcp_listening import Listening
 from hub.edge.mcp_methods import RELAYED, Methods
 from hub.edge.mcp_old_sse import OldSse
 from hub.edge.mcp_request import Request
-from hub.edge.mcp_seals import Seals
 from hub.edge.mcp_sessions import Session, Sessions
 from hub.edge.mcp_streams import Answer, Outbox, accompany, follow
 from hub.edge.origins import origin_of

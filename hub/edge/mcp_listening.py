@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from hub.core.refusal import Refusal
+from hub.core.seals import Seals
 from hub.edge.in_flight import InFlight
 from hub.edge.mcp_changes import ANNOUNCED, Changes, Stops, Watch
 from hub.edge.mcp_envelope import (
@@ -22,7 +23,6 @@ from hub.edge.mcp_envelope import (
 from hub.edge.mcp_era import META
 from hub.edge.mcp_faults import refused
 from hub.edge.mcp_request import Request
-from hub.edge.mcp_seals import Seals
 from hub.edge.mcp_states import own_task
 from hub.edge.mcp_streams import Outbox, follow
 from hub.tool_path import ToolPath

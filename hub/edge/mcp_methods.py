@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from hub.core.calls import ToolCall
 from hub.core.ids import new_id
+from hub.core.seals import Seals
 from hub.edge.mcp_answers import discovered, item_list, relayed
 from hub.edge.mcp_envelope import (
     INVALID_PARAMS,
@@ -21,7 +22,6 @@ from hub.edge.mcp_era import META
 from hub.edge.mcp_faults import relayed_error, unknown_method
 from hub.edge.mcp_params import check_params
 from hub.edge.mcp_request import CAPABILITIES, NOTHING, Request, legacy_caller, modern_caller
-from hub.edge.mcp_seals import Seals
 from hub.edge.mcp_sessions import Session
 from hub.edge.mcp_states import bound_to, opened, own_task, public_task, sealed
 from hub.edge.mcp_streams import Outbox

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from hub.core.principal import Principal
+from hub.core.seals import Broken, Seals
 from hub.edge.mcp_envelope import INVALID_PARAMS, Message, Object, RpcFault, is_object
-from hub.edge.mcp_seals import Broken, Seals
 from hub.profile import ProfileView
 from hub.tool_path import Visit
 from hub.upstream import Resume

@@ -1,8 +1,6 @@
 """The official SDKs, unchanged, against a hub in front of providers of every dialect: each caller with each upstream."""
 
-import asyncio
 import json
-import threading
 
 import anthropic
 import openai
@@ -10,75 +8,39 @@ import pytest
 from google import genai
 from google.genai import types
 
-from tests.support.dialect_answers import bedrock, gemini
 from tests.support.hubs import running_hub
-from tests.support.model_answers import chat, messages, responses
+from tests.support.model_answers import chat
 from tests.support.script import json_reply
-from tests.support.upstream import Upstream
+from tests.support.scripted import UPSTREAMS, scripted_upstream
 
 pytestmark = pytest.mark.slow
 
-UPSTREAMS = {
-    "chat": ("openai-compatible", "/v1", chat),
-    "messages": ("anthropic", "", messages),
-    "responses": ("azure-openai", "/openai/v1", responses),
-    "gemini": ("gemini", "", gemini),
-    "bedrock": ("bedrock", "", bedrock),
-}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 ANSWERED = ('"tool_result"', '"tool_call_id"', "call_output", "functionResponse", "toolResult")
 CALLED = ("get_weather", {"city": "Paris", "note": "grüße"})
 
 
-class Scripted(threading.Thread):
-    """The scripted upstream in a loop of its own, so that blocking clients can be used."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.ready = threading.Event()
-        self.done = None
-        self.loop = None
-
-    def run(self):
-        asyncio.run(self._serve())
-
-    async def _serve(self):
-        self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
-        async with Upstream() as self.upstream:
-            self.upstream.default = self.answer
-            self.ready.set()
-            await self.done.wait()
-
-    def answer(self, received):
-        kind = next(name for name in UPSTREAMS if received.path.startswith(f"/{name}/"))
-        body = received.json
-        if received.path.endswith("count_tokens") or received.path.endswith(":countTokens"):
-            return json_reply({"input_tokens": 3, "totalTokens": 3})
-        make = chat if received.path.endswith("/chat/completions") else UPSTREAMS[kind][2]
-        offered = "tools" in body or "toolConfig" in body
-        answered = any(word in json.dumps(body) for word in ANSWERED)
-        return make(tool=CALLED) if offered and not answered else make(f"Grüße 👋 from {kind}, in words.")
+def answer(received):
+    kind = next(name for name in UPSTREAMS if received.path.startswith(f"/{name}/"))
+    body = received.json
+    if received.path.endswith("count_tokens") or received.path.endswith(":countTokens"):
+        return json_reply({"input_tokens": 3, "totalTokens": 3})
+    make = chat if received.path.endswith("/chat/completions") else UPSTREAMS[kind][2]
+    offered = "tools" in body or "toolConfig" in body
+    answered = any(word in json.dumps(body) for word in ANSWERED)
+    return make(tool=CALLED) if offered and not answered else make(f"Grüße 👋 from {kind}, in words.")
 
 
 @pytest.fixture(scope="module")
 def scripted():
-    thread = Scripted()
-    thread.start()
-    assert thread.ready.wait(10)
-    yield thread
-    thread.loop.call_soon_threadsafe(thread.done.set)
-    thread.join(10)
+    with scripted_upstream(answer) as thread:
+        yield thread
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory, scripted):
-    def provider(name):
-        kind, path, _ = UPSTREAMS[name]
-        address = f"{scripted.upstream.url}/{name}{path}"
-        return {"kind": kind, "base_url": address, "allow_private": True, "api_key": "env:UPSTREAM_KEY"}
-
     resources = {
-        "providers": {name: provider(name) for name in UPSTREAMS},
+        "providers": scripted.providers(),
         "models": {f"m-{name}": {"targets": [{"model": f"{name}/gpt-up"}]} for name in UPSTREAMS},
     }
     for model in resources["models"].values():

@@ -237,19 +237,20 @@ def responses(
     thinking: str = "",
     tokens: tuple[int, int] = (12, 7),
     model: str = "",
+    ids: str = "scripted",
 ) -> Script:
     """An OpenAI response: a summary of the thinking, a message of one text, a call of a tool."""
 
     def make(received: Received) -> Reply:
         asked = _asked(received)
-        items = _items(text, tool, thinking)
+        items = _items(text, tool, thinking, ids)
         details = {
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
         }
         usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens), **details}
         head = {
-            "id": "resp_scripted",
+            "id": f"resp_{ids}",
             "object": "response",
             "created_at": _CREATED,
             "model": model or asked.get("model", ""),
@@ -274,17 +275,17 @@ def responses(
     return Script(make)
 
 
-def _items(text: str, tool: Tool | None, thinking: str) -> list[dict[str, Any]]:
+def _items(text: str, tool: Tool | None, thinking: str, ids: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     if thinking:
         summary = [{"type": "summary_text", "text": thinking}]
-        items.append({"id": "rs_scripted", "type": "reasoning", "summary": summary, "encrypted_content": "b3BhcXVl"})
+        items.append({"id": f"rs_{ids}", "type": "reasoning", "summary": summary, "encrypted_content": "b3BhcXVl"})
     if text:
         part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        message = {"id": "msg_scripted", "type": "message", "role": "assistant", "status": "completed"}
+        message = {"id": f"msg_{ids}", "type": "message", "role": "assistant", "status": "completed"}
         items.append({**message, "content": [part]})
     if tool:
-        call = {"id": "fc_scripted", "type": "function_call", "call_id": "call_scripted", "status": "completed"}
+        call = {"id": f"fc_{ids}", "type": "function_call", "call_id": f"call_{ids}", "status": "completed"}
         items.append({**call, "name": tool[0], "arguments": json.dumps(tool[1])})
     return items
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.edge.mcp_seals import Broken, Seals
+from hub.core.seals import Broken, Seals
 
 
 def test_a_seal_opens_for_the_same_purpose_until_it_ends():
