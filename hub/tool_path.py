@@ -102,7 +102,7 @@ class ToolPath:
         snapshot = self._snapshots()
         spec = snapshot.profiles.get(profile)
         principal = OPEN_PROFILE
-        if spec is None or spec.security == "key" or credentials.secret:
+        if spec is None or spec.security != "none" or credentials.secret:
             principal = self._identity.resolve(snapshot, credentials).principal
         view = self._catalogue.view(snapshot, profile)
         stop = snapshot.stops.get(("profile", profile))

@@ -18,6 +18,7 @@ from hub.app.governing import Governance, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
 from hub.app.profile_desk import ProfileDesk
+from hub.app.programs import Programs, open_programs
 from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
@@ -162,6 +163,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
         servers.reconfigure(resources.snapshot())
 
+        programs = await open_programs(stored.engine, stored.vault)
         background = await stack.enter_async_context(_Background())
 
         def changed(old: Snapshot, new: Snapshot) -> None:
@@ -174,7 +176,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
         resources.on_change(changed)
         if stored.replicas:
             background.start(resources.follow())
-
+            background.start(programs.follow())
         lag = await stack.enter_async_context(LoopLag())
         metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
         doors = _doors(
@@ -182,7 +184,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             settings,
             metrics,
             recording,
-            _Stages(governance, models, servers, catalogue, desk, provider_secrets, health),
+            _Stages(governance, models, servers, catalogue, desk, provider_secrets, health, programs),
         )
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
@@ -200,10 +202,12 @@ class _Stages:
     desk: ProfileDesk
     secrets: ProviderSecrets
     health: Health
+    programs: Programs
 
 
 def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
-    identity = Identity()
+    programs = stages.programs
+    identity = Identity(tokens=programs.tokens)
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots = stored.resources.snapshot
@@ -226,6 +230,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         vault=stored.vault,
         identity=identity,
         sign_ins=SignIns(stored.engine),
+        programs=programs,
         hashes=hashes,
         passwords=Passwords(hashes.find),
         judges=judges,

@@ -13,6 +13,7 @@ from hub.app.diet import Diet
 from hub.app.listings import Listings
 from hub.app.observed import Observed
 from hub.app.profile_desk import ProfileDesk
+from hub.app.programs import Programs, program_routes
 from hub.app.recording import Recording
 from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
@@ -26,6 +27,7 @@ from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
+from hub.edge.oauth_api import Faces
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
@@ -53,6 +55,7 @@ class Doors:
     vault: Vault
     identity: Identity
     sign_ins: SignIns
+    programs: Programs
     hashes: PasswordHashes
     passwords: Passwords
     judges: Judges
@@ -108,6 +111,7 @@ def dispatch(doors: Doors) -> App:
             doors.in_flight,
             seal_key=doors.vault.derive("mcp"),
             body_bytes=settings.mcp_body_bytes,
+            public_url=settings.public_url,
         ),
         pages=cast("App", pages),
         guard=Guard(settings.hosts, settings.public_url, open_to_all=("/registry/",)),
@@ -171,7 +175,7 @@ def _pages(doors: Doors) -> Starlette:
         resources_api=ResourcesApi(doors.resources, observed.status),
         records=_records(doors, visitor),
         own_api=OwnApi(observed.profiles, observed.budget),
-        people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords),
+        people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords, doors.programs.store),
         stops_api=StopsApi(doors.resources),
         guardrails_api=GuardrailsApi(doors.judges),
         profiles_api=ProfilesApi(doors.profiles, doors.resources),
@@ -189,14 +193,14 @@ def _pages(doors: Doors) -> Starlette:
     ops = OpsApi(
         doors.metrics, lambda: doors.ready, doors.identity, doors.resources.snapshot, doors.settings.metrics_open
     )
+    catalogue_visitors = CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot, doors.programs.seals)
     return Starlette(
         routes=[
             *ops.routes(),
             *api.routes(),
             *AuthApi(doors.sign_ins, doors.resources, doors.passwords, ui.login).routes(),
-            *catalogue_routes(
-                doors.listings, CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot), address
-            ),
+            *program_routes(doors, visitor, address, Faces(ui.consent, ui.device), catalogue_visitors.token_of),
+            *catalogue_routes(doors.listings, catalogue_visitors, address),
             *ui.routes(),
         ],
         exception_handlers=exception_handlers(),

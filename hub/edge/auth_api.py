@@ -1,5 +1,6 @@
 """Signing in to the web apps: one-time links, passwords of local users, and signing out."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -14,6 +15,15 @@ from hub.store import Actor, Browser, Resources, SignIn, SignIns
 Render = Callable[[Request], Awaitable[Response]]
 
 
+# Where a sign-in may lead on to: nothing of another site, and nothing that acts by being looked at.
+_ONWARDS = re.compile(r"/oauth/(authorize|verify)(\?[\x21-\x7e]*)?")
+
+
+def onwards(wanted: object) -> str:
+    """Where a browser goes once it is signed in."""
+    return wanted if isinstance(wanted, str) and _ONWARDS.fullmatch(wanted) else "/console"
+
+
 class AuthApi:
     """`/login`, `/login/link`, `/logout`. `page` renders the sign-in page."""
 
@@ -26,7 +36,7 @@ class AuthApi:
     async def _sign_in(self, request: Request) -> Response:
         """Sign a browser in, by a one-time token or by name and password. A POST, so that no preview uses a link up."""
         check_same_site(request)
-        form = await request.form(max_files=0, max_fields=4, max_part_size=1024)
+        form = await request.form(max_files=0, max_fields=4, max_part_size=8192)
         token, name, password = (form.get(field) for field in ("token", "user", "password"))
         address = request.client.host if request.client else ""
         agent = request.headers.get("user-agent", "")
@@ -40,7 +50,7 @@ class AuthApi:
                 "invalid_key", "This sign-in link was used already or has expired. Make a new one with 'hub user link'."
             )
         await self._resources.note(Actor(f"user:{sign_in.user}", source="ui", address=address), "sign-in")
-        response = RedirectResponse("/console", status_code=303)
+        response = RedirectResponse(onwards(form.get("next")), status_code=303)
         response.set_cookie(
             cookie_name(request),
             sign_in.token,

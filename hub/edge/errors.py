@@ -162,7 +162,7 @@ def headers_of(refusal: Refusal, shape: Shape, request_id: str) -> dict[str, str
     if refusal.retry_after is not None:
         headers["retry-after"] = str(max(0, refusal.retry_after))
     if isinstance(refusal, Unauthenticated):
-        headers["www-authenticate"] = 'Bearer realm="hub"'
+        headers["www-authenticate"] = refusal.headers.get("www-authenticate", 'Bearer realm="hub"')
     if shape in (Shape.ANTHROPIC, Shape.OPENAI) and not is_retryable(refusal):
         headers["x-should-retry"] = "false"
     return headers | dict(refusal.headers)

@@ -85,27 +85,24 @@ class Guard:
         raise Forbidden("origin_not_allowed", "Pages of other sites may not call this hub.")
 
 
-_CSP = b"; ".join(
-    (
-        b"default-src 'none'",
-        b"script-src 'self'",
-        b"style-src 'self'",
-        b"img-src 'self' data:",
-        b"font-src 'self'",
-        b"connect-src 'self'",
-        b"form-action 'self'",
-        b"manifest-src 'self'",
-        b"base-uri 'none'",
-        b"frame-ancestors 'none'",
-    )
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'{form}; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+def page_policy(form: str = "") -> str:
+    """The content security policy of a page; `form` is one more place that its forms may lead to."""
+    return _CSP.format(form=f" {form}" if form else "")
+
+
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # with no-referrer, a browser hides the origin of the hub's own forms too
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _ON_PAGES = (
-    (b"content-security-policy", _CSP),
+    (b"content-security-policy", page_policy().encode()),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),

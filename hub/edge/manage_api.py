@@ -274,7 +274,7 @@ def route_rows() -> tuple[Route, ...]:
         resources_api=ResourcesApi(nowhere, nowhere),
         records=nowhere,
         own_api=OwnApi(nowhere, nowhere),
-        people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere),
+        people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere, nowhere),
         stops_api=StopsApi(nowhere),
         guardrails_api=GuardrailsApi(nowhere),
         profiles_api=ProfilesApi(nowhere, nowhere),

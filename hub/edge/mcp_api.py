@@ -7,9 +7,10 @@ from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
-from hub.core.refusal import NotFound, Refusal
+from hub.core.refusal import NotFound, Refusal, Unauthenticated
 from hub.core.seals import Seals
 from hub.edge.body import read_body
+from hub.edge.challenge import challenged
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
 from hub.edge.guards import Receive, Scope, Send
@@ -47,16 +48,23 @@ _PLACES = ("", "sse", "messages")
 class McpApi:
     """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything.
 
-    `seal_key` (32 bytes) protects what clients keep for the hub between two requests.
+    `seal_key` (32 bytes) protects what clients keep for the hub between two requests; `public_url` is its own address.
     """
 
     def __init__(
-        self, path: ToolPath, in_flight: InFlight, *, seal_key: bytes = b"", body_bytes: int = BODY_BYTES
+        self,
+        path: ToolPath,
+        in_flight: InFlight,
+        *,
+        seal_key: bytes = b"",
+        body_bytes: int = BODY_BYTES,
+        public_url: str = "",
     ) -> None:
         seals = Seals(seal_key or secrets.token_bytes(32))
         self._path = path
         self._in_flight = in_flight
         self._body_bytes = body_bytes
+        self._public_url = public_url
         self._changes = Changes(path)
         self._methods = Methods(path, seals)
         self._desk = LegacyDesk(path, self._methods)
@@ -68,7 +76,10 @@ class McpApi:
         """Answer one request."""
         given = presented(scope)
         profile, _, place = scope["path"].removeprefix("/mcp/").removesuffix("/").partition("/")
-        visit = self._path.visit(profile if place in _PLACES else scope["path"][5:], given, _mode(scope))
+        try:
+            visit = self._path.visit(profile if place in _PLACES else scope["path"][5:], given, _mode(scope))
+        except Unauthenticated as refusal:
+            raise challenged(refusal, scope, profile, self._public_url) from None
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])

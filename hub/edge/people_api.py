@@ -1,4 +1,4 @@
-"""Passwords and browser sign-ins over HTTP: set, change, list, end."""
+"""Passwords, browser sign-ins and signed-in programs over HTTP: set, change, list, end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hub.core.refusal import Forbidden, Malformed, NotFound, Unauthenticated
 from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Passwords, Permission, check_strength
-from hub.store import PasswordHashes, Resources, SignIns
+from hub.store import OAuthStore, PasswordHashes, Resources, SignIns
 
 
 def _iso(seconds: float) -> str:
@@ -24,6 +24,7 @@ class PeopleApi:
     sign_ins: SignIns
     hashes: PasswordHashes
     passwords: Passwords
+    programs: OAuthStore
 
     def _user(self, ask: Ask) -> str:
         name = ask.path("name")
@@ -102,8 +103,41 @@ class PeopleApi:
     async def _end_all(self, ask: Ask) -> Answer:
         user = self._user(ask)
         await self.sign_ins.end_all(user)
+        await self.programs.end_all(user)
         await self.resources.note(ask.actor, "sign-ins-ended", detail=f"users/{user}")
         return Answer({"user": user, "ended": "all"})
+
+    async def _programs_of(self, user: str) -> Answer:
+        items = [
+            {
+                "id": each.id,
+                "title": each.title,
+                "resource": each.resource or None,
+                "created_at": _iso(each.created_at),
+                "seen_at": _iso(each.seen_at),
+            }
+            for each in await self.programs.of(user)
+        ]
+        return Answer({"items": items, "next": None})
+
+    async def _programs(self, ask: Ask) -> Answer:
+        return await self._programs_of(self._user(ask))
+
+    async def _my_programs(self, ask: Ask) -> Answer:
+        return await self._programs_of(self._me(ask))
+
+    async def _program_ended(self, ask: Ask, user: str) -> Answer:
+        identifier = ask.path("id")
+        if not await self.programs.end(identifier, user):
+            raise NotFound("not_found", f"There is no such program of '{user}'.")
+        await self.resources.note(ask.actor, "program-signed-out", detail=f"users/{user}/{identifier}")
+        return Answer({"user": user, "ended": identifier})
+
+    async def _end_program(self, ask: Ask) -> Answer:
+        return await self._program_ended(ask, self._user(ask))
+
+    async def _end_my_program(self, ask: Ask) -> Answer:
+        return await self._program_ended(ask, self._me(ask))
 
     def routes(self) -> Iterator[Route]:
         """The rows."""
@@ -115,6 +149,10 @@ class PeopleApi:
             ("GET", f"{user}/sign-ins", read, "The browsers in which a user is signed in", self._list),
             ("DELETE", f"{user}/sign-ins", write, "Sign a user out everywhere", self._end_all),
             ("DELETE", f"{user}/sign-ins/{{id}}", write, "Sign one browser of a user out", self._end),
+            ("GET", f"{user}/programs", read, "The programs that a user has signed in", self._programs),
+            ("DELETE", f"{user}/programs/{{id}}", write, "Sign one program of a user out", self._end_program),
+            ("GET", f"{mine}/programs", own, "The programs that one has signed in", self._my_programs),
+            ("DELETE", f"{mine}/programs/{{id}}", own, "Sign one of one's programs out", self._end_my_program),
             ("PUT", f"{mine}/password", own, "Change one's own password", self._change),
             ("GET", f"{mine}/sign-ins", own, "The browsers in which one is signed in", self._list_mine),
             ("DELETE", f"{mine}/sign-ins/{{id}}", own, "Sign one of one's browsers out", self._end_mine),

@@ -3,19 +3,26 @@
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from hub.core.calls import Arrival, Credentials
 from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, Unauthenticated
+from hub.identity.access_tokens import PREFIX, AccessTokens
 from hub.identity.keys import MAX_LENGTH, digest, is_mistyped
 from hub.resources import principal_of_user
 from hub.resources.snapshot import KeyGrant, Snapshot
 
 
 class Identity:
-    """Resolves credentials against a snapshot. Holds no state, so a revoked key ends with its snapshot."""
+    """Resolves credentials against a snapshot. Holds no state, so a revoked key ends with its snapshot.
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    `tokens` reads the access tokens of programs that a user has signed in; without it there are none.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, tokens: AccessTokens | None = None) -> None:
         self._now = now
+        self._tokens = tokens
 
     def resolve(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
         """What the credential gives.
@@ -30,6 +37,8 @@ class Identity:
             raise Unauthenticated(
                 "missing_key", "No key was sent. Send it as 'Authorization: Bearer <key>' or in 'x-hub-key'."
             )
+        if secret.startswith(PREFIX):
+            return self._by_token(snapshot, credentials)
         if len(secret) > MAX_LENGTH:
             raise Unauthenticated("invalid_key", "This is not a key of this hub: it is too long.")
         grant = snapshot.keys.get(digest(secret))
@@ -44,6 +53,14 @@ class Identity:
             raise Unauthenticated("expired_key", f"The key '{grant.key}' has expired. Rotate it or make a new one.")
         self.check(snapshot, grant.principal, credentials.arrival)
         return grant
+
+    def _by_token(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
+        claims = self._tokens.read(credentials.secret) if self._tokens is not None else None
+        if claims is None:
+            raise Unauthenticated("expired_key", "This program's sign-in has ended. Let it sign in again.")
+        if not claims.reach(credentials.arrival.path):
+            raise Forbidden("forbidden", "A program that was signed in may not be here, only where it signed in for.")
+        return self._signed_in(snapshot, replace(credentials, secret="", user=claims.user))
 
     def _signed_in(self, snapshot: Snapshot, credentials: Credentials) -> KeyGrant:
         spec = snapshot.users.get(credentials.user)

@@ -4,9 +4,10 @@ Access is a chain of levels: team, then user, then key. The first level that exi
 it grants nothing); the levels below it may narrow (left out, they narrow nothing).
 """
 
+import json
 from datetime import datetime
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
@@ -14,6 +15,7 @@ from hub.core.capture import Capture
 from hub.core.principal import Role
 from hub.resources.spec import Glob, Header, Name, SecretRef, Spec, Text, Title
 
+_MOST_SETTINGS = 64 << 10
 Grants = Annotated[list[Glob] | None, Field(max_length=1000)]
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
@@ -28,6 +30,12 @@ def _instant(value: object) -> object:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+
+
+def _bounded_settings(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value, default=str)) > _MOST_SETTINGS:
+        raise ValueError(f"the settings are longer than {_MOST_SETTINGS >> 10} KiB")
+    return value
 
 
 def _role(value: object) -> object:
@@ -89,16 +97,28 @@ class CacheSpec(Spec):
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=100)
 
 
+class ClientsSpec(Spec):
+    """What is pushed to the clients of people who sign in through the hub.
+
+    `profile` is the one whose plugin is switched on; `settings` are further ones of the client's own, as it writes them.
+    """
+
+    profile: Name | None = None
+    settings: Annotated[dict[str, Any], AfterValidator(_bounded_settings)] = Field(default_factory=dict)
+
+
 class TeamSpec(AccessSpec):
     """A group of people and keys that share access and money. `route` decides where their model calls go.
 
     `capture` is how much is kept of the bodies of its calls, within the hub's data boundary; `none` keeps no entry.
     `cache` gives answers again to the same request; it is off unless it is given, and never reaches another team.
+    `clients` is what is pushed to the clients of its people, such as Claude Code, once they have signed in.
     """
 
     title: Title = ""
     description: Text = ""
     cache: CacheSpec | None = None
+    clients: ClientsSpec | None = None
     route: Name | None = None
     capture: CaptureField = None
 

@@ -134,7 +134,7 @@ class ProfileSpec(Spec):
     title: Title = ""
     description: Text = ""
     instructions: Text = ""
-    security: Literal["key", "none"] = "key"
+    security: Literal["key", "oauth", "none"] = "key"
     mode: Literal["full", "search", "code"] = "full"
     prefix: Literal["always", "on-conflict", "never"] = "always"
     lock: Literal["warn", "enforce"] | None = None
@@ -143,10 +143,3 @@ class ProfileSpec(Spec):
     include: list[Name] = Field(default_factory=list, max_length=50)
     servers: dict[ServerName, ProfileServerSpec] = Field(default_factory=dict, max_length=200)
     enabled: bool = True
-
-    @field_validator("security", mode="before")
-    @classmethod
-    def _security_supported(cls, value: object) -> object:
-        if value == "oauth":
-            raise ValueError("security 'oauth' is not supported yet; use key or none")
-        return value

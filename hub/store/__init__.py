@@ -3,6 +3,7 @@
 from hub.store.audit_feed import AuditFeed
 from hub.store.database import Database, SchemaTooNew
 from hub.store.folder import DataFolder
+from hub.store.oauth import Approved, Grant, OAuthStore, Poll, Wanted
 from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
@@ -15,6 +16,7 @@ from hub.store.vault import Vault
 
 __all__ = [
     "Actor",
+    "Approved",
     "AuditFeed",
     "AuditReport",
     "AuditRow",
@@ -22,8 +24,11 @@ __all__ = [
     "Change",
     "DataFolder",
     "Database",
+    "Grant",
     "MemoryRows",
+    "OAuthStore",
     "PasswordHashes",
+    "Poll",
     "ProfileMemory",
     "RedisMeters",
     "Resource",
@@ -35,6 +40,7 @@ __all__ = [
     "SignIns",
     "Vault",
     "Version",
+    "Wanted",
     "WhenDown",
     "Written",
 ]

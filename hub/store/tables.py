@@ -22,7 +22,8 @@ def storable(text: str) -> str:
     return text[:_LONGEST].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _text() -> Column[str]:
+def text_column() -> Column[str]:
+    """A text of any length that is never null."""
     return Column(Text, nullable=False, server_default="")
 
 
@@ -35,7 +36,7 @@ class ResourceRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
     version: int
     managed_by: str
-    spec: str = Field(sa_column=_text())
+    spec: str = Field(sa_column=text_column())
     updated_at: str
     updated_by: str
 
@@ -79,8 +80,8 @@ class AuditTable(SQLModel, table=True):
     kind: str
     name: str
     version: int
-    diff: str = Field(sa_column=_text())
-    detail: str = Field(sa_column=_text())
+    diff: str = Field(sa_column=text_column())
+    detail: str = Field(sa_column=text_column())
     previous: str
     hash: str
 
@@ -133,9 +134,9 @@ class SignInRow(SQLModel, table=True):
     created_at: float
     seen_at: float
     expires_at: float
-    id: str = Field(sa_column=_text())
-    address: str = Field(sa_column=_text())
-    agent: str = Field(sa_column=_text())
+    id: str = Field(sa_column=text_column())
+    address: str = Field(sa_column=text_column())
+    agent: str = Field(sa_column=text_column())
 
 
 class PasswordRow(SQLModel, table=True):
@@ -155,7 +156,7 @@ class StopRow(SQLModel, table=True):
 
     scope: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
-    reason: str = Field(sa_column=_text())
+    reason: str = Field(sa_column=text_column())
     by: str
     at: str
 
@@ -212,7 +213,7 @@ class EntryRow(SQLModel, table=True):
     request_id: str
     session: str
     door: str
-    agent: str = Field(sa_column=_text())
+    agent: str = Field(sa_column=text_column())
     dialect: str
     lane: str
     model: str
@@ -225,7 +226,7 @@ class EntryRow(SQLModel, table=True):
     outcome: str
     status: int
     code: str
-    error: str = Field(sa_column=_text())
+    error: str = Field(sa_column=text_column())
     input: int
     cache_read: int
     cache_write_5m: int
@@ -243,20 +244,20 @@ class EntryRow(SQLModel, table=True):
     duration_ms: float
     request_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     response_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
-    tags: str = Field(sa_column=_text())
-    attempts: str = Field(sa_column=_text())
-    dropped: str = Field(sa_column=_text())
-    findings: str = Field(sa_column=_text())
-    application: str = Field(sa_column=_text())
-    plan: str = Field(sa_column=_text())
-    raw_usage: str = Field(sa_column=_text())
-    cache: str = Field(sa_column=_text())
+    tags: str = Field(sa_column=text_column())
+    attempts: str = Field(sa_column=text_column())
+    dropped: str = Field(sa_column=text_column())
+    findings: str = Field(sa_column=text_column())
+    application: str = Field(sa_column=text_column())
+    plan: str = Field(sa_column=text_column())
+    raw_usage: str = Field(sa_column=text_column())
+    cache: str = Field(sa_column=text_column())
     saved_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
-    trace: str = Field(sa_column=_text())
-    parent: str = Field(sa_column=_text())
+    trace: str = Field(sa_column=text_column())
+    parent: str = Field(sa_column=text_column())
     sampled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
-    capture: str = Field(sa_column=_text())
-    repriced: str = Field(sa_column=_text())
+    capture: str = Field(sa_column=text_column())
+    repriced: str = Field(sa_column=text_column())
     written: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
     __table_args__ = (
@@ -291,7 +292,7 @@ class AttemptRow(SQLModel, table=True):
     failure: str
     status: int
     duration_ms: float
-    error: str = Field(sa_column=_text())
+    error: str = Field(sa_column=text_column())
     cost_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
 
     __table_args__ = (Index("ix_attempt_target_at", "target", "at"), Index("ix_attempt_at", "at"))

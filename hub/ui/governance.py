@@ -101,7 +101,8 @@ class GovernancePages:
                     body = {"old": str(form.get("old", "")), "new": str(form.get("new", ""))}
                     await visit.send("PUT", "/me/password", body)
                     return self._site.go(visit, "/login")
-                await visit.send("DELETE", f"/me/sign-ins/{form.get('id', '')}")
+                what = "programs" if form.get("do") == "end-program" else "sign-ins"
+                await visit.send("DELETE", f"/me/{what}/{form.get('id', '')}")
                 return self._site.go(visit, "/console/account", "sent")
             except Refusal as refusal:
                 note = refusal.message
@@ -111,6 +112,7 @@ class GovernancePages:
             status=422 if note else 200,
             me=await visit.get("/me"),
             sign_ins=await visit.items("/me/sign-ins"),
+            programs=await visit.items("/me/programs"),
             note=note,
         )
 

@@ -1,6 +1,7 @@
 """All pages, put together: what both apps are made of, as routes."""
 
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -34,7 +35,18 @@ class Pages:
 
     async def login(self, request: Request) -> Response:
         """The sign-in page. With `?token=` it offers to use a one-time link."""
-        return self._site.bare(request, "login.html", token=request.query_params.get("token", "")[:256])
+        given = request.query_params
+        return self._site.bare(
+            request, "login.html", token=given.get("token", "")[:256], next=given.get("next", "")[:8192]
+        )
+
+    def consent(self, request: Request, **shown: Any) -> Response:
+        """Whether a program may be signed in."""
+        return self._site.bare(request, "consent.html", **shown)
+
+    def device(self, request: Request, **shown: Any) -> Response:
+        """Whether a program may be signed in that shows a code."""
+        return self._site.bare(request, "device.html", **shown)
 
     async def _root(self, request: Request) -> Response:
         return RedirectResponse("/console", status_code=303)

@@ -24,11 +24,13 @@ def names(answer):
 # -- who sees what -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_is_needed_and_the_challenge_offers_no_sign_in(desk):
+async def test_a_key_is_needed_and_the_challenge_says_where_to_sign_in(desk):
     for key in (None, "wrong", "hub_x_y", "' OR 1=1--", "é" * 100):
         answer = await desk.modern("server/discover", key=key)
         assert answer.status == 401
-        assert answer.headers["www-authenticate"] == 'Bearer realm="hub"'
+        metadata = 'resource_metadata="http://localhost/.well-known/oauth-protected-resource/mcp/demo"'
+        wrong = 'error="invalid_token", ' if key else ""
+        assert answer.headers["www-authenticate"] == f"Bearer {wrong}{metadata}"
         assert answer.headers["content-type"] == "application/json"
         assert answer.error["data"]["code"] == ("missing_key" if key is None else "invalid_key")
     assert (await desk.ask(method="GET")).status == 401

@@ -84,7 +84,6 @@ def test_every_kind_of_the_contract_exists():
         ("servers", {"url": "http://h", "env": {"A": "b"}}, "", "no effect"),
         ("servers", {"url": "http://h", "auth": {"type": "oauth"}}, "auth.type", "not supported yet"),
         ("servers", {"url": "http://h", "auth": {"type": "bearer"}}, "auth", "needs secret"),
-        ("profiles", {"security": "oauth"}, "security", "not supported yet"),
         ("profiles", {"servers": {"a": {"tols": []}}}, "servers.a.tols", "did you mean 'tools'"),
         ("profiles", {"servers": {"a": {"rename": {"x": "y" * 65}}}}, "servers.a.rename.x", "match pattern"),
         ("users", {"role": "root"}, "role", "role"),
