@@ -8,13 +8,15 @@ from hub.catalogue import Catalogue
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import NotFound, Unauthenticated
 from hub.install.listing import Listing, tool_of, version_of
-from hub.profile import ProfileView, Tool
+from hub.install.listing import Tool as Listed
+from hub.profile import ProfileView, Tool, findings
 from hub.resources import Snapshot
 from hub.resources.tools import ProfileSpec
 from hub.store import Resources
 from hub.upstream import ServerDefinitions
 
 _definition = msgspec.json.Decoder(dict[str, Any])
+_definition_bytes = msgspec.json.encode
 _OPEN = Principal("anonymous", "anonymous", access=(Access(NOTHING, NOTHING, EVERYTHING),))
 
 
@@ -59,9 +61,10 @@ class Listings:
         if view is None:
             return None
         seen_by = _OPEN if principal.kind == "anonymous" else principal
-        tools = tuple(self._tool(tool) for tool in view.visible(seen_by))
+        tools = tuple(_tool(tool) for tool in view.visible(seen_by))
         resource = await self._resources.find("profiles", name)
-        texts = (spec.title or name, spec.description, view.instructions)
+        spoken = _definition_bytes({"instructions": view.instructions})
+        texts = (spec.title or name, spec.description, spec.instructions if _is_flagged(spoken) else view.instructions)
         return Listing(
             profile=name,
             title=texts[0],
@@ -75,8 +78,15 @@ class Listings:
             gaps=tuple((gap.server, gap.message) for gap in view.gaps),
         )
 
-    def _tool(self, tool: Tool) -> Any:
-        return tool_of(_definition.decode(tool.definition), tool.server, tool.tokens)
+
+def _tool(tool: Tool) -> Listed:
+    flagged = _is_flagged(tool.definition)
+    return tool_of(_definition.decode(tool.definition), tool.server, tool.tokens, flagged=flagged)
+
+
+def _is_flagged(definition: bytes) -> bool:
+    """Whether a text speaks to a model or hides something: a skill or a rule that copied it would pass it on."""
+    return any(finding.kind in ("instruction", "hidden") for finding in findings(definition))
 
 
 def _may(name: str, spec: ProfileSpec, principal: Principal) -> bool:

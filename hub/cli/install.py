@@ -1,21 +1,20 @@
 """Set a client up for a profile, take it away again, and see how it fares."""
 
 import platform
-import re
-import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from hub.cli.client import Api, Connection
+from hub.cli.client_keys import end_keys, grant, is_good, narrow, new_key
 from hub.cli.output import say, show_json, table, warn
-from hub.core.refusal import Conflict, Forbidden, Malformed, NotFound, Refusal
+from hub.core.refusal import Conflict, Malformed, NotFound
 from hub.install import (
     Client,
     Entry,
     Facts,
-    Owned,
     OwnedKey,
     Plan,
     Undone,
@@ -143,47 +142,23 @@ class _Desk:
             return self.api.key
         kept = self._kept()
         needs_models = whats != ["tools"]
-        if kept is not None and (dry_run or _is_good(self.api, kept.secret)):
+        if kept is not None and (dry_run or is_good(self.api, kept.secret)):
             if not dry_run and (profile not in ("", *kept.profiles) or (needs_models and not kept.models)):
                 kept = self._widened(kept, profile, needs_models)
             return kept.secret
         profiles = [*(kept.profiles if kept else ()), *([profile] if profile else [])]
-        made = self._made(list(dict.fromkeys(profiles)), needs_models or (kept is not None and kept.models))
+        wanted = OwnedKey(self.api.url, self.client.name, "", "", tuple(dict.fromkeys(profiles)), needs_models)
+        made = new_key(self.api, self.client.title, replace(wanted, models=needs_models or bool(kept and kept.models)))
+        self._remember(made)
         self._renew(made.secret)
         return made.secret
 
     def _widened(self, kept: OwnedKey, profile: str, models: bool) -> OwnedKey:
         profiles = (*kept.profiles, profile) if profile not in ("", *kept.profiles) else kept.profiles
         new = OwnedKey(kept.hub, kept.client, kept.name, kept.secret, profiles, kept.models or models)
-        path = self.api.resource("keys", kept.name)
-        spec = {**self.api.call("GET", path)["spec"], **_grants(new.profiles, new.models)}
-        self.api.call("PUT", path, {"spec": spec})
+        grant(self.api, new)
         self._remember(new)
         return new
-
-    def _made(self, profiles: list[str], models: bool) -> OwnedKey:
-        me = self.api.call("GET", "/api/v1/me")
-        host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().partition(".")[0].lower()).strip("-")[:20] or "machine"
-        spec: dict[str, Any] = {"title": f"{self.client.title} on {host}", **_grants(profiles, models)}
-        if me["roles"].get("*") != "admin":  # an administrator's key must not make administrators of their editors
-            spec |= {field: me[field] for field in ("user", "team") if me[field]}
-        base = f"{self.client.name}-{host}"
-        for number in range(1, 100):
-            name = base if number == 1 else f"{base}-{number}"
-            try:
-                answer = self.api.call("POST", "/api/v1/keys", {"name": name, "spec": spec})
-            except Refusal as refusal:
-                if refusal.status in (404, 409):  # it is somebody else's, whether we may know or not
-                    continue
-                if refusal.status == 403:
-                    raise Forbidden(
-                        "forbidden", f"{refusal.message} Or write your own key into the file with --use-key."
-                    ) from None
-                raise
-            made = OwnedKey(self.api.url, self.client.name, name, answer["secret"], tuple(profiles), models)
-            self._remember(made)
-            return made
-        raise Conflict("already_exists", f"There are too many keys named {base}.")
 
     def _remember(self, key: OwnedKey) -> None:
         self.known = self.known.with_key(key)
@@ -211,16 +186,6 @@ def _keyed(facts: Facts, key: str) -> Facts:
         facts.models,
         facts.wanted,
     )
-
-
-def _grants(profiles: tuple[str, ...] | list[str], models: bool) -> dict[str, Any]:
-    return {"profiles": list(profiles), "models": ["*"] if models else []}
-
-
-def _is_good(api: Api, secret: str) -> bool:
-    """Whether the hub still takes a key."""
-    answer = api.http.get("/api/v1/me", headers={"authorization": f"Bearer {secret}"})
-    return answer.status_code == 200
 
 
 def _show_plans(plans: list[Plan], key: str) -> None:
@@ -266,7 +231,8 @@ def uninstall(
     known, reports = undo(known, is_meant, where.state)
     if not reports:
         raise NotFound("not_found", f"Nothing of {chosen.title} was installed from this machine's account.")
-    ended = _end_keys(known, chosen.name, where, connection)
+    known = narrow(known, chosen.name, where, connection)
+    ended = end_keys(known, chosen.name, where, connection)
     if connection.json:
         show_json({"files": [_undone_view(report) for report in reports], "keys": ended})
         return
@@ -280,31 +246,6 @@ def uninstall(
 
 def _undone_view(report: Undone) -> dict[str, Any]:
     return {"path": report.path, "outcome": report.outcome, "kept": list(report.kept)}
-
-
-def _end_keys(known: Owned, client: str, where: Where, connection: Connection) -> list[str]:
-    """Delete the client's keys that nothing uses any more, at the hub they belong to, if that hub is reached."""
-    in_use = {entry.hub for _, entry in known.entries() if entry.client == client}
-    ended: list[str] = []
-    for key in known.keys:
-        if key.client != client or key.hub in in_use:
-            continue
-        with connection.api() as api:
-            try:
-                if api.url == key.hub:
-                    api.call("DELETE", api.resource("keys", key.name))
-                    ended.append(key.name)
-                else:
-                    warn(f"The key '{key.name}' of {key.hub} still exists: hub key revoke {key.name} --url {key.hub}")
-            except Refusal as refusal:
-                if refusal.status != 404:
-                    warn(f"The key '{key.name}' still exists at {key.hub}: {refusal.message}")
-        known = known.without_key(key)
-    if known.files or known.keys:
-        save(where.state, known)
-    else:
-        where.state.unlink(missing_ok=True)
-    return ended
 
 
 def _status(where: Where, connection: Connection) -> int:
@@ -347,6 +288,6 @@ def _key_state(api: Api, key: OwnedKey) -> str:
     if api.url != key.hub:
         return "not checked"
     try:
-        return "ok" if _is_good(api, key.secret) else "stale"
+        return "ok" if is_good(api, key.secret) else "stale"
     except Exception:  # noqa: BLE001 - whatever keeps the hub from answering, the key is only not checked
         return "not checked"

@@ -14,7 +14,7 @@ from hub.install.marketplace import how
 _MOST_WARNINGS = 4
 _PLUGINS: Mapping[str, str] = {"claude-code": "claude", "codex": "codex", "copilot-cli": "copilot", "vscode": "vscode"}
 _NOT_HERE = (
-    "ChatGPT, claude.ai and the connectors of Claude Desktop call a hub from the internet, "
+    "ChatGPT, claude.ai, the connectors of Claude Desktop and Cursor's own models call a hub from the internet, "
     "so they cannot reach one at this address."
 )
 _PLACE = "YOUR_HUB_KEY"

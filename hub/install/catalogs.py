@@ -30,7 +30,7 @@ def tool_table(tools: Iterable[Tool]) -> str:
     """A Markdown table: name, what it does, arguments, marks, cost."""
     lines = ["| tool | what it does | arguments | | tokens |", "| --- | --- | --- | --- | ---: |"]
     for tool in tools:
-        about = markdown(tool.description or tool.title, 200)
+        about = markdown(tool.about, 200)
         arguments = code(tool.signature, 240) if tool.arguments else ""
         lines.append(f"| {code(tool.name)} | {about} | {arguments} | {tool.mark} | {tool.tokens} |")
     return "\n".join(lines)
@@ -109,7 +109,7 @@ def context_block(listing: Listing) -> str:
         "",
     ]
     lines += [
-        f"- {code(tool.name)}{f' ({tool.mark})' if tool.mark else ''}: {markdown(tool.description, 120)}"
+        f"- {code(tool.name)}{f' ({tool.mark})' if tool.mark else ''}: {markdown(tool.about, 120)}"
         for tool in listing.tools
     ]
     return "\n".join([*lines, "", f"<!-- {note(listing)} -->"])

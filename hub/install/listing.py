@@ -12,6 +12,7 @@ _MOST_ARGUMENTS = 12
 _PROPERTY = 64
 _DEEP = 8
 _UNION = ("anyOf", "oneOf", "allOf")
+LEFT_OUT = "(description left out: the hub's scanner flagged it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,10 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as the caller sees it. `read_only` and `destructive` are what its server says of it; None is not said."""
+    """A tool as the caller sees it. `read_only` and `destructive` are what its server says of it; None is not said.
+
+    `flagged` says that its texts speak to a model rather than to people, so none of them is copied.
+    """
 
     name: str
     server: str
@@ -37,6 +41,12 @@ class Tool:
     tokens: int = 0
     described: int = 0
     faults: tuple[str, ...] = ()
+    flagged: bool = False
+
+    @property
+    def about(self) -> str:
+        """What it does, in its server's words; for a flagged tool, that these were left out."""
+        return LEFT_OUT if self.flagged else self.description or self.title
 
     @property
     def mark(self) -> str:
@@ -86,8 +96,8 @@ class Listing:
         return self.url.rpartition("/mcp/")[0]
 
 
-def tool_of(definition: Mapping[str, Any], server: str, tokens: int) -> Tool:
-    """A tool from its definition in `tools/list`, whose every text is a stranger's."""
+def tool_of(definition: Mapping[str, Any], server: str, tokens: int, *, flagged: bool = False) -> Tool:
+    """A tool from its definition in `tools/list`, whose every text is a stranger's. A flagged one's are left out."""
     notes = definition.get("annotations")
     notes = notes if isinstance(notes, Mapping) else {}
     schema = definition.get("inputSchema")
@@ -96,14 +106,15 @@ def tool_of(definition: Mapping[str, Any], server: str, tokens: int) -> Tool:
     return Tool(
         name=plain(definition.get("name"), 128),
         server=server,
-        title=plain(definition.get("title") or notes.get("title"), 100),
-        description=plain(description),
-        arguments=tuple(_arguments(schema)),
+        title="" if flagged else plain(definition.get("title") or notes.get("title"), 100),
+        description="" if flagged else plain(description),
+        arguments=() if flagged else tuple(_arguments(schema)),
         read_only=_flag(notes.get("readOnlyHint")),
         destructive=_flag(notes.get("destructiveHint")),
         tokens=tokens,
         described=len(description.encode()) if isinstance(description, str) else 0,
-        faults=tuple(_faults(schema)),
+        faults=() if flagged else tuple(_faults(schema)),
+        flagged=flagged,
     )
 
 
@@ -182,6 +193,9 @@ def shown_name(client: Client, listing: Listing, tool: Tool, name: str = "") -> 
     return text
 
 
+_FLAGGED = "its description speaks to the model like an instruction; look at it before you use this tool."
+
+
 def warnings(listing: Listing, chosen: Iterable[Client] | None = None) -> list[Caution]:
     """What each client cuts, refuses or forgets of this profile."""
     found: list[Caution] = []
@@ -197,6 +211,8 @@ def warnings(listing: Listing, chosen: Iterable[Client] | None = None) -> list[C
                 )
             )
         for tool in listing.tools:
+            # A flagged tool is no matter of one client, but whoever sets one up should hear of it.
+            found += [Caution(client.name, tool.name, _FLAGGED)] if tool.flagged and chosen is not None else []
             found += [Caution(client.name, tool.name, text) for text in _tool_warnings(client, listing, tool)]
     return found
 
@@ -240,6 +256,7 @@ def _tool_json(listing: Listing, tool: Tool) -> dict[str, Any]:
         "tokens": tool.tokens,
         "description_bytes": tool.described,
         "faults": list(tool.faults),
+        "flagged": tool.flagged,
         "names": {client.name: shown_name(client, listing, tool) for client in clients().values()},
     }
 
@@ -258,6 +275,7 @@ def from_json(data: Mapping[str, Any]) -> Listing:
             tokens=tool["tokens"],
             described=tool["description_bytes"],
             faults=tuple(tool["faults"]),
+            flagged=tool["flagged"],
         )
         for tool in data["tools"]
     )

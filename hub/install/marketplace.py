@@ -46,6 +46,21 @@ _USER_CONFIG = {
 }
 
 
+# The plugin's own files are freely given; the tools behind it are their servers'.
+_LICENSE = b"""MIT No Attribution
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
 def _json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -60,6 +75,7 @@ def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
         "description": about,
         "author": {"name": "hub"},
         "homepage": f"{listing.hub_url}/install/{listing.profile}",
+        "license": "MIT-0",
         "keywords": ["mcp", "hub", name],
     }
     if kind == "claude":
@@ -71,6 +87,7 @@ def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
         f"skills/{name}/SKILL.md": catalogs.skill(listing).encode(),
         f"commands/{name}-tools.md": _command(listing).encode(),
         "README.md": _readme(kind, listing).encode(),
+        "LICENSE": _LICENSE,
     }
 
 

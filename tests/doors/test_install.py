@@ -62,6 +62,15 @@ def test_one_key_serves_what_a_client_gets_later(home, hub):
         assert [model["id"] for model in client.get("/v1/models").json()["data"]]
     home.cli("uninstall", "opencode", "--profile", "both")
     assert set(json.loads((home.folder / path).read_text())["mcp"]) == {"later"}
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    with hub.client(key) as client:  # what was taken away is taken from the key too, and nothing else
+        assert client.post("/mcp/both", json=listing).status_code == 404
+        assert client.post("/mcp/later", json=listing).status_code == 200
+        assert client.get("/v1/models").json()["data"]
+    home.cli("uninstall", "opencode", "--models")
+    with hub.client(key) as client:
+        assert client.get("/v1/models").json()["data"] == []
+        assert client.post("/mcp/later", json=listing).status_code == 200
     home.cli("uninstall", "opencode")
     assert home.files() == {}
 

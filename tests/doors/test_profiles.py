@@ -139,6 +139,17 @@ def test_hostile_definitions_are_pointed_out(hub, tmp_path):
     found = wait_for(lambda: api(hub, "/servers/hostile/status")["findings"])
     assert {one["kind"] for one in found} == {"instruction", "hidden"}
     assert "<U+202E>" in json.dumps(found)
+    hub.put("profiles", "hostile", {"servers": {"hostile": {}}})
+    with hub.client() as client:  # and no catalogue passes them on
+        listed = client.get("/catalog/hostile.json").json()["tools"]
+        flagged = [tool for tool in listed if tool["flagged"]]
+        assert flagged
+        assert {tool["description"] for tool in flagged} == {""}
+        assert all(tool["description"] for tool in listed if not tool["flagged"])
+        page = client.get("/catalog/hostile.md").text
+        assert "previous instructions" not in page
+        assert "left out" in page
+    hub.cli("delete", "profiles", "hostile")
 
 
 def test_only_who_may_change_the_platform_gives_the_hub_commands_to_run(hub):
