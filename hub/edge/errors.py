@@ -1,6 +1,7 @@
 """A refusal as a response, in the shape that the caller reads: one place for every error that leaves the hub."""
 
 import html
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -165,7 +166,29 @@ def headers_of(refusal: Refusal, shape: Shape, request_id: str) -> dict[str, str
         headers["www-authenticate"] = refusal.headers.get("www-authenticate", 'Bearer realm="hub"')
     if shape in (Shape.ANTHROPIC, Shape.OPENAI) and not is_retryable(refusal):
         headers["x-should-retry"] = "false"
+    if shape is Shape.ANTHROPIC and refusal.code == "budget_exhausted":
+        headers |= budget_stop(refusal, time.time())
     return headers | dict(refusal.headers)
+
+
+_PERIODS = {"day": "daily", "week": "weekly"}
+
+
+def budget_stop(refusal: Refusal, now: float) -> dict[str, str]:
+    """What Claude Code reads of a budget that is used up, so that it shows our words and when the money is back."""
+    prefix = "anthropic-ratelimit-unified-"
+    period = _PERIODS.get(refusal.headers.get("x-hub-budget-period", ""), "monthly")
+    told = {
+        "status": "rejected",
+        "overage-utilization": "1",
+        "overage-surpassed-threshold": "1",
+        "overage-period": period,
+        "overage-disabled-reason": "org_spend_cap_reached",
+    }
+    if refusal.retry_after is not None:
+        reset = str(int(now + refusal.retry_after))
+        told |= {"reset": reset, "overage-reset": reset}
+    return {f"{prefix}{name}": value for name, value in told.items()}
 
 
 async def refuse(send: Send, refusal: Refusal, shape: Shape, request_id: str) -> None:

@@ -48,6 +48,8 @@ CALLS: Mapping[str, Dialect] = {
 }
 MODELS = "/v1/models"
 STATUS = "/v1/status"
+# Where Claude Code sends what it measures when a gateway signs it in: taken, and not kept.
+TELEMETRY = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})
 BODY_BYTES = 20 << 20
 # A body beyond this is read only for a key that is good.
 _UNASKED_BYTES = 64 << 10
@@ -122,6 +124,11 @@ class ModelsApi:
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _check_method(scope, "GET", "HEAD")
             await self._list(path.removeprefix(MODELS)[1:], scope, send)
+        elif path in TELEMETRY:
+            _check_method(scope, "POST")
+            self._desk.identity.resolve(self._desk.snapshots(), presented(scope))
+            await read_body(receive, scope["headers"], self._desk.body_bytes)
+            await _send_json({}, scope, send)
         elif path == STATUS:
             _check_method(scope, "GET", "HEAD")
             snapshot = self._desk.snapshots()

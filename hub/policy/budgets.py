@@ -153,7 +153,7 @@ class BudgetRule:
             f"{ask.amount / 1e6:.4f}.{fits}{reset} Ask its owner to raise it.",
             retry_after=None if self._end is None else max(1, ceil(self._end - now)),
             retryable=False,
-            headers={"x-hub-budget-action": "block"},
+            headers={"x-hub-budget-action": "block", "x-hub-budget-period": self.spec.period},
         )
 
     def remaining(self, meters: Meters, now: float) -> int:

@@ -360,3 +360,28 @@ def test_what_is_spent_is_told_as_the_client_shows_it(browser, program):
     told = program.get("/api/oauth/usage", headers=bearer(tokens)).json()
     assert (told["extra_usage"]["is_enabled"], told["extra_usage"]["monthly_limit"]) == (True, 1000)
     assert told["limits"][0]["kind"] == "spend"
+
+
+def test_a_budget_that_is_used_up_stops_claude_code_in_its_own_words(hub, browser, program):
+    tokens = signed_in(browser, program)
+    hub.put("budgets", "ann", {"scope": {"user": "ann"}, "usd": 0.000001, "period": "day", "mode": "block"})
+    body = {"model": "demo", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]}
+    try:
+        refused = program.post("/v1/messages", json=body, headers=bearer(tokens))
+    finally:
+        with hub.client() as http:
+            assert http.delete("/api/v1/budgets/ann").is_success
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "billing_error")
+    told = {name.removeprefix("anthropic-ratelimit-unified-"): value for name, value in refused.headers.items()}
+    assert (told["status"], told["overage-period"], told["overage-utilization"]) == ("rejected", "daily", "1")
+    assert told["overage-disabled-reason"] == "org_spend_cap_reached"
+    assert int(told["reset"]) > 0
+    assert "representative-claim" not in told
+    assert (refused.headers["x-should-retry"], refused.headers["x-hub-budget-action"]) == ("false", "block")
+
+
+def test_what_a_client_measures_is_taken_and_not_kept(browser, program):
+    tokens = signed_in(browser, program)
+    for kind in ("metrics", "logs", "traces"):
+        assert program.post(f"/v1/{kind}", json={}, headers=bearer(tokens)).status_code == 200
+        assert program.post(f"/v1/{kind}", json={}).status_code == 401
