@@ -23,6 +23,7 @@ from hub.install import (
     condition,
     load,
     model_of,
+    own_command,
     plan,
     save,
     undo,
@@ -73,7 +74,7 @@ def install(
         plans, key = desk.plans(whats, profile or "", name or "", model or "", dry_run=dry_run)
         if not dry_run:
             for made in plans:
-                desk.known = write(made, desk.known, where.state)
+                desk.known = write(made, desk.known, where.state, own_command.way(chosen, where))
     if connection.json:
         _show_plans(plans, key)
         return 0
@@ -228,6 +229,7 @@ def uninstall(
             return (entry.what == "tools" and entry.profile == profile) or (models and entry.what != "tools")
         return True
 
+    own_command.remove(chosen, known, is_meant, where)
     known, reports = undo(known, is_meant, where.state)
     if not reports:
         raise NotFound("not_found", f"Nothing of {chosen.title} was installed from this machine's account.")

@@ -1,5 +1,6 @@
 """A profile and a client in, files out: what each client needs to find the hub, written so that it can be undone."""
 
+from hub.install import own_command
 from hub.install.clients import Client, client, clients
 from hub.install.facts import Facts, Model, model_of
 from hub.install.owned import Entry, Owned, OwnedFile, OwnedKey, load, save
@@ -22,6 +23,7 @@ __all__ = [
     "condition",
     "load",
     "model_of",
+    "own_command",
     "plan",
     "save",
     "undo",

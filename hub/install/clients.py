@@ -56,6 +56,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCommand:
+    """The client's own way to its file: arguments of its program. `add` reads the entry as JSON from its input."""
+
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """One client. `tool_name` is how it shows a tool; `limits` are what it cuts or refuses beyond."""
 
@@ -74,6 +82,7 @@ class Client:
     commands: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     warnings: tuple[str, ...] = ()
+    own_command: OwnCommand | None = None
 
     def file(self, what: str, scope: str) -> FileTemplate | None:
         """The file that sets up `what` (tools, models, passthrough) in a scope, if this client has one."""
@@ -112,6 +121,8 @@ def _client(name: str, raw: Mapping[str, Any]) -> Client:
     fields: dict[str, Any] = {"name": name, **raw}
     fields |= {field: tuple(raw.get(field, ())) for field in ("reserved", "commands", "warnings")}
     fields |= {"files": tuple(map(_file, raw["files"])), "links": tuple(Link(**one) for one in raw.get("links", ()))}
+    if own := raw.get("own_command"):
+        fields["own_command"] = OwnCommand(tuple(own["add"]), tuple(own["remove"]))
     return Client(**fields)
 
 

@@ -190,7 +190,16 @@ def missing(client: Client, what: str, scope: str) -> str:
     return f"{client.title} has no file for {what}."
 
 
-def apply(made: Plan, known: Owned, state: Path) -> Owned:
+Put = Callable[[Plan, int], str]
+
+
+def put_whole(made: Plan, mode: int) -> str:
+    """Put a plan's text in place of its file; returns what the file holds then."""
+    disk.replace(made.path, made.after, mode)
+    return made.after
+
+
+def apply(made: Plan, known: Owned, state: Path, put_in_place: Put = put_whole) -> Owned:
     """Write a plan's file, with a backup, and remember it. Raises Refusal when the file changed meanwhile."""
     name = str(made.path)
     old = known.files.get(name)
@@ -206,7 +215,10 @@ def apply(made: Plan, known: Owned, state: Path) -> Owned:
     owned.save(state, known)
     if made.changes:
         mode = made.mode if made.mode == disk.PRIVATE else (old.mode or made.mode)
-        disk.replace(made.path, made.after, mode)
+        text = put_in_place(made, mode)
+        if text != made.after and intact:
+            known = known.with_file(name, replace(known.files[name], written=owned.digest_of(text)))
+            owned.save(state, known)
     elif made.mode == disk.PRIVATE:
         made.path.resolve().chmod(made.mode)
     return known
@@ -279,6 +291,9 @@ def _cleaned(file: OwnedFile, going: tuple[Entry, ...], staying: tuple[Entry, ..
     kept: list[str] = []
     for value in reversed([value for entry in going for value in entry.values if value.at not in needed]):
         current = find(read(file.format, text), value.at)
+        if current is ABSENT and value.before is ABSENT:
+            text = _without_empty(file.format, text, value)
+            continue
         if owned.digest(None if current is ABSENT else current) != value.after:
             if value.line and isinstance(current, str):
                 text = put(file.format, text, value.at, _without_line(current, value.line) or ABSENT)

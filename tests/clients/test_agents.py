@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -125,3 +126,91 @@ def test_gemini_cli_connects(home, hub):
     assert "Connected" in listed.stdout + listed.stderr
     home.cli("uninstall", "gemini-cli")
     assert {name: data for name, data in home.files().items() if name in before} == before
+
+
+def made_key(home, path):
+    """The key that was written into a file of this home."""
+    return re.search(r"hub_[0-9a-z]{12}_\w{49}", (home.folder / path).read_text()).group()
+
+
+def seed(home, path, text):
+    """A file that was there before; returns all files of the home."""
+    file = home.folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return home.files()
+
+
+def unchanged(home, before):
+    """Whether every file that was there before is as it was, to the byte."""
+    return {name: data for name, data in home.files().items() if name in before} == before
+
+
+def called(home, hub, client, done):
+    """Whether the program told the tool's answer, and the hub wrote the call down under the client's key."""
+    assert "hello-from-an-agent" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
+    return wait_for(lambda: calls_of(hub, client))[0]["outcome"] == "ok"
+
+
+def test_copilot_cli_lists_and_calls(home, hub):
+    path = ".copilot/mcp-config.json"
+    before = seed(home, path, '{\n  "mcpServers": {}\n}\n')
+    home.cli("install", "copilot-cli", "--profile", "both")
+    listed = json.loads(run(home, "copilot", "mcp", "list", "--json").stdout)
+    assert listed["mcpServers"]["both"]["url"] == f"{hub.url}/mcp/both"
+    models = {
+        "COPILOT_OFFLINE": "true", "COPILOT_ALLOW_ALL": "true", "COPILOT_MODEL": "demo",
+        "COPILOT_PROVIDER_BASE_URL": f"{hub.url}/v1", "COPILOT_PROVIDER_API_KEY": hub.admin_key,
+    }  # fmt: skip
+    done = run(home, "copilot", "-p", SAY, "--allow-all-tools", **models)
+    assert called(home, hub, "copilot-cli", done)
+    home.cli("uninstall", "copilot-cli")
+    assert unchanged(home, before)
+
+
+def test_opencode_lists_and_calls(home, hub):
+    path = ".config/opencode/opencode.json"
+    before = seed(home, path, '{\n  // mine\n  "share": "disabled"\n}\n')
+    home.cli("install", "opencode", "--profile", "both", "--models", "--model", "demo")
+    offline = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "PWD": str(home.project)}
+    listed = run(home, "opencode", "mcp", "list", **offline)
+    assert "connected" in listed.stdout + listed.stderr
+    done = run(home, "opencode", "run", "--format", "json", "-m", "hub/demo", SAY, **offline)
+    assert called(home, hub, "opencode", done)
+    home.cli("uninstall", "opencode")
+    assert unchanged(home, before)
+
+
+def test_cline_lists_and_calls(home, hub):
+    path = ".cline/data/settings/cline_mcp_settings.json"
+    before = seed(home, path, '{\n  "mcpServers": {\n  }\n}\n')
+    home.cli("install", "cline", "--profile", "both")
+    key = made_key(home, path)
+    signed = run(home, "cline", "auth", "-p", "openai", "-k", hub.admin_key, "-b", f"{hub.url}/v1", "-m", "demo")
+    assert signed.returncode == 0, signed.stdout + signed.stderr
+    done = run(home, "cline", "-P", "openai", "-m", "demo", "--json", SAY)
+    assert called(home, hub, "cline", done)
+    assert made_key(home, path) == key
+    home.cli("uninstall", "cline")
+    assert unchanged(home, before)
+
+
+def test_continue_lists_and_calls(home, hub):
+    path = ".continue/config.yaml"
+    before = seed(home, path, "# mine\nname: Mine   # spaced\nversion: 1.0.0\nschema: v1\n")
+    home.cli("install", "continue", "--profile", "both", "--models", "--model", "demo")
+    done = run(home, "cn", "--config", home.folder / path, "--auto", "-p", SAY)
+    assert called(home, hub, "continue", done)
+    home.cli("uninstall", "continue")
+    assert unchanged(home, before)
+
+
+def test_qwen_code_lists_and_calls(home, hub):
+    before = seed(home, ".qwen/settings.json", '{\n  // mine\n  "ui": {"theme": "Default"}\n}\n')
+    home.cli("install", "qwen-code", "--profile", "both", "--models", "--model", "demo")
+    listed = run(home, "qwen", "mcp", "list")
+    assert "Connected" in listed.stdout + listed.stderr
+    done = run(home, "qwen", "-p", SAY, "--yolo", "-o", "json")
+    assert called(home, hub, "qwen-code", done)
+    home.cli("uninstall", "qwen-code")
+    assert unchanged(home, before)
