@@ -95,6 +95,7 @@ def greet(hub: Hub, address: str, link: str, *, demo: bool) -> None:
         python = f'"{key}"' if hub.started.admin_key else "HUB_KEY"
         say(f"\nTools for any MCP client:\n  {address}/mcp/demo")
         say("\nTry it:")
+        say(f"  {sys.argv[0]} install claude-code --profile demo --models --url {address} --key {key}")
         say(f'  claude mcp add --transport http demo {address}/mcp/demo --header "Authorization: Bearer {key}"')
         say(
             f'  curl {address}/v1/chat/completions -H "Authorization: Bearer {key}" -H "content-type: application/json"'

@@ -47,7 +47,9 @@ def test_claude_code_with_tools_and_models(home, hub):
     settings.parent.mkdir()
     settings.write_text('{\n  // mine\n  "env": {"FOO": "bar"}\n}\n')
     before = settings.read_bytes()
-    home.cli("install", "claude-code", "--profile", "both", "--models", "--model", "demo")
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    home.cli("install", "claude-code", "--profile", "both", "--models", "--model", "demo", PATH=path)
+    assert "firstStartTime" in (home.folder / ".claude.json").read_text()  # its own command wrote it, not we
     listed = run(home, "claude", "mcp", "list")
     assert "both" in listed.stdout, listed.stderr
     assert "Connected" in listed.stdout
@@ -58,10 +60,22 @@ def test_claude_code_with_tools_and_models(home, hub):
     assert wait_for(lambda: calls_of(hub, "claude-code"))[0]["outcome"] == "ok"
     settings.write_bytes(settings.read_bytes().replace(b'{\n  "env"', b'{\n  // mine\n  "env"'))
     own = json.loads((home.folder / ".claude.json").read_text())
-    home.cli("uninstall", "claude-code")
+    home.cli("uninstall", "claude-code", PATH=path)
     assert settings.read_bytes() == before
     own.pop("mcpServers")
-    assert json.loads((home.folder / ".claude.json").read_text()) == own  # what Claude Code itself wrote stays
+    left = json.loads((home.folder / ".claude.json").read_text())
+    assert left == {**own, **{name: left[name] for name in left if name not in own}}  # what Claude Code wrote stays
+    assert "mcpServers" not in left
+
+
+def test_claude_codes_file_comes_back_to_the_byte(home):
+    before = seed(home, ".claude.json", '{\t"mine": [1,2],   "numStartups": 3 }')
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    home.cli("install", "claude-code", "--profile", "both", PATH=path)
+    written = json.loads((home.folder / ".claude.json").read_text())
+    assert {"firstStartTime", "mcpServers", "mine"} <= set(written)
+    home.cli("uninstall", "claude-code", PATH=path)
+    assert unchanged(home, before)
 
 
 def test_claude_code_validates_and_installs_the_plugin(home, hub):
@@ -170,12 +184,14 @@ def test_copilot_cli_lists_and_calls(home, hub):
 
 def test_opencode_lists_and_calls(home, hub):
     path = ".config/opencode/opencode.json"
-    before = seed(home, path, '{\n  // mine\n  "share": "disabled"\n}\n')
+    before = seed(
+        home, path, '{\n  "$schema": "https://opencode.ai/config.json",\n  // mine\n  "share": "disabled"\n}\n'
+    )
     home.cli("install", "opencode", "--profile", "both", "--models", "--model", "demo")
     offline = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "PWD": str(home.project)}
     listed = run(home, "opencode", "mcp", "list", **offline)
     assert "connected" in listed.stdout + listed.stderr
-    done = run(home, "opencode", "run", "--format", "json", "-m", "hub/demo", SAY, **offline)
+    done = run(home, "opencode", "run", "--format", "json", "-m", "hub/demo", SAY.replace('"', ""), **offline)
     assert called(home, hub, "opencode", done)
     home.cli("uninstall", "opencode")
     assert unchanged(home, before)
@@ -205,12 +221,16 @@ def test_continue_lists_and_calls(home, hub):
     assert unchanged(home, before)
 
 
-def test_qwen_code_lists_and_calls(home, hub):
-    before = seed(home, ".qwen/settings.json", '{\n  // mine\n  "ui": {"theme": "Default"}\n}\n')
+def test_qwen_code_lists_the_server_and_uses_the_model(home, hub):
+    """It shows MCP tools to a model only after the model searched for them, which the demo model does not."""
+    before = seed(home, ".qwen/settings.json", '{\n  // mine\n  "ui": {"theme": "Default"},\n  "$version": 4\n}\n')
     home.cli("install", "qwen-code", "--profile", "both", "--models", "--model", "demo")
     listed = run(home, "qwen", "mcp", "list")
     assert "Connected" in listed.stdout + listed.stderr
-    done = run(home, "qwen", "-p", SAY, "--yolo", "-o", "json")
-    assert called(home, hub, "qwen-code", done)
+    done = run(home, "qwen", "-p", "Hello there", "-o", "json")
+    assert "demo model" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
+    with hub.client() as admin:
+        items = admin.get("/api/v1/logs", params={"limit": 50}).json()["items"]
+    assert any(item["key"].startswith("qwen-code") and item["model"] == "demo" for item in items)
     home.cli("uninstall", "qwen-code")
     assert unchanged(home, before)

@@ -1,53 +1,23 @@
 """`make run` in a clean folder: what a newcomer types, and what they then paste."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-import threading
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.hubs import ROOT, wait_for
+from tests.support.hubs import wait_for
+from tests.support.newcomers import make_run
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def started(tmp_path):
-    """`make run` in a copy of the checkout. The environments are the checkout's own: a test installs nothing."""
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).exists():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tmp_path / name)
-    for folder in (".venv", ".servers"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
-    for stamp in [*(ROOT / ".servers").glob("*/.done"), ROOT / ".venv" / ".run"]:
-        stamp.touch()
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("HUB_") and not name.endswith("_API_KEY")
-    }
-    process = subprocess.Popen(
-        ["make", "run", "ARGS=--port 0"], cwd=tmp_path, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    lines = []
-    reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")), daemon=True)
-    reader.start()
-    try:
-        wait_for(lambda: any("OpenAI(" in line for line in lines) or process.poll() is not None, 60)
-        yield tmp_path, "".join(lines)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(40)
-        reader.join(5)
-        process.stdout.close()
+    with make_run(tmp_path) as (folder, text, _):
+        yield folder, text
 
 
 def test_a_newcomer_gets_everything_they_need(started):
@@ -56,6 +26,7 @@ def test_a_newcomer_gets_everything_they_need(started):
     key = re.search(r"Admin key, shown once.*\n\s+(hub_\S+)", text).group(1)
     assert f"{address}/login?token=" in text
     assert f'claude mcp add --transport http demo {address}/mcp/demo --header "Authorization: Bearer {key}"' in text
+    assert f"hub install claude-code --profile demo --models --url {address} --key {key}" in text
     assert f"curl {address}/v1/chat/completions" in text
     assert f'Anthropic(base_url="{address}", api_key="{key}")' in text
     line = next(line for line in text.splitlines() if line.startswith("  curl "))

@@ -28,10 +28,7 @@ def told(client, tmp_path):
     """All of a client's files and links, as one text."""
     parts = []
     for file in client.files:
-        if file.scope == "project":
-            facts = replace(FACTS, key="")
-        else:
-            facts = FACTS
+        facts = replace(FACTS, key="") if file.scope == "project" else FACTS
         places = [f"{platform}: {' or '.join(file.path[platform])}" for platform in PLATFORMS]
         for title, one in (("with a key", facts), ("open", replace(facts, key="", needs_key=False))):
             if title == "open" and file.what != "tools":

@@ -14,6 +14,7 @@ from hub.install.writing import Where, apply, plan, undo
 
 KEY = "hub_0123456789ab_" + "s" * 49
 FACTS = Facts("demo", "demo", "http://127.0.0.1:8484", key=KEY)
+NOTHING = Owned()
 CLAUDE = clients()["claude-code"]
 WORKS = """
 import json, os, sys
@@ -43,7 +44,7 @@ def program(where, body, start="/usr/bin/env python3"):
     file.chmod(0o755)
 
 
-def installed(where, facts=FACTS, known=Owned()):
+def installed(where, facts=FACTS, known=NOTHING):
     made = plan(CLAUDE, "tools", "user", facts, where, known)
     return apply(made, known, where.state, own_command.way(CLAUDE, where))
 
@@ -91,7 +92,13 @@ def test_a_new_key_is_written_over_the_old_one(where):
 
 @pytest.mark.parametrize(
     "body",
-    ["exit 1", "echo '{}' > $HOME/.claude.json", "echo 'not json' > $HOME/.claude.json", "kill -9 $$", "rm -f $HOME/.claude.json"],
+    [
+        "exit 1",
+        "echo '{}' > $HOME/.claude.json",
+        "echo 'not json' > $HOME/.claude.json",
+        "kill -9 $$",
+        "rm -f $HOME/.claude.json",
+    ],
 )
 def test_a_program_that_does_not_do_it_is_no_harm(where, body):
     (where.home / ".claude.json").write_text('{"theme": "dark"}')
