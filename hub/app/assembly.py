@@ -32,6 +32,7 @@ from hub.ledger import Queries
 from hub.model_path import ModelPath
 from hub.policy import Policy
 from hub.profile import Memory, ProfileView, Results
+from hub.provider_path import ProviderPath
 from hub.resources import Snapshot
 from hub.resources.model_catalog import load_catalogue
 from hub.routing import Conditions, Health, RuleHits
@@ -184,7 +185,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
             settings,
             metrics,
             recording,
-            _Stages(governance, models, servers, catalogue, desk, provider_secrets, health, programs),
+            _Stages(transport, governance, models, servers, catalogue, desk, provider_secrets, health, programs),
         )
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
@@ -195,6 +196,7 @@ async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[
 class _Stages:
     """What the paths lead through, beside the store and the ledger."""
 
+    transport: Transport
     governance: Governance
     models: ModelUpstream
     servers: Servers
@@ -258,6 +260,14 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
             servers=stages.servers,
             snapshots=snapshots,
             modes=ToolModes(Sandbox(), Results()),
+        ),
+        provider_path=ProviderPath(
+            identity=identity,
+            policy=policy,
+            ledger=recording.ledger,
+            transport=stages.transport,
+            secrets=stages.secrets,
+            snapshots=snapshots,
         ),
         forget_secrets=stages.secrets.forget,
         health=stages.health,

@@ -38,6 +38,7 @@ from hub.edge.stops_api import StopsApi
 from hub.edge.visitors import Visitors
 from hub.identity import Identity, Passwords
 from hub.model_path import ModelPath
+from hub.provider_path import ProviderPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
 from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
@@ -68,6 +69,7 @@ class Doors:
     in_flight: InFlight
     model_path: ModelPath
     tool_path: ToolPath
+    provider_path: ProviderPath
     forget_secrets: Callable[[], None]
     health: Health
     conditions: Conditions
@@ -104,6 +106,7 @@ def dispatch(doors: Doors) -> App:
                 in_flight=doors.in_flight,
                 body_bytes=settings.model_body_bytes,
                 provider_state=doors.health.provider,
+                others=doors.provider_path,
             )
         ),
         tools=McpApi(

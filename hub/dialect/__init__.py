@@ -6,6 +6,7 @@ from hub.dialect.errors import error_body, gemini_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.fields import Peek
 from hub.dialect.lanes import lane
+from hub.dialect.plain import plain_usage
 from hub.dialect.wires import WIRES
 
 
@@ -34,4 +35,5 @@ __all__ = [
     "keep_alive",
     "lane",
     "peek",
+    "plain_usage",
 ]

@@ -82,3 +82,16 @@ def usage_of(told: dict[str, Any], made: Counted) -> Usage | None:
             return Usage(input=max(read - heard, 0), audio_in=heard, audio_out=written)
         case _:
             return Usage(input=max((read or total - written) - heard, 0), audio_in=heard, output=written)
+
+
+def plain_usage(told: dict[str, Any]) -> Usage | None:
+    """Disjoint buckets of a `usage` in either of OpenAI's two vocabularies, or Anthropic's; None when it counts nothing."""
+    cached = a_number(told.get("cache_read_input_tokens")) or 0
+    written = a_number(told.get("cache_creation_input_tokens")) or 0
+    usage = usage_of(told, "text")
+    if not cached and not written:
+        return usage
+    plain = usage or Usage()
+    return Usage(
+        input=plain.input, audio_in=plain.audio_in, output=plain.output, cache_read=cached, cache_write_5m=written
+    )

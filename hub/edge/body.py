@@ -81,6 +81,11 @@ async def read_form(receive: Receive, headers: Iterable[tuple[bytes, bytes]], ca
     return await _whole(receive, cap)
 
 
+async def read_any(receive: Receive, cap: int) -> bytes:
+    """The whole body, whatever it is. Raises TooLarge, CallerLeft."""
+    return await _whole(receive, cap)
+
+
 async def _whole(receive: Receive, cap: int) -> bytes:
     message = await _part(receive)
     first: bytes = message.get("body", b"")

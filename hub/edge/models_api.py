@@ -10,7 +10,7 @@ from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event
-from hub.edge.body import declared_length, read_body, read_form
+from hub.edge.body import CallerLeft, check_length, declared_length, read_any, read_body, read_form
 from hub.edge.credentials import presented
 from hub.edge.errors import is_claude_code, request_id_of, speaks_anthropic
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
@@ -30,6 +30,7 @@ from hub.edge.origins import origin_of
 from hub.edge.provider_status import status_view
 from hub.edge.wire import carry
 from hub.identity import Identity
+from hub.provider_path import METHODS, ProviderPath, ProviderRequest, other_headers
 from hub.resources import Snapshot
 from hub.routing import ProviderState, VisibleModel, visible_model, visible_models
 
@@ -48,6 +49,7 @@ CALLS: Mapping[str, Dialect] = {
 }
 MODELS = "/v1/models"
 STATUS = "/v1/status"
+PROVIDERS = "/v1/providers/"  # any other path of a provider
 # Where Claude Code sends what it measures when a gateway signs it in: taken, and not kept.
 TELEMETRY = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})
 BODY_BYTES = 20 << 20
@@ -88,6 +90,7 @@ class ModelDesk:
     snapshots: Callable[[], Snapshot]
     in_flight: InFlight
     provider_state: Callable[[str], ProviderState]
+    others: ProviderPath
     body_bytes: int = BODY_BYTES
 
 
@@ -124,6 +127,8 @@ class ModelsApi:
         elif path == MODELS or path.startswith(f"{MODELS}/"):
             _check_method(scope, "GET", "HEAD")
             await self._list(path.removeprefix(MODELS)[1:], scope, send)
+        elif path.startswith(PROVIDERS):
+            await self._other_path(scope, receive, send)
         elif path in TELEMETRY:
             _check_method(scope, "POST")
             self._desk.identity.resolve(self._desk.snapshots(), presented(scope))
@@ -168,6 +173,35 @@ class ModelsApi:
                 request_id=request_id,
             )
 
+    async def _other_path(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A call of any other path of a provider: `/v1/providers/{provider}/{path}`."""
+        desk = self._desk
+        _check_method(scope, *METHODS)
+        provider, _, rest = scope["raw_path"].decode("ascii").removeprefix(PROVIDERS).partition("/")
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        fields, given = dict(headers), presented(scope)
+        desk.identity.resolve(desk.snapshots(), given)
+        check_length(headers, desk.body_bytes)
+        request_id = request_id_of(scope)
+        request = ProviderRequest(
+            provider=provider,
+            method=scope["method"],
+            path=rest,
+            query=scope["query_string"].decode("latin-1"),
+            headers=other_headers(fields, provider_headers(headers, given)),
+            body=await read_any(receive, desk.body_bytes),
+            origin=origin_of(scope, fields, request_id),
+            credentials=given,
+        )
+        with desk.in_flight.watch(scope, receive) as exchange:
+            await carry(
+                desk.others.run(request),
+                send,
+                exchange,
+                last_words=_cut,
+                request_id=request_id,
+            )
+
     async def _list(self, name: str, scope: Scope, send: Send) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         fields = dict(headers)
@@ -199,6 +233,11 @@ class ModelsApi:
         if speaks_anthropic(fields):
             return anthropic_list(discoverable(models) if is_claude_code(fields) else models, query)
         return codex_list(models) if "client_version" in query else openai_list(models)
+
+
+def _cut(refusal: Refusal) -> bytes:
+    """What ends an answer of unknown form that broke off: the connection, so that nobody takes it for whole."""
+    raise CallerLeft from refusal
 
 
 def _found(snapshot: Snapshot, principal: Principal, name: str) -> VisibleModel:

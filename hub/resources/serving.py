@@ -70,12 +70,17 @@ class OwnerSpec(Spec):
         return ("team", self.team) if self.team else ("user", self.user or "")
 
 
+_SIGNED = ("google-jwt", "aws-sigv4")  # what is no header
+
+
 class ProviderSpec(Spec):
     """A company or endpoint that serves models.
 
     `models` are globs over the upstream's own model names that may be called as `provider/model`. `credentials`
     are further ones beside `api_key`; calls are spread over them, and one that is throttled or refused rests.
-    `region` says where the provider computes, for routes with `residency`.
+    `region` says where the provider computes, for routes with `residency`. `other_paths` lets callers who may call all
+    its models call any other path of it too, at `/v1/providers/NAME/PATH`; what that costs is known only where the
+    provider says it, so budgets cannot hold such a call back.
 
     With `instead_of` and `owner` it is a team's or a person's own credential: their calls to the provider that it
     names go out with it instead of the hub's, and to no other address.
@@ -92,6 +97,7 @@ class ProviderSpec(Spec):
     headers: dict[Header, HeaderValue] = Field(default_factory=dict)
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
+    other_paths: bool = False
     timeouts: TimeoutsSpec = TimeoutsSpec()
     enabled: bool = True
 
@@ -107,7 +113,8 @@ class ProviderSpec(Spec):
         if (self.instead_of is None) != (self.owner is None):
             raise ValueError("instead_of and owner belong together: whose credential stands for which provider's")
         if self.owner is not None:
-            given = {"base_url", "headers", "models", "allow_private", "timeouts", "region"} & self.model_fields_set
+            given = {"base_url", "headers", "models", "allow_private", "other_paths", "timeouts", "region"}
+            given &= self.model_fields_set
             if given:
                 raise ValueError(f"an own credential changes nothing else of the provider: leave out {min(given)}")
             if self.api_key is None:
@@ -119,6 +126,8 @@ class ProviderSpec(Spec):
         row = KINDS[self.kind]
         if self.owner is not None:
             return self
+        if self.other_paths and (row.local or row.auth[0] in _SIGNED):
+            raise ValueError(f"other_paths does not work for a provider of kind '{self.kind}'")
         if not row.base_url and not row.local and self.base_url is None:
             raise ValueError(f"a provider of kind '{self.kind}' needs base_url")
         if "{region}" in row.base_url and self.base_url is None and self.region is None:

@@ -1,6 +1,7 @@
 """A plan in, bytes of a provider out; a server's name in, its MCP connection out."""
 
 from hub.upstream.answers import wish_of
+from hub.upstream.attempts import check_query
 from hub.upstream.credentials import ProviderSecrets, SecretSource
 from hub.upstream.delivery import Delivery
 from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
@@ -64,6 +65,7 @@ __all__ = [
     "Transport",
     "Webhooks",
     "can_be_asked",
+    "check_query",
     "chunks_of",
     "is_public",
     "read_whole",
