@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +207,19 @@ class _Stages:
     programs: Programs
 
 
+def _provider_path(
+    identity: Identity, recording: Recording, stages: _Stages, snapshots: Callable[[], Snapshot]
+) -> ProviderPath:
+    return ProviderPath(
+        identity=identity,
+        policy=stages.governance.policy,
+        ledger=recording.ledger,
+        transport=stages.transport,
+        secrets=stages.secrets,
+        snapshots=snapshots,
+    )
+
+
 def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
     programs = stages.programs
     identity = Identity(tokens=programs.tokens)
@@ -261,14 +274,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
             snapshots=snapshots,
             modes=ToolModes(Sandbox(), Results()),
         ),
-        provider_path=ProviderPath(
-            identity=identity,
-            policy=policy,
-            ledger=recording.ledger,
-            transport=stages.transport,
-            secrets=stages.secrets,
-            snapshots=snapshots,
-        ),
+        provider_path=_provider_path(identity, recording, stages, snapshots),
         forget_secrets=stages.secrets.forget,
         health=stages.health,
         conditions=conditions,
