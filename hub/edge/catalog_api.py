@@ -1,6 +1,6 @@
-"""`/catalog/{profile}.{json,md}`, `/llms.txt` and `/install/{profile}/{client}`: what a caller may use, as text."""
+"""`/catalog/{profile}.{json,md,mcpb}`, `/llms.txt` and `/install/{profile}/{client}`: what a caller may use, as text."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,13 @@ from hub.core.refusal import NotFound
 from hub.install import catalogs, client
 from hub.install.bundle import config, facts_of
 from hub.install.listing import Listing, to_json
+from hub.install.mcpb import bundle
 
-_KINDS = {"json": "application/json", "md": "text/markdown; charset=utf-8"}
+_KINDS: Mapping[str, tuple[str, Callable[[Listing], bytes]]] = {
+    "json": ("application/json", lambda listing: orjson.dumps(to_json(listing))),
+    "md": ("text/markdown; charset=utf-8", lambda listing: catalogs.page(listing).encode()),
+    "mcpb": ("application/octet-stream", bundle),
+}
 # Written where the reader's own key belongs, in files that take no variable.
 PLACE_OF_KEY = "YOUR_HUB_KEY"
 
@@ -66,10 +71,10 @@ class CatalogApi:
     async def _catalog(self, request: Request) -> Response:
         profile, dot, kind = request.path_params["file"].rpartition(".")
         if not dot or kind not in _KINDS:
-            raise NotFound("not_found", "A catalogue is at /catalog/PROFILE.json or /catalog/PROFILE.md.")
+            raise NotFound("not_found", "A catalogue is at /catalog/PROFILE.json, .md or .mcpb.")
         listing = await self._listing(request, profile)
-        body = orjson.dumps(to_json(listing)) if kind == "json" else catalogs.page(listing).encode()
-        return tagged(request, body, _KINDS[kind], listing.version)
+        media_type, made = _KINDS[kind]
+        return tagged(request, made(listing), media_type, listing.version)
 
     async def _llms(self, request: Request) -> Response:
         address = self._sources.address(request)

@@ -135,8 +135,11 @@ def put(format_: str, text: str, path: Sequence[Step], value: Any) -> str:
     if find(before, path) == value:
         return text
     editor = FORMATS[format_]
+    is_crlf = 0 < text.count("\n") == text.count("\r\n")
+    lines = text.replace("\r\n", "\n") if is_crlf else text
     try:
-        new = editor.remove(text, path) if value is ABSENT else editor.put(text, path, value)
+        new = editor.remove(lines, path) if value is ABSENT else editor.put(lines, path, value)
+        new = new.replace("\n", "\r\n") if is_crlf else new
         after = read(format_, new)
     except (TOMLKitError, ValueError, LookupError, TypeError) as error:
         raise Uneditable(f"{written(path)} cannot be edited: {error}") from None

@@ -47,7 +47,7 @@ _USER_CONFIG = {
 
 
 # The plugin's own files are freely given; the tools behind it are their servers'.
-_LICENSE = b"""MIT No Attribution
+LICENSE = b"""MIT No Attribution
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
@@ -87,7 +87,7 @@ def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
         f"skills/{name}/SKILL.md": catalogs.skill(listing).encode(),
         f"commands/{name}-tools.md": _command(listing).encode(),
         "README.md": _readme(kind, listing).encode(),
-        "LICENSE": _LICENSE,
+        "LICENSE": LICENSE,
     }
 
 

@@ -55,7 +55,9 @@ def page(listings: Sequence[Listing], query: Mapping[str, str]) -> dict[str, Any
         raise Malformed("malformed", f"limit is a number from 1 to {MOST}.")
     words = query.get("search", "")[:200].lower().split()
     cursor = query.get("cursor", "")
-    named = sorted(((server_name(one), one) for one in listings if _matches(one, words)), key=lambda pair: pair[0])
+    version = query.get("version", "latest")
+    meant = [one for one in listings if version in ("", "latest", one.version) and _matches(one, words)]
+    named = sorted(((server_name(one), one) for one in meant), key=lambda pair: pair[0])
     rest = [one for name, one in named if name > cursor]
     found = rest[: min(int(limit), MOST)]
     metadata: dict[str, Any] = {"count": len(found)}

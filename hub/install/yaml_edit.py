@@ -152,11 +152,19 @@ def _inserted_flow(text: str, node: Node, member: Any) -> str:
         line = text[: node.start_mark.index].rpartition("\n")[2]
         indent = len(line) - len(line.lstrip(" "))
         if column and line.rstrip().endswith(":"):
-            rest = text[node.end_mark.index :]
+            comment, rest = _line_end(text, node.end_mark.index)
             block = _indented(_dump(member), indent + 2).removesuffix("\n")
-            return f"{text[: node.start_mark.index].rstrip(' ')}\n{block}{rest}"
+            return f"{text[: node.start_mark.index].rstrip(' ')}{comment}\n{block}{rest}"
     merged = {**old, **member} if isinstance(member, dict) else [*old, *member]
     return _swap(text, node.start_mark.index, node.end_mark.index, _flow(merged))
+
+
+def _line_end(text: str, index: int) -> tuple[str, str]:
+    """What stands on the rest of a line, if that is a comment, and the text from the end of the line on."""
+    end = text.find("\n", index)
+    end = len(text) if end < 0 else end
+    line = text[index:end].rstrip("\r")
+    return (line, text[index + len(line) :]) if line.strip().startswith("#") else ("", text[index:])
 
 
 def _swap(text: str, start: int, end: int, new: str) -> str:
@@ -184,6 +192,8 @@ def _replaced_text(text: str, parent: Node, key: Node | None, child: Node, new: 
     on_key_line = last == key.start_mark.line
     end = child.end_mark.index if on_key_line else sum(len(line) for line in lines[: last + 1])
     tail = text[end:]
-    if not on_key_line and not new.endswith("\n"):
-        tail = "\n" + tail
+    if not on_key_line:
+        comment, _ = _line_end(text, colon + 1)  # behind the key, before the block that goes
+        new = f"{comment}{new}" if new.startswith("\n") else f"{new}{comment}"
+        tail = tail if new.endswith("\n") else "\n" + tail
     return text[: colon + 1] + new + tail

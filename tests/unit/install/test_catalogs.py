@@ -211,6 +211,12 @@ def test_the_registry_pages_and_finds():
     rest = page(all_, {"limit": "10", "cursor": first["metadata"]["nextCursor"]})
     assert (rest["metadata"], len(rest["servers"])) == ({"count": 3}, 3)
     assert page(all_, {"search": "p3"})["metadata"]["count"] == 1
+    assert (
+        page(all_, {"version": "1.2.3"})["metadata"]["count"]
+        == page(all_, {"version": "latest"})["metadata"]["count"]
+        == 5
+    )
+    assert page(all_, {"version": "0.0.1"})["servers"] == []
     assert page(all_, {"search": "time__now demo"})["metadata"]["count"] == 5
     assert one(all_, "com.example.hub/p4", "latest") == one(all_, "com.example.hub/p4", "1.2.3") == entry(all_[4])
     with pytest.raises(NotFound):

@@ -100,6 +100,32 @@ def test_yaml_lists_keep_what_is_not_touched(text):
     assert find(yaml.safe_load(back), path) is ABSENT
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_yaml_keeps_the_comment_of_a_list_that_is_filled_and_emptied(end):
+    text = f"name: x{end}mcpServers: []  # none yet{end}z: 1{end}"
+    path = ["mcpServers", {"name": "hub"}]
+    new = put("yaml", text, path, {"name": "hub", "url": "u"})
+    assert "mcpServers:  # none yet" in new
+    assert put("yaml", new, path, ABSENT) == text
+
+
+@pytest.mark.parametrize(
+    ("format_", "text"),
+    [
+        ("json", '{\r\n  "a": 1 // mine\r\n}\r\n'),
+        ("toml", "# mine\r\na = 1\r\n"),
+        ("yaml", "# mine\r\na: 1\r\n"),
+        ("env", "# mine\r\nA=1\r\n"),
+    ],
+)
+def test_lines_end_as_the_file_ends_them(format_, text):
+    value = "x" if format_ == "env" else {"url": "u"}
+    new = put(format_, text, ["hub"], value)
+    assert new.count("\n") == new.count("\r\n") > text.count("\n")
+    assert find(read(format_, new), ["hub"]) == value
+    assert "mine\r\n" in new
+
+
 def test_yaml_mappings_are_extended():
     text = "extensions:\n  developer:\n    enabled: true\n    # keep\n    type: builtin\nGOOSE: x\n"
     new = put("yaml", text, ["extensions", "demo"], {"uri": "u", "enabled": True})
