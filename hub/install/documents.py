@@ -81,7 +81,7 @@ def _toml_remove(text: str, path: Sequence[Step]) -> str:
     return tomlkit.dumps(document)
 
 
-_VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 
 
 def _env_data(text: str) -> dict[str, str]:
