@@ -1,7 +1,7 @@
 """A tool call, straight through: who, recorded, admitted, which tool, relayed, settled."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -59,10 +59,11 @@ class Visit(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """A server's answer, with the server's name."""
+    """A server's answer, with the server's name; `headers` tell of limits and budgets."""
 
     server: str
     reply: RpcReply
+    headers: Mapping[str, str] = {}
 
 
 class ToolPath:
@@ -188,7 +189,7 @@ class ToolPath:
                     screened = self._modes.fit(visit.view, visit.principal, target.tool, screened)
                 reply = replace(reply, result=screened)
             record.bodies.replied(reply.result or reply.error or b"")
-            return Answered(target.server, reply)
+            return Answered(target.server, reply, decision.headers)
 
     async def _own(self, visit: Visit, target: Target, call: ToolCall, caller: CallerContext, record: Record) -> bytes:
         """Answer what is the hub's own. A program's calls are calls like any other, each with its entry."""

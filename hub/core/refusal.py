@@ -3,6 +3,7 @@
     Refusal                      code, message, status, headers
     +-- Malformed          400   malformed, unsupported_field, context_too_long, guardrail_blocked
     +-- Unauthenticated    401   missing_key, invalid_key, expired_key
+    +-- PriceUnknown       402   price_unknown
     +-- Forbidden          403   forbidden, model_not_allowed, tool_not_allowed, host_not_allowed, origin_not_allowed
     +-- NotFound           404   not_found, model_not_found, profile_not_found
     +-- Conflict           409   version_conflict, managed_by_file, already_exists
@@ -62,6 +63,12 @@ class Unauthenticated(Refusal):
     """There is no credential, or it is not (or no longer) good."""
 
     status = 401
+
+
+class PriceUnknown(Refusal):
+    """A budget takes no call whose price nobody knows."""
+
+    status = 402
 
 
 class Forbidden(Refusal):

@@ -84,6 +84,7 @@ class Methods:
         call = _call(request, message, prefix + name, params)
         answered = await self._path.call(visit, call, modern_caller(request, message, outbox, resume))
         reply = answered.reply
+        request.answer.tell(answered.headers)
 
         def edit(members: Object) -> None:
             kind = bytes(members.get("resultType", b""))
@@ -146,6 +147,7 @@ class Methods:
 
     async def _legacy_relayed(self, request: Request, message: Message, call: ToolCall, outbox: Outbox | None) -> bytes:
         answered = await self._path.call(request.visit, call, legacy_caller(request, outbox))
+        request.answer.tell(answered.headers)
         return _result(answered, request.visit, message.method, Era.LEGACY, None)
 
     async def _ping(self, request: Request, message: Message) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from hub.core.signal import Signal
@@ -82,6 +82,12 @@ class Answer:
         self._send = send
         self._headers = headers
         self._streaming = False
+
+    def tell(self, headers: Mapping[str, str]) -> None:
+        """More headers, where none have been sent yet."""
+        if headers and not self._streaming:
+            told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            self._headers = [*self._headers, *told]
 
     async def json(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         """All of it at once; without a body, an answer without content."""

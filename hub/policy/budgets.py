@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from hub.core.meters import Ask, Kind, Level, Meters
-from hub.core.refusal import Throttled
+from hub.core.refusal import PriceUnknown, Throttled
 from hub.policy.periods import bounds
 from hub.resources.spending import BudgetSpec
 
@@ -154,6 +154,15 @@ class BudgetRule:
             retry_after=None if self._end is None else max(1, ceil(self._end - now)),
             retryable=False,
             headers={"x-hub-budget-action": "block", "x-hub-budget-period": self.spec.period},
+        )
+
+    def unpriced_refusal(self, model: str) -> PriceUnknown:
+        """The refusal of a call whose price nobody knows."""
+        what = f"the model '{model[:100]}'" if model else "this tool"
+        return PriceUnknown(
+            "price_unknown",
+            f"Nobody knows what {what} costs, and budget '{self.name}' takes no such calls. Its owner sets a price on the "
+            "model, or 'unpriced: count' on the budget.",
         )
 
     def remaining(self, meters: Meters, now: float) -> int:

@@ -105,7 +105,7 @@ class Decision:
         self._settled: tuple[int | None] | None = None
 
     def wants(self, tokens: int, cost_micro_usd: int | None) -> None:
-        """What the call may use and cost at most."""
+        """What the call may use and cost at most. Raises PriceUnknown where a budget takes no call without a price."""
         call, applying = self.call, self._applying
         model, tool_calls = (call.model, 0) if isinstance(call, ModelCall) else ("", 1)
         rules: list[LimitRule | BudgetRule] = []
@@ -117,6 +117,8 @@ class Decision:
         if applying.budgets:
             meters, now = self._policy.meters, self._policy.now()
             for budget in applying.budgets:
+                if cost_micro_usd is None and budget.spec.unpriced == "refuse":
+                    raise budget.unpriced_refusal(model)
                 asks.append(budget.ask(now, cost_micro_usd or 0, model, meters))
                 rules.append(budget)
         self._ask_of = tuple(rules)

@@ -59,7 +59,8 @@ class BudgetSpec(Spec):
     """Money per period. `block` refuses before the call, `warn` lets it pass and says so.
 
     `downgrade` sends calls to `downgrade_to` once the money is spent, `shadow` only counts. With `carry_over`, what the
-    last period left (at most one period's amount) is added to this one.
+    last period left (at most one period's amount) is added to this one. `unpriced` is what becomes of a call whose price
+    nobody knows: it is made and counted as such, or refused.
     """
 
     title: Title = ""
@@ -69,6 +70,7 @@ class BudgetSpec(Spec):
     timezone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
     mode: Literal["warn", "block", "downgrade", "shadow"] = "block"
     downgrade_to: ModelName | None = None
+    unpriced: Literal["count", "refuse"] = "count"
     carry_over: bool = False
     extra: ExtraSpec | None = None
     alerts: list[Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=list, max_length=10)
@@ -81,6 +83,8 @@ class BudgetSpec(Spec):
             raise ValueError("downgrade_to goes with mode: downgrade")
         if self.mode == "downgrade" and any((self.scope.profile, self.scope.server, self.scope.tool)):
             raise ValueError("a tool has no cheaper model to go to: use block or warn")
+        if self.unpriced == "refuse" and self.mode not in ("block", "downgrade"):
+            raise ValueError("unpriced: refuse goes with mode: block or downgrade, the others refuse nothing")
         if self.notify is not None and not self.alerts:
             raise ValueError("notify goes with alerts: say at which percentages")
         if self.carry_over and self.period == "total":

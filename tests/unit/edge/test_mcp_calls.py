@@ -244,6 +244,17 @@ async def test_an_unknown_tool_is_invalid_params_and_one_entry(desk):
     assert not desk.servers.requests
 
 
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_an_answer_tells_what_is_left(desk, era):
+    desk.apply(limits={"one": {"scope": {"key": "ci"}, "tool_calls_per_minute": 5, "rpm": 9}})
+    call = {"name": "alpha__echo", "arguments": {"text": "x"}}
+    answer = await getattr(desk, era)("tools/call", call)
+    assert answer.headers["x-ratelimit-limit-tool-calls"] == "5"
+    assert answer.headers["x-ratelimit-remaining-tool-calls"] == "4"
+    assert answer.headers["x-ratelimit-remaining-requests"] == "8"
+    assert answer.headers["x-ratelimit-reset-requests"].endswith("s")
+
+
 async def test_limits_hold_for_tools_too(desk):
     desk.apply(limits={"one": {"scope": {"key": "ci"}, "tool_calls_per_minute": 1}})
     assert (await desk.modern("tools/call", {"name": "alpha__echo"})).status == 200

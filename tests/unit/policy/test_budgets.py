@@ -6,7 +6,7 @@ import pytest
 
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.principal import Principal
-from hub.core.refusal import Throttled
+from hub.core.refusal import InvalidSpec, PriceUnknown, Throttled
 from hub.core.usage import Usage
 from hub.policy import Policy
 from hub.policy.periods import bounds
@@ -151,3 +151,21 @@ async def test_a_call_settles_in_the_period_that_it_began_in():
 )
 def test_periods_follow_the_calendar(period, zone, now, start, end):
     assert bounds(period, zone, at(now)) == (at(start), at(end))
+
+
+async def test_a_call_without_a_price_is_counted_or_refused_as_the_budget_says():
+    world = World("2026-03-30T12:00", usd=10)
+    call = ModelCall("1", Dialect.OPENAI_CHAT, "fast", False, b"{}", Origin("r"))
+    async with world.policy.admit(CI, call, cost_micro_usd=None) as decision:
+        decision.settle(Usage(), None)
+    assert world.status.unpriced == 1
+    world.configure(usd=10, unpriced="refuse")
+    with pytest.raises(PriceUnknown, match="'fast'") as caught:
+        world.policy.admit(CI, call, cost_micro_usd=None)
+    assert (caught.value.status, caught.value.code) == (402, "price_unknown")
+    await world.spend(0)  # what is known to be free is not unknown
+
+
+def test_only_a_budget_that_refuses_can_refuse_what_has_no_price():
+    with pytest.raises(InvalidSpec, match="unpriced"):
+        parse("budgets", "b", {"scope": {"key": "ci"}, "usd": 1, "mode": "warn", "unpriced": "refuse"})
