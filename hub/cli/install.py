@@ -69,6 +69,8 @@ def install(
     if not whats or scope not in ("user", "project"):
         raise Malformed("malformed", "Say --profile NAME, --models or both; --scope is user or project.")
     chosen = client_named(client)
+    if "models" in whats and chosen.file("sign-in", scope):  # for clients that keep it in a file of its own
+        whats.append("sign-in")
     with connection.api() as api:
         desk = _Desk(api, chosen, where, scope, use_key=use_key)
         plans, key = desk.plans(whats, profile or "", name or "", model or "", dry_run=dry_run)

@@ -129,17 +129,20 @@ def test_codex_takes_the_configuration_and_the_plugin(home, hub):
     assert "hub" in [one["name"] for one in json.loads(run(home, "codex", "mcp", "list", "--json").stdout)]
 
 
-def test_gemini_cli_connects(home, hub):
+def test_gemini_cli_lists_and_calls(home, hub):
     settings = home.folder / ".gemini" / "settings.json"
     settings.parent.mkdir()
     settings.write_text('{\n  // mine\n  "ui": {"theme": "Default"}\n}\n')
     before = home.files()
-    home.cli("install", "gemini-cli", "--profile", "both")
+    home.cli("install", "gemini-cli", "--profile", "both", "--models", "--model", "demo")
     listed = run(home, "node", BIN / "gemini", "mcp", "list", GEMINI_CLI_TRUST_WORKSPACE="true")
     assert "both" in listed.stdout + listed.stderr
     assert "Connected" in listed.stdout + listed.stderr
+    flags = ("--yolo", "-m", "demo", "--output-format", "json", "--skip-trust")
+    done = run(home, "node", BIN / "gemini", "-p", SAY, *flags, GEMINI_CLI_TRUST_WORKSPACE="true")
+    assert called(home, hub, "gemini-cli", done)
     home.cli("uninstall", "gemini-cli")
-    assert {name: data for name, data in home.files().items() if name in before} == before
+    assert unchanged(home, before)
 
 
 def made_key(home, path):
@@ -180,6 +183,15 @@ def test_copilot_cli_lists_and_calls(home, hub):
     assert called(home, hub, "copilot-cli", done)
     home.cli("uninstall", "copilot-cli")
     assert unchanged(home, before)
+
+
+def test_copilot_cli_installs_the_plugin(home, hub):
+    marketplace = f"{hub.url.replace('://', f'://x:{hub.admin_key}@')}/marketplace/copilot.git"
+    for command in (("marketplace", "add", marketplace), ("install", "both@hub")):
+        done = run(home, "copilot", "plugin", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    listed = run(home, "copilot", "mcp", "list", "--json", HUB_KEY=hub.admin_key)
+    assert f"{hub.url}/mcp/both" in listed.stdout, listed.stdout + listed.stderr
 
 
 def test_opencode_lists_and_calls(home, hub):

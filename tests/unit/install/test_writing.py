@@ -246,6 +246,7 @@ def test_what_is_written_is_what_the_format_is(client, file, where):
 def test_the_rows_are_texts_where_texts_belong(client):
     texts = [client.title, client.vendor, client.after, client.after_project, client.after_models, client.no_models]
     assert all(isinstance(text, str) for text in (*texts, *client.commands, *client.warnings))
+    assert all(text.endswith(".") for text in client.warnings), "a warning is a whole sentence; quote it"
     assert client.file("tools", "user") is not None
     assert "<tool>" in client.tool_name
     assert client.file("models", "user") or client.no_models
