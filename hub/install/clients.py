@@ -33,7 +33,8 @@ class Edit:
 class FileTemplate:
     """A file of a client: `what` it sets up, in which scope, where it lies on each platform, and what is written.
 
-    `what` is tools, models, passthrough, or sign-in: what models need in a file of its own. `start` is what a file holds that has to be made; `shows_key` says that the client asks for the key itself.
+    `what` is tools, models, passthrough, or sign-in: what models need in a file of its own. `start` is what
+    a file holds that has to be made; `shows_key` says that the client asks for the key itself.
     """
 
     what: str
