@@ -43,7 +43,7 @@ async def open_programs(engine: AsyncEngine, vault: Vault) -> Programs:
     """What programs are signed in."""
     store, seals = OAuthStore(engine), Seals(vault.derive("oauth"))
     await store.refresh(ACCESS_SECONDS)
-    return Programs(store, AccessTokens(seals, lambda: store.ended), seals)
+    return Programs(store, AccessTokens(seals, store), seals)
 
 
 class Doors(Protocol):
@@ -79,5 +79,5 @@ def program_routes(
         faces=faces,
     )
     budget: Callable[[str], Awaitable[dict[str, Any]]] = doors.observed.budget
-    gateway = GatewayApi(doors.identity, doors.resources.snapshot, address, catalogue_token, budget)
+    gateway = GatewayApi(doors.identity, doors.resources.snapshot, address, programs.tokens, catalogue_token, budget)
     return [*oauth.routes(), *gateway.routes()]

@@ -15,10 +15,11 @@ from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Unauthenticated
 from hub.edge.credentials import presented
 from hub.edge.own_api import budgets_over
-from hub.identity import Identity
+from hub.identity import AccessTokens, Claims, Identity
 from hub.resources import Snapshot
 
 MARKETPLACE = "hub"
+TOKEN = "HUB_MCP_TOKEN"  # noqa: S105 - the name of the variable that the pushed plugin reads
 _PRIVATE = {"cache-control": "private, no-cache"}
 _WARNS_AT = 75  # percent
 
@@ -33,6 +34,7 @@ class GatewayApi:
     identity: Identity
     snapshots: Callable[[], Snapshot]
     address: Callable[[Request], str]
+    tokens: AccessTokens
     catalogue_token: Callable[[str], str]
     budget: Callable[[str], Awaitable[dict[str, Any]]]
 
@@ -49,7 +51,14 @@ class GatewayApi:
         principal, snapshot = self._caller(request), self.snapshots()
         if not principal.user and not principal.key:
             raise Unauthenticated("missing_key", "Sign in first.")
-        settings = pushed(snapshot, principal, self.address(request), self.catalogue_token(principal.user))
+        claims = self.tokens.read(presented(request.scope).secret)
+        catalogue = self.catalogue_token(principal.user) if claims is not None else ""
+        settings = pushed(snapshot, principal, self.address(request), catalogue)
+        if settings is not None and claims is not None:
+            settings["env"] = {
+                **settings["env"],
+                TOKEN: self.tokens.make_standing(Claims(claims.user, claims.grant, "/mcp")),
+            }
         if settings is None:
             raise NotFound(
                 "not_found", "Your team pushes no settings. Its administrator gives it some under 'clients'."
@@ -112,8 +121,9 @@ def pushed(snapshot: Snapshot, principal: Principal, address: str, catalogue_tok
     }
     if spec.profile:
         scheme, _, rest = address.partition("://")
-        url = f"{scheme}://hub:{catalogue_token}@{rest}/marketplace/claude.git" if catalogue_token else ""
-        source = {"source": "git", "url": url or f"{address}/marketplace/claude.git"}
+        at = f"hub:{catalogue_token}@{rest}/marketplace/claude-gateway.git"
+        url = f"{scheme}://{at}" if catalogue_token else f"{address}/marketplace/claude.git"
+        source = {"source": "git", "url": url}
         settings["extraKnownMarketplaces"] = {MARKETPLACE: {"source": source}}
         settings["enabledPlugins"] = {f"{spec.profile.replace('.', '-')}@{MARKETPLACE}": True}
     return _over(settings, spec.settings)

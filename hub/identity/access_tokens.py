@@ -1,12 +1,13 @@
 """Access tokens of programs that a user has signed in: sealed claims, so that reading one asks no database.
 
-    hubat_<sealed claims>
+    hubat_<sealed claims>         for an hour
+    hubat_s.<sealed claims>       for as long as the grant is known to live: what is pushed into a client's settings
 
-A token is good for an hour at most, for calls of models and tools and what belongs to them, and no longer than its
-grant: `ended` tells which grants are over.
+A token is good for calls of models and tools and what belongs to them, and no longer than its grant: `grants` tells which
+have ended, and which live.
 """
 
-from collections.abc import Callable, Container
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from hub.core.seals import Broken, Seals
 
 PREFIX = "hubat_"
+_STANDING = f"{PREFIX}s."
 ACCESS_SECONDS = 3600
 # What a program may do in its user's name. The management of the hub is not part of it.
 PLACES = (
@@ -54,27 +56,48 @@ class Refresh(Struct, frozen=True):
     turn: int
 
 
-class AccessTokens:
-    """Makes and reads tokens. `ended` is asked on every reading."""
+class Grants(Protocol):
+    """What is known of grants, in memory."""
 
-    def __init__(self, seals: Seals, ended: Callable[[], Container[str]]) -> None:
+    def has_ended(self, grant: str) -> bool:
+        """Whether a grant has ended within the last hour."""
+        ...
+
+    def is_alive(self, grant: str) -> bool:
+        """Whether a grant is there and has not ended."""
+        ...
+
+
+class AccessTokens:
+    """Makes and reads tokens. `grants` is asked on every reading."""
+
+    def __init__(self, seals: Seals, grants: Grants) -> None:
         self._seals = seals
-        self._ended = ended
+        self._grants = grants
 
     def make(self, claims: Claims) -> str:
         """An access token for an hour."""
         return PREFIX + self._seals.seal(_ACCESS, msgspec.json.encode(claims).decode(), ACCESS_SECONDS)
 
+    def make_standing(self, claims: Claims) -> str:
+        """A token that is always the same one, and good as long as its grant lives."""
+        return _STANDING + self._seals.name(_ACCESS, msgspec.json.encode(claims).decode())
+
     def read(self, token: str) -> Claims | None:
         """What a token says; None when it is not good."""
         if len(token) > _LONGEST:
             return None
+        stands = token.startswith(_STANDING)
         try:
-            text = self._seals.open(_ACCESS, token.removeprefix(PREFIX))
+            if stands:
+                text = self._seals.named(_ACCESS, token.removeprefix(_STANDING))
+            else:
+                text = self._seals.open(_ACCESS, token.removeprefix(PREFIX))
             claims = msgspec.json.decode(text, type=Claims)
         except (Broken, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return None if claims.grant in self._ended() else claims
+        good = self._grants.is_alive(claims.grant) if stands else not self._grants.has_ended(claims.grant)
+        return claims if good else None
 
     def make_refresh(self, refresh: Refresh) -> str:
         """A refresh token for 30 days."""

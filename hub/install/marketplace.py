@@ -21,6 +21,11 @@ def _entry(listing: Listing, header: str) -> dict[str, Any]:
     return {"type": "http", "url": listing.url, **headers}
 
 
+def _token_entry(listing: Listing, header: str) -> dict[str, Any]:
+    headers = {} if listing.security == "none" else {"headers": {"Authorization": header}}
+    return {"type": "http", "url": listing.url, **headers}
+
+
 def _codex(listing: Listing) -> dict[str, Any]:
     return {
         **_entry(listing, "Bearer ${HUB_KEY}"),
@@ -31,6 +36,8 @@ def _codex(listing: Listing) -> dict[str, Any]:
 # How each client's plugin finds the key: asked at the installation, or taken from the environment.
 KINDS: Mapping[str, _ENTRY] = {
     "claude": lambda listing: _entry(listing, "Bearer ${user_config.hub_token}"),
+    # For people who sign in through the hub's gateway, which pushes them the token.
+    "claude-gateway": lambda listing: _token_entry(listing, "Bearer ${HUB_MCP_TOKEN}"),
     "codex": _codex,
     "copilot": lambda listing: _entry(listing, "Bearer ${HUB_KEY}"),
     "vscode": lambda listing: _entry(listing, "Bearer ${env:HUB_KEY}"),
@@ -78,9 +85,10 @@ def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
         "license": "MIT-0",
         "keywords": ["mcp", "hub", name],
     }
-    if kind == "claude":
+    if kind in ("claude", "claude-gateway"):
         manifest |= {"displayName": plain(listing.title, 100)}
-        manifest |= {"userConfig": _USER_CONFIG} if listing.needs_key else {}
+    if kind == "claude" and listing.needs_key:
+        manifest |= {"userConfig": _USER_CONFIG}
     return {
         ".claude-plugin/plugin.json": _json(manifest),
         ".mcp.json": _json({"mcpServers": {SERVER: KINDS[kind](listing)}}),
@@ -99,6 +107,7 @@ def _command(listing: Listing) -> str:
 
 _HOW = {
     "claude": "claude plugin install {name} --marketplace {url} --config hub_token=YOUR_HUB_KEY",
+    "claude-gateway": "Nothing to do: the hub at {url} pushes it to those who sign in with /login.",
     "codex": "codex plugin marketplace add {url} && codex plugin add {name}@hub",
     "copilot": "copilot plugin marketplace add {url} && copilot plugin install {name}@hub",
     "vscode": 'Set "chat.plugins.marketplaces": ["{url}"], then install {name} from the Extensions view (@agentPlugins).',
@@ -111,7 +120,11 @@ def how(kind: str, listing: Listing) -> str:
 
 
 def _readme(kind: str, listing: Listing) -> str:
-    key = "" if kind == "claude" or not listing.needs_key else "\n\nThe key is read from the variable HUB_KEY."
+    key = (
+        ""
+        if kind in ("claude", "claude-gateway") or not listing.needs_key
+        else "\n\nThe key is read from the variable HUB_KEY."
+    )
     return (
         f"# {markdown(listing.title, 200)}\n\n{markdown(listing.description, 1000)}\n\n"
         f"{len(listing.tools)} tools from the hub at {listing.hub_url}.{key}\n\n"

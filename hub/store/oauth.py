@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -74,12 +74,21 @@ def _wanted(row: Any) -> Wanted:
 
 
 class OAuthStore:
-    """`ended` are the grants that were ended here of late; `refresh` adds those that other replicas have ended."""
+    """Which grants have ended of late, and which live, is known in memory; `refresh` learns what other replicas did."""
 
     def __init__(self, engine: AsyncEngine, now: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._now = now
-        self.ended: set[str] = set()
+        self._ended: set[str] = set()
+        self._alive: dict[str, float] = {}  # until when
+
+    def has_ended(self, grant: str) -> bool:
+        """Whether a grant has ended of late."""
+        return grant in self._ended
+
+    def is_alive(self, grant: str) -> bool:
+        """Whether a grant is there and has not ended."""
+        return self._alive.get(grant, 0.0) > self._now()
 
     # -- what is under way -----------------------------------------------------------------------------------------
 
@@ -162,6 +171,7 @@ class OAuthStore:
         async with self._engine.begin() as connection:
             await connection.execute(delete(_GRANTS).where(_GRANTS.c.expires_at <= now))
             await connection.execute(insert(_GRANTS), {**row, **terms, "expires_at": now + GRANT_SECONDS})
+        self._alive[made] = now + GRANT_SECONDS
         return made
 
     async def turned(self, grant: str, turn: int) -> Approved | None:
@@ -179,6 +189,7 @@ class OAuthStore:
         if not done.rowcount:
             await self.end(grant)
             return None
+        self._alive[grant] = now + GRANT_SECONDS
         return Approved(row.user, Wanted(row.client, row.title, row.resource))
 
     async def of(self, user: str) -> list[Grant]:
@@ -199,8 +210,13 @@ class OAuthStore:
         async with self._engine.begin() as connection:
             done = await connection.execute(update(_GRANTS).where(mine).values(ended_at=self._now()))
         if done.rowcount:
-            self.ended.add(grant)
+            self._over((grant,))
         return bool(done.rowcount)
+
+    def _over(self, grants: Iterable[str]) -> None:
+        for grant in grants:
+            self._ended.add(grant)
+            self._alive.pop(grant, None)
 
     async def end_all(self, user: str) -> None:
         """Sign every program of a user out."""
@@ -209,10 +225,16 @@ class OAuthStore:
             ended = await connection.execute(
                 update(_GRANTS).where(mine).values(ended_at=self._now()).returning(_GRANTS.c.id)
             )
-            self.ended.update(ended.scalars())
+            self._over(list(ended.scalars()))
 
     async def refresh(self, seconds: float) -> None:
-        """Learn which grants were ended within the last `seconds`: their tokens may still be about."""
+        """Learn which grants live, and which have ended within the last `seconds`: their tokens may still be about."""
+        now = self._now()
+        living = select(_GRANTS.c.id, _GRANTS.c.expires_at).where(
+            (_GRANTS.c.ended_at == 0) & (_GRANTS.c.expires_at > now)
+        )
         async with self._engine.connect() as connection:
-            found = await connection.execute(select(_GRANTS.c.id).where(_GRANTS.c.ended_at > self._now() - seconds))
-            self.ended = set(found.scalars())
+            found = await connection.execute(select(_GRANTS.c.id).where(_GRANTS.c.ended_at > now - seconds))
+            alive = await connection.execute(living)
+            self._ended = set(found.scalars())
+            self._alive = {row.id: row.expires_at for row in alive}

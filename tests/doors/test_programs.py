@@ -335,9 +335,14 @@ def test_a_team_pushes_settings_to_the_clients_of_its_people(hub, browser, progr
     answer = program.get("/managed/settings", headers=bearer(tokens))
     told = answer.json()
     settings = told["settings"]
+    standing = settings["env"].pop("HUB_MCP_TOKEN")
     assert settings["env"] == {
         "ANTHROPIC_BASE_URL": hub.url, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1", "EXTRA": "1",
     }  # fmt: skip
+    settings["env"]["HUB_MCP_TOKEN"] = standing
+    as_pushed = {"access_token": standing}
+    assert listed(program, bearer(as_pushed)).status_code == 200
+    assert chat(program, as_pushed).status_code == 403
     assert settings["permissions"] == {"deny": ["WebFetch"]}
     assert settings["enabledPlugins"] == {"both@hub": True}
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -353,6 +358,10 @@ def test_a_team_pushes_settings_to_the_clients_of_its_people(hub, browser, progr
     )
     assert refs.status_code == 200
     assert program.get("/v1/models", headers={"authorization": f"Bearer {place.password}"}).status_code == 401
+    assert place.path == "/marketplace/claude-gateway.git"
+    # What was pushed ends with the sign-in.
+    program.post("/oauth/revoke", data={"token": tokens["refresh_token"]})
+    assert listed(program, bearer(as_pushed)).status_code == 401
 
 
 def test_what_is_spent_is_told_as_the_client_shows_it(browser, program):
