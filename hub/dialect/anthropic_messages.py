@@ -14,7 +14,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
-from hub.dialect.sse import data_of, events
+from hub.dialect.sse import data_of, events_with
 
 
 class _CacheCreation(Struct):
@@ -104,6 +104,9 @@ def _parse(event: bytes) -> _Event:
         return _Event()
 
 
+_MARKS = (b'"message_start"', b'"message_stop"', b'"error"')
+
+
 class AnthropicReader(Reader):
     """Follows a stream of `message_start`, deltas and `message_stop`."""
 
@@ -120,9 +123,10 @@ class AnthropicReader(Reader):
         return self._start.model or ""
 
     def _look(self, block: bytes) -> bytes:
-        if b'"message_start"' in block or b'"message_stop"' in block or b'"error"' in block:
-            for event in events(block):
-                self._note(_parse(event))
+        for word in _MARKS:
+            if word in block:
+                for event in events_with(block, word):
+                    self._note(_parse(event))
         if b'"usage":{' in block or b'"usage": {' in block:
             self._counted = block
         return block
@@ -137,9 +141,10 @@ class AnthropicReader(Reader):
 
     def _told(self) -> Usage | None:
         start = self._start.usage
-        deltas = [usage for event in events(self._counted) if (usage := _parse(event).usage) is not None]
-        if deltas:
-            return _buckets(_joined(start or _Usage(), deltas[-1]))
+        for event in events_with(self._counted, b'"usage"'):
+            usage = _parse(event).usage
+            if usage is not None:
+                return _buckets(_joined(start or _Usage(), usage))
         if start is None:
             return None
         # The prompt is known; the output counted at the start is only the first token or so.

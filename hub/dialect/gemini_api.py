@@ -15,7 +15,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
-from hub.dialect.sse import cut_off, data_of, events, is_silence
+from hub.dialect.sse import cut_off, data_of, events, events_with, is_silence
 
 _FINISHED = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
 
@@ -124,8 +124,10 @@ class GeminiReader(Reader):
         return last
 
     def _told(self) -> Usage | None:
-        told = [chunk.usage_metadata for chunk in map(_parse, events(self._counted)) if chunk.usage_metadata]
-        return _buckets(told[-1]) if told else None
+        for chunk in map(_parse, events_with(self._counted, b'"usageMetadata"')):
+            if chunk.usage_metadata:
+                return _buckets(chunk.usage_metadata)
+        return None
 
 
 class Gemini:

@@ -15,7 +15,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
-from hub.dialect.sse import data_of, events
+from hub.dialect.sse import data_of, events, events_with
 
 _DONE = re.compile(rb"^data: ?\[DONE\]\r?$", re.MULTILINE)
 _END = b"data: [DONE]\n\n"
@@ -139,8 +139,11 @@ class OpenAIReader(Reader):
         return _END if self._finished else super()._end()
 
     def _told(self) -> Usage | None:
-        told = [c.usage for e in events(self._counted) if (c := _parse(e)) is not None and c.usage is not None]
-        return _buckets(told[-1]) if told else None
+        for event in events_with(self._counted, b'"usage"'):
+            chunk = _parse(event)
+            if chunk is not None and chunk.usage is not None:
+                return _buckets(chunk.usage)
+        return None
 
 
 def _only_usage(event: bytes) -> bool:

@@ -14,7 +14,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
-from hub.dialect.sse import data_of, events
+from hub.dialect.sse import data_of, events, events_with
 
 
 class _InputDetails(Struct):
@@ -102,8 +102,11 @@ class ResponsesReader(Reader):
     def _look(self, block: bytes) -> bytes:
         if not self._first:
             self._first = block
-        if any(end in block for end in _ENDS) and any(
-            _parse(event).type in ("response.completed", "response.incomplete") for event in events(block)
+        if any(
+            _parse(event).type in ("response.completed", "response.incomplete")
+            for end in _ENDS
+            if end in block
+            for event in events_with(block, end)
         ):
             self.done = True
             self._end_block = block
@@ -119,7 +122,7 @@ class ResponsesReader(Reader):
             self.failure = reported(bytes(event.error) or msgspec.json.encode(event.message or ""))
 
     def _told(self) -> Usage | None:
-        for event in map(_parse, events(self._end_block)):
+        for event in map(_parse, events_with(self._end_block, b'"usage"')):
             if event.response is not None and event.response.usage is not None:
                 return _buckets(event.response.usage)
         return None

@@ -55,6 +55,17 @@ def events(block: bytes) -> Iterator[bytes]:
         start = match.end()
 
 
+def events_with(block: bytes, word: bytes) -> Iterator[bytes]:
+    """The events of a block of whole events that hold a word, the last one first; the others are not looked at."""
+    end = len(block)
+    while (at := block.rfind(word, 0, end)) >= 0:
+        begin = max(block.rfind(b"\n\n", 0, at) + 2, block.rfind(b"\n\r\n", 0, at) + 3)
+        begin = begin if begin > 2 else 0
+        found = _BORDER.search(block, at)
+        yield block[begin : found.end() if found else len(block)]
+        end = begin
+
+
 def data_of(event: bytes) -> bytes:
     """The data of an event: its `data:` lines, joined."""
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]

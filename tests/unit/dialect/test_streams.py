@@ -10,7 +10,7 @@ from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.dialect import WIRES, error_event, keep_alive
-from hub.dialect.sse import MOST_PENDING, Cutter
+from hub.dialect.sse import MOST_PENDING, Cutter, events, events_with
 from tests.unit.dialect import recorded
 
 CHAT, MESSAGES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES
@@ -240,3 +240,18 @@ def test_the_hubs_own_events():
     )
     assert keep_alive(CHAT) == b": keep-alive\n\n"
     assert keep_alive(MESSAGES) == b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"data: x", b'data: {"usage":1}', b'data: a"usage"b"usage"', b": ping"]),
+            st.sampled_from([b"\n\n", b"\r\n\r\n", b"\n\n\n"]),
+        ),
+        max_size=6,
+    )
+)
+def test_the_events_with_a_word_are_found_from_the_end(parts):
+    block = b"".join(text + end for text, end in parts)
+    wanted = [event.strip() for event in events(block) if b'"usage"' in event]
+    assert [event.strip() for event in events_with(block, b'"usage"')] == wanted[::-1]
