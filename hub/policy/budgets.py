@@ -1,5 +1,6 @@
 """Money: reserved before a call, settled after it, so that settled + reserved never passes a blocking budget."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -156,6 +157,16 @@ class BudgetRule:
             headers={"x-hub-budget-action": "block", "x-hub-budget-period": self.spec.period},
         )
 
+    def used(self, meters: Meters, now: float) -> float:
+        """How much of it is spent or reserved, as a share of 1."""
+        level = meters.level(self._meter, Kind.PURSE)
+        return (level.used + level.reserved) / max(self._limit(now), 1)
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the period is over, in seconds since the epoch."""
+        return self._end
+
     def unpriced_refusal(self, model: str) -> PriceUnknown:
         """The refusal of a call whose price nobody knows."""
         what = f"the model '{model[:100]}'" if model else "this tool"
@@ -210,3 +221,25 @@ class BudgetRule:
             return None
         runs_out = now + (limit - spent) * passed / spent
         return runs_out if runs_out < self._end else None
+
+
+_WARNINGS = (0.95, 0.75)
+
+
+def warning(rules: Iterable[BudgetRule], meters: Meters, now: float) -> dict[str, str]:
+    """What Claude Code shows when a blocking budget is nearly used up, in its own headers; nothing before that."""
+    blocking = [(rule.used(meters, now), rule) for rule in rules if rule.spec.mode == "block"]
+    share, rule = max(blocking, key=lambda each: each[0], default=(0.0, None))
+    passed = next((level for level in _WARNINGS if share >= level), None)
+    if rule is None or passed is None:
+        return {}
+    told = {
+        "status": "allowed_warning",
+        "representative-claim": "overage",
+        "overage-status": "allowed_warning",
+        "overage-utilization": f"{min(share, 1):.2f}",
+        "overage-surpassed-threshold": f"{passed}",
+    }
+    if rule.ends_at is not None:
+        told["reset"] = str(int(rule.ends_at))
+    return {f"anthropic-ratelimit-unified-{name}": value for name, value in told.items()}

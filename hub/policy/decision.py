@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from hub.core.calls import ModelCall, ToolCall
+from hub.core.calls import Dialect, ModelCall, ToolCall
 from hub.core.entry import Finding
 from hub.core.meters import Ask, Claim, Kind, Meters, Taken
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
-from hub.policy.budgets import BudgetRule
+from hub.policy.budgets import BudgetRule, warning
 from hub.policy.guardrails import Elsewhere, Rule, Screening
 from hub.policy.limits import LimitRule, tightest
 from hub.policy.streams import StreamScreen
@@ -211,6 +211,8 @@ class Decision:
                 remaining = left if remaining is None else min(left, remaining)
         if remaining is not None:
             headers["x-hub-budget-remaining-usd"] = f"{remaining / 1e6:.6f}"
+            if isinstance(self.call, ModelCall) and self.call.dialect is Dialect.ANTHROPIC_MESSAGES:
+                headers |= warning(self._applying.budgets, policy.meters, policy.now())
         return headers | self._said if self._said else headers
 
     def say(self, header: str, value: str) -> None:

@@ -169,3 +169,27 @@ async def test_a_call_without_a_price_is_counted_or_refused_as_the_budget_says()
 def test_only_a_budget_that_refuses_can_refuse_what_has_no_price():
     with pytest.raises(InvalidSpec, match="unpriced"):
         parse("budgets", "b", {"scope": {"key": "ci"}, "usd": 1, "mode": "warn", "unpriced": "refuse"})
+
+
+async def test_claude_code_is_warned_in_its_own_words_before_the_money_ends():
+    world = World("2026-03-30T12:00", usd=10)
+    call = ModelCall("1", Dialect.ANTHROPIC_MESSAGES, "fast", False, b"{}", Origin("r"))
+
+    async def told(usd):
+        await world.spend(usd)
+        async with world.policy.admit(CI, call, cost_micro_usd=0) as decision:
+            given = decision.headers
+            decision.settle(Usage(), 0)
+        prefix = "anthropic-ratelimit-unified-"
+        return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+
+    assert await told(7) == {}
+    assert await told(1) == {
+        "status": "allowed_warning",
+        "representative-claim": "overage",
+        "overage-status": "allowed_warning",
+        "overage-utilization": "0.80",
+        "overage-surpassed-threshold": "0.75",
+        "reset": str(int(at("2026-04-01T00:00"))),
+    }
+    assert (await told(1.6))["overage-surpassed-threshold"] == "0.95"
