@@ -1,5 +1,6 @@
 """Set a client up for a profile, take it away again, and see how it fares."""
 
+import json
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from hub.install import (
 from hub.install import apply as write
 from hub.install import client as client_named
 from hub.install.bundle import facts_of
+from hub.install.cards import is_loopback
 from hub.install.listing import from_json, warnings
 from hub.settings import process_environment
 
@@ -57,6 +59,9 @@ def install(
     model: Annotated[str | None, Parameter(help="The main model, for --models.")] = None,
     project: Project = None,
     use_key: Annotated[bool, Parameter(help="Write your own key instead of making one.", negative="")] = False,
+    managed: Annotated[
+        bool, Parameter(help="Claude Code: show the file that signs a machine's people in here.", negative="")
+    ] = False,
     dry_run: Annotated[bool, Parameter(help="Show what would be written, and write nothing.", negative="")] = False,
     status: Annotated[bool, Parameter(help="Show what is installed where, and how it fares.", negative="")] = False,
     connection: Connection = Connection(),
@@ -65,6 +70,8 @@ def install(
     where = _where(project)
     if status or client is None:
         return _status(where, connection)
+    if managed:
+        return _managed(client, connection)
     whats = [*(["tools"] if profile else []), *(["passthrough"] if passthrough else ["models"] if models else [])]
     if not whats or scope not in ("user", "project"):
         raise Malformed("malformed", "Say --profile NAME, --models or both; --scope is user or project.")
@@ -80,12 +87,47 @@ def install(
     if connection.json:
         _show_plans(plans, key)
         return 0
+    _show_done(plans, desk, key, dry_run=dry_run)
+    return 0
+
+
+def _show_done(plans: list[Plan], desk: "_Desk", key: str, *, dry_run: bool) -> None:
+    """What was written, and what to do next."""
     for made in plans:
         say(_told(made, key, dry_run=dry_run))
-    for text in [] if dry_run else _next_steps(plans, chosen, desk.main_model):
+    for text in [] if dry_run else _next_steps(plans, desk.client, desk.main_model):
         say(text)
     for text in desk.cautions:
         warn(f"note: {text}")
+
+
+# Where Claude Code looks for what an administrator has put in place; not this program's to write.
+_MANAGED = {
+    "Linux": "/etc/claude-code/managed-settings.json",
+    "macOS": "/Library/Application Support/ClaudeCode/managed-settings.json",
+    "Windows": r"C:\Program Files\ClaudeCode\managed-settings.json",
+}
+
+
+def _managed(client: str, connection: Connection) -> int:
+    """Show what makes every Claude Code of a machine sign in at this hub: a file that only an administrator may write."""
+    if client_named(client).name != "claude-code":
+        raise Malformed("malformed", "--managed is for claude-code: no other client reads such a file.")
+    with connection.api() as api:
+        settings = {
+            "forceLoginMethod": "gateway",
+            "forceLoginGatewayUrl": api.url,
+            "parentSettingsBehavior": "merge",
+        }
+    if connection.json:
+        show_json({"settings": settings, "paths": _MANAGED})
+        return 0
+    say(json.dumps(settings, indent=2))
+    for system, path in _MANAGED.items():
+        warn(f"{system}: {path}")
+    warn("An administrator puts it there, by hand or by the management of devices. Then: claude, /login.")
+    if api.url.startswith("http://") and not is_loopback(api.url):
+        warn("note: Claude Code signs in over plain http on this machine only. Give the hub https and HUB_PUBLIC_URL.")
     return 0
 
 

@@ -173,3 +173,14 @@ def test_an_existing_configuration_is_taken_over(home, hub):
     assert "Nothing differs" in home.cli("import", str(file), "--profile", "taken").stdout
     hub.cli("delete", "profiles", "taken")
     hub.cli("delete", "servers", "taken-over")
+
+
+def test_the_file_for_managed_machines_is_shown_and_not_written(home, hub):
+    before = home.files()
+    shown = home.cli("install", "claude-code", "--managed")
+    assert json.loads(shown.stdout) == {
+        "forceLoginMethod": "gateway", "forceLoginGatewayUrl": hub.url, "parentSettingsBehavior": "merge",
+    }  # fmt: skip
+    assert "/etc/claude-code/managed-settings.json" in shown.stderr
+    assert home.files() == before
+    assert home.cli("install", "cursor", "--managed", check=False).returncode != 0
