@@ -72,13 +72,14 @@ class Exchange:
     the unwinding. A cancellation by the caller's leaving ends at this context manager.
     """
 
-    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "ended", "left")
+    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "ended", "lasts", "left")
 
     def __init__(self, in_flight: InFlight, departure: Departure) -> None:
         self._in_flight = in_flight
         self._departure = departure
         self._stop: Callable[[], object] | None = None
         self._task: asyncio.Task[Any] | None = None
+        self.lasts: Callable[[], bool] | None = None  # whether it goes on for a client that will come back
         self.left = False
         self.ended = False
 
@@ -90,6 +91,8 @@ class Exchange:
         return self
 
     def _leave(self) -> None:
+        if self.lasts is not None and self.lasts():
+            return
         self.left = True
         if self._task is not None and not self.ended:
             self._task.cancel()

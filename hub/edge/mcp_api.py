@@ -1,6 +1,7 @@
 """`/mcp/{profile}`: one URL for MCP clients of both eras, chosen request by request."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable
 from urllib.parse import parse_qs
@@ -28,19 +29,21 @@ from hub.edge.mcp_envelope import (
 )
 from hub.edge.mcp_era import BATCHING, MODERN, check_modern, check_single, era_of, is_modern
 from hub.edge.mcp_faults import Response, refused, responded
+from hub.edge.mcp_journal import Journal
 from hub.edge.mcp_legacy import LegacyDesk
 from hub.edge.mcp_listening import Listening
 from hub.edge.mcp_methods import RELAYED, Methods
 from hub.edge.mcp_old_sse import OldSse
 from hub.edge.mcp_request import Request
 from hub.edge.mcp_sessions import Session, Sessions
-from hub.edge.mcp_streams import Answer, Outbox, accompany, follow
+from hub.edge.mcp_streams import PING_SECONDS, Answer, Outbox, accompany, follow
 from hub.edge.origins import origin_of
 from hub.tool_path import ToolPath
 from hub.upstream import Era
 
 BODY_BYTES = 4 << 20
 _SESSION = b"mcp-session-id"
+_LAST_EVENT = b"last-event-id"
 _CHANGED = {name: notification_bytes(f"notifications/{name}/list_changed", b"{}") for name in ANNOUNCED}
 _PLACES = ("", "sse", "messages")
 
@@ -119,7 +122,11 @@ class McpApi:
             )
         session = self._session(request)
         if session is not None and method == "GET":
-            await self._stream(request, session)
+            found = session.journals.find(request.headers.get(_LAST_EVENT, b"").decode("latin-1"))
+            if found is None:
+                await self._stream(request, session)
+            else:
+                await self._resume(request, session, *found)
         elif session is not None:
             self.sessions.close(session)
             await self._tell(request, Response(200, b""))
@@ -201,6 +208,9 @@ class McpApi:
             self._desk.heard(request, message)
             await self._tell(request, Response(202, b""))
             return
+        if request.session is not None and request.may_stream:
+            request.answer.kept_in(request.session.journals)
+            request.exchange.lasts = request.answer.is_resumable
         outbox = Outbox()
         await self._respond(request, message, self._desk.result(request, message, outbox), outbox, Era.LEGACY)
 
@@ -245,6 +255,26 @@ class McpApi:
             await request.answer.ping()
             await follow(request.answer, outbox, self._in_flight.draining, watch.look)
         await request.answer.end()
+
+    async def _resume(self, request: Request, session: Session, journal: Journal, number: int) -> None:
+        """What followed on a stream that was cut off, and what comes until its end."""
+        answer, draining = request.answer, self._in_flight.draining
+        with session.using():
+            missed = journal.after(number)  # refused as long as nothing is sent
+            await answer.ping()  # the client knows that it is heard, also where it missed nothing
+            while True:
+                for message in missed:
+                    number += 1
+                    await answer.again(message, journal.id_of(number))
+                if journal.ended_at is not None or draining.is_set():
+                    break
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECONDS):
+                        await journal.changed.wait()
+                if not journal.changed.is_set:
+                    await answer.ping()
+                missed = journal.after(number)
+        await answer.end()
 
 
 def _mode(scope: Scope) -> str:

@@ -203,8 +203,10 @@ def notification_bytes(method: str, params: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","method":' + msgspec.json.encode(method) + b',"params":' + (params or b"{}") + b"}"
 
 
-def event(data: bytes) -> bytes:
+def event(data: bytes, event_id: bytes = b"") -> bytes:
     """One event of a stream. JSON may hold line breaks between its members, which would end the event."""
     if b"\n" in data or b"\r" in data:
         data = data.replace(b"\n", b" ").replace(b"\r", b" ")
+    if event_id:
+        return b"event: message\nid: %b\ndata: %b\n\n" % (event_id, data)
     return b"event: message\ndata: " + data + b"\n\n"

@@ -12,6 +12,7 @@ import msgspec
 
 from hub.edge.mcp_asking import Asking
 from hub.edge.mcp_envelope import INVALID_REQUEST, REFUSED, RpcFault
+from hub.edge.mcp_journal import Journals
 from hub.edge.mcp_streams import Outbox
 
 IDLE_SECONDS = 1800.0
@@ -55,6 +56,7 @@ class Session:
     log_level: str = ""
     asking: Asking = field(default_factory=Asking)
     subscriptions: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
+    journals: Journals = field(default_factory=Journals)
     _running: dict[bytes, _Running] = field(default_factory=dict[bytes, _Running])
     _outbox: Outbox | None = None
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from hub.core.signal import Signal
 from hub.edge.guards import Send
 from hub.edge.mcp_envelope import Headers, event, notification_bytes
+from hub.edge.mcp_journal import Journal, Journals
 
 T = TypeVar("T")
 PING_SECONDS = 10.0
@@ -82,6 +83,16 @@ class Answer:
         self._send = send
         self._headers = headers
         self._streaming = False
+        self._journals: Journals | None = None
+        self._journal: Journal | None = None
+
+    def kept_in(self, journals: Journals) -> None:
+        """Keep what is sent, if it becomes a stream, so that the client can go on after it was cut off."""
+        self._journals = journals
+
+    def is_resumable(self) -> bool:
+        """Whether the client has read an event from which it can go on."""
+        return self._journal is not None and self._journal.ended_at is None
 
     def tell(self, headers: Mapping[str, str]) -> None:
         """More headers, where none have been sent yet."""
@@ -98,7 +109,19 @@ class Answer:
 
     async def message(self, data: bytes) -> None:
         """One message of a stream."""
-        await self._put(event(data))
+        await self._put(event(data, self._noted(data)))
+
+    async def again(self, data: bytes, event_id: bytes) -> None:
+        """One message of a stream that was sent before."""
+        await self._put(event(data, event_id))
+
+    def _noted(self, data: bytes) -> bytes:
+        """The id of an event that can be sent again, or b""."""
+        if self._journals is None:
+            return b""
+        if self._journal is None:
+            self._journal = self._journals.open()
+        return self._journal.add(data)
 
     async def named_event(self, kind: str, data: bytes) -> None:
         """One event of a type of its own."""
@@ -117,8 +140,11 @@ class Answer:
 
     async def end(self, data: bytes = b"") -> None:
         """The end of a stream, with a last message or without."""
+        last = event(data, self._noted(data)) if data else b""
+        if self._journals is not None and self._journal is not None:
+            self._journals.end(self._journal)
         await self._open()
-        await self._send({"type": "http.response.body", "body": event(data) if data else b""})
+        await self._send({"type": "http.response.body", "body": last})
 
     async def _put(self, data: bytes) -> None:
         await self._open()
