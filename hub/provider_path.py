@@ -1,7 +1,6 @@
 """Any other path of a provider, for whoever may use all of that provider: the bytes pass, who and how much is written down."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -25,9 +24,8 @@ from hub.ledger.pricing import cost_micro_usd
 from hub.policy import Decision, Policy
 from hub.resources import KeyGrant, Snapshot
 from hub.resources.model_catalog import Price
-from hub.resources.provider_kinds import KINDS
-from hub.resources.snapshot import Provider
-from hub.upstream import Endpoint, Exchange, ProviderSecrets, Response, check_query, read_whole
+from hub.routing import with_own_credential
+from hub.upstream import Endpoint, Exchange, ProviderSecrets, Response, check_query, raw_headers, read_whole
 
 LANE = "raw"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -88,7 +86,7 @@ class ProviderPath:
                 f"There is no provider '{request.provider[:64]}' whose other paths may be called here. An administrator "
                 "allows them: other_paths: true.",
             )
-        deployment = _deployment(snapshot, provider, grant)
+        deployment = with_own_credential(snapshot, provider.deployment(""), grant.principal)
         call = _call_of(request, deployment)
         record = self._ledger.record(grant.principal, call)
         record.begin()
@@ -119,7 +117,7 @@ class ProviderPath:
                 Exchange(
                     request.method,
                     f"{deployment.base_url.rstrip('/')}/{request.path}{'?' if request.query else ''}{request.query}",
-                    _headers(request, deployment, secret),
+                    raw_headers(request.headers, deployment, secret),
                     body,
                     deployment.timeouts,
                     deployment.private,
@@ -134,7 +132,7 @@ class ProviderPath:
         record.answered(target, request.provider)
         record.status = response.status
         record.first_byte()
-        if response.status == 401 and deployment.own != "caller":  # passed on, it would be about the caller's own key
+        if response.status == 401:  # passed on, it would be about the caller's own key
             response.close()
             message = "The provider refuses the hub's credential. An administrator has to renew it."
             raise UpstreamFailed("upstream_error", message)
@@ -149,7 +147,7 @@ class _Answer:
         self._record = record
         self._decision = decision
         self._price = price
-        self._tail = b""
+        self._tail = bytearray()
         self._size = 0
 
     async def reply(self) -> Reply:
@@ -169,14 +167,16 @@ class _Answer:
 
     def _note(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        self._tail = chunk[-_TAIL:] if len(chunk) >= _TAIL else (self._tail + chunk)[-_TAIL:]
+        self._tail += chunk
+        if len(self._tail) > 2 * _TAIL:  # seldom, since what is kept has to be moved
+            del self._tail[:-_TAIL]
 
     def close(self, error: BaseException | None) -> None:
         """Let go of the provider, and book what was used as far as it said so."""
         del error
         self._response.close()
         self._record.response_bytes = self._size
-        told = usage_in(self._tail)
+        told = usage_in(bytes(self._tail[-_TAIL:]))
         self._record.told(told)
         usage = plain_usage(a_dict(msgspec.json.decode(told))) if told else None
         cost = cost_micro_usd(usage, self._price) if usage is not None else None
@@ -194,16 +194,6 @@ def _check_access(grant: KeyGrant, provider: str) -> None:
         )
 
 
-def _deployment(snapshot: Snapshot, provider: Provider, grant: KeyGrant) -> Deployment:
-    """Where the provider is, with the credential that this caller's calls go out with: their own comes first."""
-    deployment = provider.deployment("")
-    for owner in (("user", grant.principal.user), ("team", grant.principal.team)):
-        secret = snapshot.own_credentials.get((provider.name, owner))
-        if secret is not None:
-            return replace(deployment, secret=secret, spares=(), own=owner[0])
-    return deployment
-
-
 def _call_of(request: ProviderRequest, deployment: Deployment) -> ModelCall:
     """The call, as policies and the ledger see it: of the provider as a whole."""
     return ModelCall(
@@ -216,15 +206,6 @@ def _call_of(request: ProviderRequest, deployment: Deployment) -> ModelCall:
         query=request.query,
         arrival=request.credentials.arrival,
     )
-
-
-def _headers(request: ProviderRequest, deployment: Deployment, secret: str) -> tuple[tuple[str, str], ...]:
-    """What the caller says about versions replaces the kind's defaults; what the operator set replaces both."""
-    kind = len(KINDS[deployment.kind].headers)
-    headers = {**dict(deployment.headers[:kind]), **dict(request.headers), **dict(deployment.headers[kind:])}
-    if secret:
-        headers[deployment.auth[0]] = deployment.auth[1] + secret
-    return tuple(headers.items())
 
 
 def _price(snapshot: Snapshot, request: ProviderRequest) -> Price | None:

@@ -6,7 +6,7 @@ from hub.routing.health import Health, ProviderState
 from hub.routing.hits import RuleHits
 from hub.routing.plan import plan
 from hub.routing.plans import Plans
-from hub.routing.sift import ENDPOINTS
+from hub.routing.sift import ENDPOINTS, with_own_credential
 from hub.routing.visible import VisibleModel, visible_model, visible_models
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "price_view",
     "visible_model",
     "visible_models",
+    "with_own_credential",
 ]

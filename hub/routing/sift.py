@@ -8,7 +8,7 @@ from msgspec import Struct
 from hub.core.calls import PLAIN, Dialect
 from hub.core.health import Circuit, HealthView
 from hub.core.plan import Deployment, Dropped, Target
-from hub.core.principal import Globs
+from hub.core.principal import Globs, Principal
 from hub.resources.composition import has_capability
 from hub.resources.provider_kinds import KINDS
 from hub.resources.snapshot import Snapshot
@@ -104,7 +104,12 @@ def credentialed(snapshot: Snapshot, deployment: Deployment, facts: Facts) -> De
     row = KINDS[deployment.kind]
     if facts.call.credential is not None and (row.passthrough or (not deployment.secret and row.env)):
         return replace(deployment, secret="", spares=(), own="caller")
-    for owner in (("user", facts.principal.user), ("team", facts.principal.team)):
+    return with_own_credential(snapshot, deployment, facts.principal)
+
+
+def with_own_credential(snapshot: Snapshot, deployment: Deployment, principal: Principal) -> Deployment:
+    """The deployment with the credential that the caller, else their team, keeps at the hub; as it is without one."""
+    for owner in (("user", principal.user), ("team", principal.team)):
         secret = snapshot.own_credentials.get((deployment.provider, owner))
         if secret is not None:
             return replace(deployment, secret=secret, spares=(), own=owner[0])

@@ -7,6 +7,7 @@ from hub.upstream.delivery import Delivery
 from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.guard import is_public
+from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mcp_capabilities import can_be_asked
 from hub.upstream.mcp_pool import Servers
@@ -68,6 +69,7 @@ __all__ = [
     "check_query",
     "chunks_of",
     "is_public",
+    "raw_headers",
     "read_whole",
     "wish_of",
 ]

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import mktime_tz, parsedate_tz
 
 from hub.core.calls import Dialect, ModelCall
@@ -39,26 +39,39 @@ _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 def request_headers(
     call: ModelCall, deployment: Deployment, spoken: Dialect, secret: str
 ) -> tuple[tuple[str, str], ...]:
-    """The headers of a provider request.
+    """The headers of a provider request: those of `raw_headers`, with what the caller says about versions and betas.
 
-    The kind's defaults come first; what the caller says about versions and betas replaces them; what the
-    operator set for the provider replaces both. A deployment that is called on the caller's own credential gets that
-    one, which they sent beside their hub key.
+    A deployment that is called on the caller's own credential gets that one, which they sent beside their hub key.
     """
-    row = KINDS[deployment.kind]
-    headers = {"content-type": "application/json", **dict(row.headers)}
     vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
-    headers.update(
+    said = [
         (name, value)
         for name, value in call.headers
         if name in _TO_ANY or (vendor and name.startswith(vendor) and name not in _NEVER)
-    )
-    headers.update(deployment.headers[len(row.headers) :])
+    ]
+    headers = _laid({"content-type": "application/json"}, deployment, said)
     if deployment.own == "caller" and call.credential is not None:
         headers[call.credential[0].lower()] = call.credential[1]
     elif secret:
         headers[deployment.auth[0]] = deployment.auth[1] + secret
     return tuple(headers.items())
+
+
+def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a request for any other path of a provider.
+
+    The kind's defaults come first; what the caller says (`said`) replaces them; what the operator set for the provider
+    replaces both.
+    """
+    headers = _laid({}, deployment, said)
+    if secret:
+        headers[deployment.auth[0]] = deployment.auth[1] + secret
+    return tuple(headers.items())
+
+
+def _laid(usual: dict[str, str], deployment: Deployment, said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    row = KINDS[deployment.kind]
+    return {**usual, **dict(row.headers), **dict(said), **dict(deployment.headers[len(row.headers) :])}
 
 
 def reply_headers(response: Response) -> dict[str, str]:
