@@ -44,11 +44,7 @@ def request_headers(
     A deployment that is called on the caller's own credential gets that one, which they sent beside their hub key.
     """
     vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
-    said = [
-        (name, value)
-        for name, value in call.headers
-        if name in _TO_ANY or (vendor and name.startswith(vendor) and name not in _NEVER)
-    ]
+    said = [(name, value) for name, value in call.headers if name in _TO_ANY or (vendor and name.startswith(vendor))]
     headers = _laid({"content-type": "application/json"}, deployment, said)
     if deployment.own == "caller" and call.credential is not None:
         headers[call.credential[0].lower()] = call.credential[1]
@@ -61,7 +57,7 @@ def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret:
     """The headers of a request for any other path of a provider.
 
     The kind's defaults come first; what the caller says (`said`) replaces them; what the operator set for the provider
-    replaces both.
+    replaces both. Whose account is charged is not the caller's to say.
     """
     headers = _laid({}, deployment, said)
     if secret:
@@ -71,7 +67,8 @@ def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret:
 
 def _laid(usual: dict[str, str], deployment: Deployment, said: Iterable[tuple[str, str]]) -> dict[str, str]:
     row = KINDS[deployment.kind]
-    return {**usual, **dict(row.headers), **dict(said), **dict(deployment.headers[len(row.headers) :])}
+    allowed = {name: value for name, value in said if name not in _NEVER}
+    return {**usual, **dict(row.headers), **allowed, **dict(deployment.headers[len(row.headers) :])}
 
 
 def reply_headers(response: Response) -> dict[str, str]:

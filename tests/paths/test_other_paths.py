@@ -66,6 +66,14 @@ def test_a_path_passes_with_its_query_body_and_the_hubs_credential(client, scrip
     assert KEYS["ALL"] not in str(sent.headers)
 
 
+def test_nobody_chooses_whose_account_is_charged(client, scripted):
+    own = {"x-hub-key": KEYS["ALL"], "authorization": "Bearer sk-mine"}
+    client.get("/v1/providers/up/files", headers={**own, "openai-organization": "org-other", "openai-project": "p"})
+    sent = scripted.upstream.requests[-1]
+    assert sent.headers["authorization"] == "Bearer sk-upstream"
+    assert not {"openai-organization", "openai-project"} & set(sent.headers)
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_every_method_passes(client, method):
     assert client.request(method, "/v1/providers/up/batches/b_1/cancel").json()["method"] == method
