@@ -24,6 +24,7 @@ from hub.dialect.responses_answers import (
     write_part,
 )
 from hub.dialect.responses_to_neutral import VENDOR
+from hub.dialect.sse import event_of
 
 _GROWS = frozenset(
     {
@@ -181,9 +182,9 @@ class ResponsesWriter:
 
     def _event(self, kind: str, /, **fields: Any) -> bytes:
         kind = f"response.{kind}"
-        data = msgspec.json.encode({"type": kind, "sequence_number": self._number, **fields})
+        event = event_of(kind, {"type": kind, "sequence_number": self._number, **fields})
         self._number += 1
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+        return event
 
     def _at(self, name: str, /, **fields: Any) -> bytes:
         """An event of a part of the item that is open."""

@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from hub.core.refusal import UpstreamFailed
 
 MOST_PENDING = 8 << 20
+_encode = msgspec.json.encode
 _BORDER = re.compile(rb"(?<=\n)\r?\n+")
 
 
@@ -64,6 +68,11 @@ def events_with(block: bytes, word: bytes) -> Iterator[bytes]:
         found = _BORDER.search(block, at)
         yield block[begin : found.end() if found else len(block)]
         end = begin
+
+
+def event_of(kind: str, data: Any) -> bytes:
+    """An event of a kind, with its data as JSON."""
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode(data))
 
 
 def data_of(event: bytes) -> bytes:

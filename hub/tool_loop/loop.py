@@ -15,6 +15,7 @@ from hub.core.seals import Seals
 from hub.core.unwinding import Unwinding
 from hub.core.values import a_dict, a_text
 from hub.dialect import keep_alive
+from hub.dialect.members import UNREADABLE
 from hub.dialect.sse import Cutter, events
 from hub.identity import Identity
 from hub.model_path import ModelPath
@@ -68,18 +69,15 @@ class ToolLoop:
         mark = _MARKS.get(request.dialect)
         if mark is None or mark not in request.body:
             return await self._models.run(request)
-        dialogue = self._dialogue(request)
+        body = _object_in(request.body)  # where it is none, the model path says what is wrong
+        dialogue = self._dialogue(request, body) if body else None
         if dialogue is None:
             return await self._models.run(request)
         turn = Turns(self._models, self._tools, dialogue, _for_turns(request))
-        return await (turn.streamed() if request.stream or _streams(request.body) else turn.whole())
+        return await (turn.streamed() if request.stream or body.get("stream") is True else turn.whole())
 
-    def _dialogue(self, request: ModelRequest) -> Dialogue | None:
+    def _dialogue(self, request: ModelRequest, body: dict[str, Any]) -> Dialogue | None:
         """The call as a dialogue; None when it is of no concern here. Raises Refusal."""
-        try:
-            body = msgspec.json.decode(request.body, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None  # the model path says what is wrong
         authorities = authorities_of(request, self._public_url)
 
         def open_box(wishes: list[Wish], taken: list[str]) -> Toolbox:
@@ -242,22 +240,19 @@ def _for_turns(request: ModelRequest) -> ModelRequest:
     )
 
 
-def _streams(body: bytes) -> bool:
-    return msgspec.json.decode(body, type=_Streaming).stream is True
-
-
-class _Streaming(msgspec.Struct):
-    stream: Any = None
+def _object_in(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`; {} where there is none."""
+    try:
+        return a_dict(msgspec.json.decode(data))
+    except UNREADABLE:
+        return {}
 
 
 def _read(reply: Reply) -> dict[str, Any] | None:
     """The model's answer; None for an error."""
     if reply.status >= 400 or reply.chunks is not None:
         return None
-    try:
-        return a_dict(msgspec.json.decode(reply.body)) or None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return _object_in(reply.body) or None
 
 
 def _cost_of(reply: Reply) -> float:
@@ -269,8 +264,7 @@ def _cost_of(reply: Reply) -> float:
 
 def _message(reply: Reply) -> str:
     """Why a turn in the middle failed, in the provider's words."""
-    try:
-        error = a_dict(a_dict(msgspec.json.decode(reply.body)).get("error"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        error = {}
-    return a_text(error.get("message"))[:500] or f"The provider answered with status {reply.status}."
+    return (
+        a_text(a_dict(_object_in(reply.body).get("error")).get("message"))[:500]
+        or f"The provider answered with status {reply.status}."
+    )

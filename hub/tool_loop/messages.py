@@ -1,6 +1,6 @@
 """The loop in Anthropic's Messages: `mcp_servers` in, `mcp_tool_use` and `mcp_tool_result` blocks out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,13 +8,12 @@ import msgspec
 from hub.core.refusal import Malformed
 from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.neutral import flat
-from hub.dialect.sse import data_of
+from hub.dialect.sse import data_of, event_of
 from hub.tool_loop.dialogue import Names, Use, added
 from hub.tool_loop.own import place_of
 from hub.tool_loop.results import Outcome
-from hub.tool_loop.toolbox import Function, Toolbox, Wish
+from hub.tool_loop.toolbox import Function, Open, Toolbox, Wish
 
-Open = Callable[[list[Wish], list[str]], Toolbox]
 _encode = msgspec.json.encode
 _FORCED = ("any", "tool")
 
@@ -299,4 +298,4 @@ def _object(text: str) -> Any:
 
 
 def _event(data: dict[str, Any]) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (a_text(data.get("type")).encode(), _encode(data))
+    return event_of(a_text(data.get("type")), data)

@@ -1,6 +1,6 @@
 """The loop in OpenAI's Responses: tools of type `mcp` in; lists, calls and questions for approval out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,16 +8,15 @@ import msgspec
 from hub.core.ids import new_id
 from hub.core.refusal import Malformed
 from hub.core.values import a_dict, a_list, a_text
-from hub.dialect.sse import data_of
+from hub.dialect.sse import data_of, event_of
 from hub.tool_loop.approvals import Approvals, Asked
 from hub.tool_loop.dialogue import Names, Use, added
 from hub.tool_loop.history import Spoken, spoken_before
 from hub.tool_loop.kept import Threads
 from hub.tool_loop.own import place_of
 from hub.tool_loop.results import Outcome
-from hub.tool_loop.toolbox import Function, Toolbox, Wish
+from hub.tool_loop.toolbox import Function, Open, Toolbox, Wish
 
-Open = Callable[[list[Wish], list[str]], Toolbox]
 _encode = msgspec.json.encode
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _BEGINS = ("response.created", "response.in_progress", "response.queued")
@@ -81,11 +80,12 @@ class ResponsesDialogue:
         self._given = body
         self._box = box
         self._approvals = approvals
-        self._body = {name: value for name, value in body.items() if name != "max_tool_calls"}
+        self._body = {name: value for name, value in body.items() if name not in ("max_tool_calls", "tool_choice")}
         self._body["tools"] = [*rest, *map(_as_tool, box.functions.values())]
         if body.get("store") is False and _ENCRYPTED not in a_list(body.get("include")):
             self._body["include"] = [*a_list(body.get("include")), _ENCRYPTED]
-        self._body["tool_choice"] = _choice(body.get("tool_choice"), box)
+        if body.get("tool_choice") is not None:
+            self._body["tool_choice"] = _choice(body["tool_choice"], box)
         spoken = spoken_before(body.get("input"), box, approvals, stateful=bool(body.get("previous_response_id")))
         self._threads = threads
         before = threads.after(approvals.principal, a_text(body.get("previous_response_id")))
@@ -114,9 +114,9 @@ class ResponsesDialogue:
         self._turn, self._places, self._results = [], {}, []
         self._names.next_turn()
         encoded = _encode({**self._body, "input": self._input})
-        if self._body["tool_choice"] not in (None, "none"):  # forced once: else it would never end
+        if self._body.get("tool_choice", "none") != "none":  # forced once: else it would never end
             self._body["tool_choice"] = "auto"
-        return encoded if self._body["tool_choice"] is not None else _encode(_without_choice(self._body, self._input))
+        return encoded
 
     # -- a turn ----------------------------------------------------------------------------------------------------
 
@@ -306,16 +306,12 @@ class ResponsesDialogue:
     def _say(self, data: dict[str, Any]) -> bytes:
         told = {**data, "sequence_number": self._number}
         self._number += 1
-        return b"event: %b\ndata: %b\n\n" % (a_text(data.get("type")).encode(), _encode(told))
+        return event_of(a_text(data.get("type")), told)
 
 
 def _as_tool(function: Function) -> dict[str, Any]:
     named = {"type": "function", "name": function.name, "description": function.description}
     return {**named, "parameters": function.schema, "strict": False}
-
-
-def _without_choice(body: dict[str, Any], items: list[Any]) -> dict[str, Any]:
-    return {**{name: value for name, value in body.items() if name != "tool_choice"}, "input": items}
 
 
 def _choice(choice: Any, box: Toolbox) -> Any:

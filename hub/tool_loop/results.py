@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from hub.core.refusal import Refusal
 from hub.core.values import a_dict, a_list, a_text
+from hub.dialect.members import UNREADABLE
 from hub.upstream import RpcReply
 
 MOST_TEXT = 400_000  # characters of one result that a model is shown
@@ -36,7 +37,7 @@ def outcome_of(reply: RpcReply) -> Outcome:
         return Outcome((_message(reply.error),), failed=True)
     try:
         result = a_dict(msgspec.json.decode(reply.result or b"{}"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return Outcome(("The tool's answer cannot be read.",), failed=True)
     if result.get("resultType") == "input_required":
         return Outcome(("The tool asks its user something, which is not possible here.",), failed=True)
@@ -77,5 +78,5 @@ def _bounded(texts: list[str]) -> list[str]:
 def _message(error: bytes) -> str:
     try:
         return a_text(a_dict(msgspec.json.decode(error)).get("message")) or "The tool failed."
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return "The tool failed."

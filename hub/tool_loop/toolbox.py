@@ -1,14 +1,14 @@
 """The tools of the profiles that a call names, as functions for a model: which ones, under which names, called how."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from hub.core.principal import Globs
+from hub.core.values import a_dict, a_text
 from hub.dialect.neutral import flat
-from hub.profile import Tool
 from hub.tool_path import Visit
 
 _object = msgspec.json.Decoder(dict[str, Any])
@@ -61,27 +61,26 @@ class Toolbox:
         names = set(taken)
         for wish, visit in wishes:
             for tool in visit.view.visible(visit.principal):
-                if _wanted(wish, tool.name, annotations_of(tool)):
-                    self._add(wish, visit, tool, names)
+                definition = _object.decode(tool.definition)
+                if _wanted(wish, tool.name, a_dict(definition.get("annotations"))):
+                    self._add(wish, visit, tool.name, definition, names)
 
-    def _add(self, wish: Wish, visit: Visit, tool: Tool, names: set[str]) -> None:
-        definition = _object.decode(tool.definition)
-        name = flat("", tool.name)
+    def _add(self, wish: Wish, visit: Visit, tool: str, definition: dict[str, Any], names: set[str]) -> None:
+        name = flat("", tool)
         if name in names:
-            name = flat(wish.label, tool.name)
+            name = flat(wish.label, tool)
         if name in names:  # two wishes for one profile: the first one has it
             return
         names.add(name)
-        text = definition.get("description")
         schema = definition.get("inputSchema")
         self.functions[name] = Function(
             name,
             wish,
             visit,
-            tool.name,
-            text if isinstance(text, str) else "",
+            tool,
+            a_text(definition.get("description")),
             schema if isinstance(schema, dict) else {"type": "object", "properties": {}},  # pyright: ignore[reportUnknownArgumentType]
-            annotations_of(tool),
+            a_dict(definition.get("annotations")),
         )
 
     def of(self, label: str) -> list[Function]:
@@ -93,10 +92,8 @@ class Toolbox:
         return next((one for one in self.functions.values() if one.wish.label == label and one.tool == tool), None)
 
 
-def annotations_of(tool: Tool) -> dict[str, Any]:
-    """What a tool says of itself, such as that it only reads."""
-    found = _object.decode(tool.definition).get("annotations")
-    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+# Opens the profiles that are wished for; the names are taken already. Raises what visiting them raises.
+Open = Callable[[list[Wish], list[str]], Toolbox]
 
 
 def _only_reads(annotations: Mapping[str, Any]) -> bool:
