@@ -10,6 +10,7 @@ from typing import Self
 from msgspec import Raw, Struct
 
 from hub.core.refusal import UpstreamFailed
+from hub.upstream.clock import Deadline
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply
 from hub.upstream.mcp_wire import Message
 
@@ -22,32 +23,24 @@ class Limits(Struct, frozen=True):
     idle: float = math.inf
 
 
-class Pending:
+class Pending(Deadline):
     """One request and the future of its answer. `token` is the caller's own progress token, if they gave one.
 
     It is a context manager too, within which its clocks run: `with pending.timed(limits)` raises TimeoutError when one
-    of them runs out. While the caller is asked something, no clock runs: people answer when they can. A sign of life
-    only writes down when the next one is due; the timer is set again when it fires too early.
+    of them runs out. While the caller is asked something, no clock runs: people answer when they can.
     """
 
-    __slots__ = (
-        "_asking", "_cancelling", "_due", "_ends", "_idle", "_loop", "_rang", "_task", "_timer", "answer", "caller",
-        "era", "method", "number", "token",
-    )  # fmt: skip
+    __slots__ = ("_asking", "_ends", "_idle", "answer", "caller", "era", "method", "number", "token")
 
     def __init__(self, number: int, method: str, caller: CallerContext) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__()
         self.number = number
         self.method = method
         self.caller = caller
         self.era = Era.LEGACY
         self.token: Raw | None = None
         self.answer: asyncio.Future[RpcReply] = self._loop.create_future()
-        self._ends = self._idle = self._due = math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling = 0
-        self._rang = False
+        self._ends = self._idle = math.inf
         self._asking = 0
 
     # -- its clocks ------------------------------------------------------------------------------------------------
@@ -62,8 +55,7 @@ class Pending:
 
     def __enter__(self) -> Self:
         """Start the clocks."""
-        self._task = asyncio.current_task(self._loop)
-        self._cancelling = self._task.cancelling() if self._task is not None else 0
+        self._watch()
         self._set()
         return self
 
@@ -73,44 +65,21 @@ class Pending:
         """Stop them. Raises TimeoutError in place of the cancellation that came from a clock."""
         task, self._task = self._task, None
         self._stop()
-        if self._rang and task is not None and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if self._was_late(task) and kind is asyncio.CancelledError:
             raise TimeoutError from error
-
-    def _set(self) -> None:
-        self._stop()
-        if self._due < math.inf:
-            self._timer = self._loop.call_at(self._due, self._ring)
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._task is None or self._asking:
-            return
-        if self._loop.time() < self._due:
-            self._set()
-            return
-        self._rang = True
-        self._task.cancel()
 
     def stir(self) -> None:
         """The server gave a sign of life."""
         if self._task is None or self._asking or self._rang:
             return
-        due = min(self._ends, self._loop.time() + self._idle)
-        sooner = due < self._due
-        self._due = due
-        if sooner or self._timer is None:
-            self._set()
+        self._move(min(self._ends, self._loop.time() + self._idle))
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """While the caller is asked something."""
         begun = self._loop.time()
         self._asking += 1
+        self._due = math.inf
         try:
             yield
         finally:
