@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.routing import Route
 
 from hub.app.catalogues import catalogue_routes
 from hub.app.diet import Diet
 from hub.app.listings import Listings
 from hub.app.observed import Observed
 from hub.app.profile_desk import ProfileDesk
-from hub.app.programs import Programs, program_routes
+from hub.app.programs import Programs
 from hub.app.recording import Recording
 from hub.core.inspection import Judges
 from hub.core.metrics import Metrics
@@ -22,12 +23,15 @@ from hub.core.seals import Seals
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
+from hub.edge.challenge import base_of
 from hub.edge.explain_api import ExplainApi
+from hub.edge.gateway_api import GatewayApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
-from hub.edge.oauth_api import Faces
+from hub.edge.oauth_api import Faces, OAuthApi
+from hub.edge.oauth_clients import Clients
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
@@ -151,6 +155,29 @@ def _records(doors: Doors, visitor: Callable[[Request], Awaitable[Principal]]) -
     )
 
 
+def _program_routes(
+    doors: Doors,
+    visitor: Callable[[Request], Awaitable[Principal]],
+    address: Callable[[Request], str],
+    faces: Faces,
+    catalogue_token: Callable[[str], str],
+) -> list[Route]:
+    """The OAuth server, and what Claude Code asks of a gateway beside it."""
+    programs, snapshots = doors.programs, doors.resources.snapshot
+    oauth = OAuthApi(
+        store=programs.store,
+        tokens=programs.tokens,
+        clients=Clients(programs.seals),
+        seals=programs.seals,
+        resources=doors.resources,
+        visitor=visitor,
+        address=address,
+        faces=faces,
+    )
+    gateway = GatewayApi(doors.identity, snapshots, address, programs.tokens, catalogue_token, doors.observed.budget)
+    return [*oauth.routes(), *gateway.routes()]
+
+
 def _pages(doors: Doors) -> Starlette:
     observed = doors.observed
     visitors = Visitors(doors.identity, doors.sign_ins)
@@ -159,7 +186,7 @@ def _pages(doors: Doors) -> Starlette:
         return await visitors.principal(request, doors.resources.snapshot())
 
     def address(request: Request) -> str:
-        return (doors.settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
+        return base_of(request.scope, doors.settings.public_url)
 
     async def instance() -> dict[str, Any]:
         settings = doors.settings
@@ -202,7 +229,7 @@ def _pages(doors: Doors) -> Starlette:
             *ops.routes(),
             *api.routes(),
             *AuthApi(doors.sign_ins, doors.resources, doors.passwords, ui.login).routes(),
-            *program_routes(doors, visitor, address, Faces(ui.consent, ui.device), catalogue_visitors.token_of),
+            *_program_routes(doors, visitor, address, Faces(ui.consent, ui.device), catalogue_visitors.token_of),
             *catalogue_routes(doors.listings, catalogue_visitors, address),
             *ui.routes(),
         ],

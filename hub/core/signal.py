@@ -1,6 +1,7 @@
 """An event for the path of a call, where nearly always nobody has to wait for it."""
 
 import asyncio
+import contextlib
 
 
 class Signal:
@@ -30,3 +31,10 @@ class Signal:
             if self._event is None:
                 self._event = asyncio.Event()
             await self._event.wait()
+
+    async def within(self, seconds: float) -> bool:
+        """Wait until it happens, for at most `seconds`; whether it did."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        return self.is_set

@@ -64,7 +64,7 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], ca
     headers = list(headers)
     check_length(headers, cap)
     check_kind(headers)
-    return await _whole(receive, cap)
+    return await read_any(receive, cap)
 
 
 async def read_form(receive: Receive, headers: Iterable[tuple[bytes, bytes]], cap: int) -> bytes:
@@ -78,15 +78,11 @@ async def read_form(receive: Receive, headers: Iterable[tuple[bytes, bytes]], ca
             "unsupported_encoding", "A form is expected here: content-type: multipart/form-data.", status=415
         )
     check_kind(others)
-    return await _whole(receive, cap)
+    return await read_any(receive, cap)
 
 
 async def read_any(receive: Receive, cap: int) -> bytes:
     """The whole body, whatever it is. Raises TooLarge, CallerLeft."""
-    return await _whole(receive, cap)
-
-
-async def _whole(receive: Receive, cap: int) -> bytes:
     message = await _part(receive)
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False):

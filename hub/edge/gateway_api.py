@@ -54,15 +54,13 @@ class GatewayApi:
         claims = self.tokens.read(presented(request.scope).secret)
         catalogue = self.catalogue_token(principal.user) if claims is not None else ""
         settings = pushed(snapshot, principal, self.address(request), catalogue)
-        if settings is not None and claims is not None:
-            settings["env"] = {
-                **settings["env"],
-                TOKEN: self.tokens.make_standing(Claims(claims.user, claims.grant, "/mcp")),
-            }
         if settings is None:
             raise NotFound(
                 "not_found", "Your team pushes no settings. Its administrator gives it some under 'clients'."
             )
+        if claims is not None:
+            token = self.tokens.make_standing(Claims(claims.user, claims.grant, "/mcp"))
+            settings["env"] = {**settings["env"], TOKEN: token}
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         checksum = f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
         headers = {**_PRIVATE, "etag": f'"{checksum}"'}
@@ -79,12 +77,11 @@ class GatewayApi:
         if not used:
             return JSONResponse({"extra_usage": {"is_enabled": False}, "limits": []}, headers=_PRIVATE)
         tightest = max(used, key=lambda one: one["spent"] / one["limit"])
-        percent = round(100 * tightest["spent"] / tightest["limit"], 2)
         extra = {
             "is_enabled": True,
             "monthly_limit": round(tightest["limit"] * 100),
             "used_credits": round(tightest["spent"] * 100, 2),
-            "utilization": percent,
+            "utilization": _percent(tightest),
             "currency": "USD",
         }
         return JSONResponse({"extra_usage": extra, "limits": [_limit(one) for one in used]}, headers=_PRIVATE)
@@ -103,8 +100,12 @@ class GatewayApi:
         ]
 
 
+def _percent(seen: dict[str, Any]) -> float:
+    return round(100 * seen["spent"] / seen["limit"], 2)
+
+
 def _limit(seen: dict[str, Any]) -> dict[str, Any]:
-    percent = round(100 * seen["spent"] / seen["limit"], 2)
+    percent = _percent(seen)
     severity = "critical" if percent >= 100 else "warning" if percent >= _WARNS_AT else "normal"
     about = {"kind": "spend", "group": seen["name"], "percent": percent, "resets_at": seen["resets_at"]}
     return {**about, "severity": severity, "is_active": True}

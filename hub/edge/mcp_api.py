@@ -1,7 +1,6 @@
 """`/mcp/{profile}`: one URL for MCP clients of both eras, chosen request by request."""
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Awaitable
 from urllib.parse import parse_qs
@@ -268,10 +267,7 @@ class McpApi:
                     await answer.again(message, journal.id_of(number))
                 if journal.ended_at is not None or draining.is_set():
                     break
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PING_SECONDS):
-                        await journal.changed.wait()
-                if not journal.changed.is_set:
+                if not await journal.changed.within(PING_SECONDS):
                     await answer.ping()
                 missed = journal.after(number)
         await answer.end()

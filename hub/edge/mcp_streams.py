@@ -1,7 +1,6 @@
 """One HTTP answer to an MCP client: JSON when nothing precedes the result, else a stream of messages."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -70,10 +69,7 @@ class Outbox:
 
     async def stirred(self, seconds: float) -> bool:
         """Wait until there is something, or until it is closed; whether that came within `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stirred.wait()
-        return self._stirred.is_set
+        return await self._stirred.within(seconds)
 
 
 class Answer:

@@ -68,10 +68,7 @@ class LimitRule:
         headers: dict[str, str] = {}
         for unit, meter, limit in self._told:
             level = meters.level(meter, Kind.RATE)
-            most, remaining, reset = _NAMES[unit]
-            headers[most] = str(limit)
-            headers[remaining] = str(max(0, limit - level.used))
-            headers[reset] = f"{level.rest}s"
+            headers |= _headers(unit, limit, level.used, level.rest)
         return headers
 
     def status(self, meters: Meters) -> LimitStatus:

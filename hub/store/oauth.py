@@ -69,6 +69,11 @@ def _digest(code: str) -> bytes:
     return hashlib.sha256(code[:256].encode("utf-8", "surrogatepass")).digest()
 
 
+def _living(now: float) -> Any:
+    """The grants that are there and have not ended."""
+    return (_GRANTS.c.ended_at == 0) & (_GRANTS.c.expires_at > now)
+
+
 def _wanted(row: Any) -> Wanted:
     return Wanted(row.client, row.title, row.resource, row.redirect, row.challenge)
 
@@ -176,10 +181,8 @@ class OAuthStore:
 
     async def turned(self, grant: str, turn: int) -> Approved | None:
         """Use refresh number `turn` of a grant. One that was used before ends the grant: it has been stolen."""
-        now, mine = (
-            self._now(),
-            (_GRANTS.c.id == grant) & (_GRANTS.c.ended_at == 0) & (_GRANTS.c.expires_at > self._now()),
-        )
+        now = self._now()
+        mine = (_GRANTS.c.id == grant) & _living(now)
         async with self._engine.begin() as connection:
             values = {"turn": turn + 1, "seen_at": now, "expires_at": now + GRANT_SECONDS}
             done = await connection.execute(update(_GRANTS).where(mine & (_GRANTS.c.turn == turn)).values(**values))
@@ -194,7 +197,7 @@ class OAuthStore:
 
     async def of(self, user: str) -> list[Grant]:
         """The programs that a user has signed in, the latest first."""
-        alive = (_GRANTS.c.user == user) & (_GRANTS.c.ended_at == 0) & (_GRANTS.c.expires_at > self._now())
+        alive = (_GRANTS.c.user == user) & _living(self._now())
         async with self._engine.connect() as connection:
             found = await connection.execute(
                 select(_GRANTS).where(alive).order_by(_GRANTS.c.created_at.desc()).limit(200)
@@ -230,9 +233,7 @@ class OAuthStore:
     async def refresh(self, seconds: float) -> None:
         """Learn which grants live, and which have ended within the last `seconds`: their tokens may still be about."""
         now = self._now()
-        living = select(_GRANTS.c.id, _GRANTS.c.expires_at).where(
-            (_GRANTS.c.ended_at == 0) & (_GRANTS.c.expires_at > now)
-        )
+        living = select(_GRANTS.c.id, _GRANTS.c.expires_at).where(_living(now))
         async with self._engine.connect() as connection:
             found = await connection.execute(select(_GRANTS.c.id).where(_GRANTS.c.ended_at > now - seconds))
             alive = await connection.execute(living)
