@@ -30,8 +30,9 @@ _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
 
-# Rows in one statement. The database's library lets other threads run while it works, which costs more than a row does.
-_TOGETHER = 32
+# Rows in one statement, tried in this order. The database's library lets other threads run while it works, which costs
+# more than a row does; the fewer statements, the better.
+_TOGETHER = (128, 32, 8, 2)
 
 
 class _Rows:
@@ -45,19 +46,20 @@ class _Rows:
         order = [columns.index(name) for name in compiled.positiontup or ()]
         self._sql = str(compiled)
         self._ordered = itemgetter(*order)
-        self._many = ""
+        self._many: dict[int, str] = {}
         if engine.dialect.name == "sqlite":
             head, _, rest = self._sql.partition(" VALUES ")
             row, _, tail = rest.partition(") ")
-            self._many = f"{head} VALUES {', '.join([f'{row})'] * _TOGETHER)} {tail}"
+            self._many = {count: f"{head} VALUES {', '.join([f'{row})'] * count)} {tail}" for count in _TOGETHER}
 
     async def write(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert them."""
         ordered = [self._ordered(row) for row in rows]
-        while self._many and len(ordered) >= _TOGETHER:
-            flat = tuple(chain.from_iterable(ordered[:_TOGETHER]))
-            del ordered[:_TOGETHER]
-            await connection.exec_driver_sql(self._many, flat)
+        for count, sql in self._many.items():
+            while len(ordered) >= count:
+                flat = tuple(chain.from_iterable(ordered[:count]))
+                del ordered[:count]
+                await connection.exec_driver_sql(sql, flat)
         if ordered:
             await connection.exec_driver_sql(self._sql, ordered)
 

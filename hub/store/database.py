@@ -90,7 +90,8 @@ def _url(given: str) -> URL:
 def _engine(url: URL) -> AsyncEngine:
     if not url.drivername.startswith("sqlite"):
         return create_async_engine(url, **_POOL)
-    engine = create_async_engine(url)
+    # The connection that was used last: it has its pages and statements at hand.
+    engine = create_async_engine(url, pool_use_lifo=True)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     if url.database and url.database != ":memory:":
         make_private(Path(url.database))
