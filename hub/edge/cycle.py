@@ -15,6 +15,8 @@ class Cycle(RequestResponseCycle):
     Most answers are whole when they begin, and so leave in one write, and one packet. Headers are checked all at once.
     """
 
+    _parts: list[bytes] | None = None  # of the body, that wait to be received
+    _waiting: int = 0  # bytes in them
     _head: bytes = b""
     _flush: asyncio.Handle | None = None
     _departed: Callable[[], None] | None = None
@@ -25,6 +27,16 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             self.leave()
         return self._stay
+
+    def add(self, body: bytes) -> int:
+        """A piece of the body has come; how many bytes wait to be received."""
+        if self._parts is None:
+            self._parts = [body]
+        else:
+            self._parts.append(body)
+        self._waiting += len(body)
+        self.message_event.set()
+        return self._waiting
 
     def _stay(self) -> None:
         self._departed = None
@@ -47,8 +59,9 @@ class Cycle(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        body, self.body = self.body, bytearray()
-        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
+        parts, self._parts, self._waiting = self._parts or (), None, 0
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         """Write one message of the application. Raises RuntimeError when it is out of order or ill-formed."""

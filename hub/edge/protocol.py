@@ -19,7 +19,7 @@ from hub.edge.cycle import DEPARTURE, Cycle
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-_SLICE = 16_384  # what the parser gets at once, so that its limits hold to within one slice
+_SLICE = 16_384  # what the parser gets of a head at once, so that its limits hold to within one slice
 
 
 class Phase(IntEnum):
@@ -118,15 +118,14 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- bytes in ---------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, a slice at a time."""
+        """Parse what came: a head a slice at a time, a body at once."""
         if self._phase is Phase.IDLE:
             self._enter(Phase.HEAD)
-        if len(data) <= _SLICE:
-            self._feed(data)
-            return
-        view = memoryview(data)
-        for start in range(0, len(view), _SLICE):
-            self._feed(view[start : start + _SLICE])
+        view, start = data if len(data) <= _SLICE else memoryview(data), 0
+        while start < len(view):
+            end = len(view) if self._phase is Phase.BODY else start + _SLICE
+            self._feed(view[start:end])
+            start = end
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._fed += len(data)
@@ -235,12 +234,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """A piece of the body."""
         self._body += len(body)
         cycle = self.cycle
-        if cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+        assert isinstance(cycle, Cycle)
+        if not cycle.response_complete and cycle.add(body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
