@@ -36,6 +36,7 @@ from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.profiles_api import ProfilesApi
+from hub.edge.providers_api import ProvidersApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.stops_api import StopsApi
@@ -49,6 +50,7 @@ from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
+from hub.upstream import ProviderChecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Doors:
     model_path: ModelPath
     tool_path: ToolPath
     provider_path: ProviderPath
+    provider_checks: ProviderChecks
     forget_secrets: Callable[[], None]
     health: Health
     conditions: Conditions
@@ -209,6 +212,7 @@ def _pages(doors: Doors) -> Starlette:
         stops_api=StopsApi(doors.resources),
         guardrails_api=GuardrailsApi(doors.judges),
         profiles_api=ProfilesApi(doors.profiles, doors.resources),
+        providers_api=ProvidersApi(doors.resources, doors.provider_checks),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
         explain_api=ExplainApi(doors.conditions),
         server_status=observed.server,

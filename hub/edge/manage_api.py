@@ -23,6 +23,7 @@ from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.profiles_api import ProfilesApi
+from hub.edge.providers_api import ProvidersApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi, mapping_of
 from hub.edge.routes import Answer, Ask, Route
@@ -65,6 +66,7 @@ class Management:
     stops_api: StopsApi
     guardrails_api: GuardrailsApi
     profiles_api: ProfilesApi
+    providers_api: ProvidersApi
     playground_api: PlaygroundApi
     explain_api: ExplainApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
@@ -101,7 +103,7 @@ class ManageApi:
         m = self._m
         for api in (
             LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
-            m.guardrails_api, m.playground_api, m.explain_api,
+            m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
@@ -278,6 +280,7 @@ def route_rows() -> tuple[Route, ...]:
         stops_api=StopsApi(nowhere),
         guardrails_api=GuardrailsApi(nowhere),
         profiles_api=ProfilesApi(nowhere, nowhere),
+        providers_api=ProvidersApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         explain_api=ExplainApi(nowhere),
         server_status=nowhere,

@@ -28,7 +28,7 @@ class ProviderKind:
     `base_url`, `{region}` is the provider's region and `{project}` that of its service account. A path may hold
     `{model}`, and `{WHOLE|STREAM}` for what differs. `serves` says by a pattern which models speak a dialect, where
     not all do; `members` what a body in a dialect must hold there, or not (None). `passthrough` lets a caller's own
-    credential go upstream instead of the hub's.
+    credential go upstream instead of the hub's. `listing` is the path of its list of models, "" where it has none.
     """
 
     base_url: str
@@ -39,6 +39,7 @@ class ProviderKind:
     local: str = ""
     catalogue: str = ""
     passthrough: bool = False
+    listing: str = "/models"
     serves: Mapping[Dialect, str] = field(default_factory=dict[Dialect, str])
     members: Mapping[Dialect, Mapping[str, str | None]] = field(default_factory=dict[Dialect, Mapping[str, str | None]])
 
@@ -60,6 +61,7 @@ KINDS: Mapping[str, ProviderKind] = {
         headers=(("anthropic-version", "2023-06-01"),),
         catalogue="anthropic",
         passthrough=True,
+        listing="/v1/models",
     ),
     "gemini": ProviderKind(
         "https://generativelanguage.googleapis.com",
@@ -70,6 +72,7 @@ KINDS: Mapping[str, ProviderKind] = {
         auth=("x-goog-api-key", ""),
         env="GEMINI_API_KEY",
         catalogue="gemini",
+        listing="/v1beta/models",
     ),
     "azure-openai": ProviderKind("", _AZURE, auth=("api-key", ""), catalogue="openai"),
     "vertex": ProviderKind(
@@ -86,11 +89,13 @@ KINDS: Mapping[str, ProviderKind] = {
             Dialect.GEMINI_COUNT: "^(?!claude)",
         },
         members={Dialect.ANTHROPIC_MESSAGES: {"anthropic_version": "vertex-2023-10-16", "model": None}},
+        listing="",
     ),
     "bedrock": ProviderKind(
         "https://bedrock-runtime.{region}.amazonaws.com",
         {Dialect.BEDROCK: "/model/{model}/{converse|converse-stream}"},
         auth=("aws-sigv4", "bedrock"),
+        listing="",
     ),
     "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),
     "groq": ProviderKind(

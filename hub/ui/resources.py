@@ -15,6 +15,7 @@ from hub.identity import WRITE
 from hub.resources import KINDS
 from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
+from hub.ui.actions import ACTIONS, Act
 from hub.ui.columns import PAGES, pick
 from hub.ui.forms import ABSENT, Field, faults_within, fields, read, with_row
 from hub.ui.shapes import Shape, about, shapes_of
@@ -142,37 +143,22 @@ class ResourcePages:
 
     async def _change(self, visit: Visit, kind: str, name: str) -> Response:
         form = await form_of(visit.request)
-        match str(form.get("do", "")):
-            case "delete":
-                await visit.send("DELETE", f"/{kind}/{name}")
-                return self._site.go(visit, f"{self._base}/{kind}?gone={quote(name)}", "deleted")
-            case "restore":
-                version = str(form.get("version", ""))
-                await visit.send(
-                    "POST", f"/{kind}/{name}/restore", {"version": int(version) if version.isdecimal() else version}
-                )
-                return self._site.go(visit, self._path(kind, name), "restored")
-            case "rotate":
-                overlap = str(form.get("overlap", "0"))
-                made = await visit.send(
-                    "POST", f"/keys/{name}/rotate", {"overlap_seconds": int(overlap) if overlap.isdecimal() else 0}
-                )
-                return self._reveal(visit, name, made["secret"])
-            case "revoke":
-                await visit.send("POST", f"/keys/{name}/revoke")
-                return self._site.go(visit, self._path(kind, name), "revoked")
-            case "sign-out":
-                await visit.send("DELETE", f"/users/{name}/sign-ins")
-                return self._site.go(visit, self._path(kind, name), "sent")
-            case "password":
-                await visit.send("PUT", f"/users/{name}/password", {"password": str(form.get("password", ""))})
-                return self._site.go(visit, self._path(kind, name), "sent")
-            case "link":
-                link = await visit.send("POST", f"/users/{name}/sign-in-link")
-                return self._site.show(visit, "link.html", secret=link["url"], name=name, ends=link["expires_at"])
-            case _:
-                resource = await visit.get(f"/{kind}/{name}")
-                return await self._write(visit, Draft(kind, name, resource["spec"], resource["version"]), resource)
+        action = ACTIONS.get(str(form.get("do", "")))
+        if action is None:
+            resource = await visit.get(f"/{kind}/{name}")
+            return await self._write(visit, Draft(kind, name, resource["spec"], resource["version"]), resource)
+        done = await action(Act(visit, kind, name, {key: values[-1] for key, values in values_of(form).items()}))
+        if done.secret:
+            return self._reveal(visit, name, done.secret)
+        if done.link:
+            return self._site.show(visit, "link.html", secret=done.link["url"], name=name, ends=done.link["expires_at"])
+        if done.tested:
+            resource = await visit.get(f"/{kind}/{name}")
+            draft = Draft(kind, name, resource["spec"], resource["version"])
+            return await self._editor(visit, draft, resource, tested=done.tested)
+        if done.gone:
+            return self._site.go(visit, f"{self._base}/{kind}?gone={quote(name)}", done.said)
+        return self._site.go(visit, self._path(kind, name), done.said)
 
     def _reveal(self, visit: Visit, name: str, secret: str) -> Response:
         back = self._path("keys", name)
@@ -222,7 +208,13 @@ class ResourcePages:
         return await self._editor(visit, replace(draft, notes=(*draft.notes, *notes)), resource, status=409)
 
     async def _editor(
-        self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, *, status: int = 200
+        self,
+        visit: Visit,
+        draft: Draft,
+        resource: dict[str, Any] | None,
+        *,
+        status: int = 200,
+        tested: dict[str, Any] | None = None,
     ) -> Response:
         shown: tuple[Field, ...] = fields(_editable(visit, draft.kind), draft.spec, draft.faults)
         return self._site.show(
@@ -241,6 +233,8 @@ class ResourcePages:
             plan=await visit.maybe("/explain", model=draft.name) if resource and draft.kind == "models" else None,
             sign_ins=await visit.items(f"/users/{draft.name}/sign-ins") if resource and draft.kind == "users" else [],
             uses=await visit.items(f"/{draft.kind}/{draft.name}/uses") if resource else [],
+            switches=any(shape.name == "enabled" for shape in shapes_of(draft.kind)),
+            tested=tested,
         )
 
 

@@ -2,6 +2,7 @@
 
 from hub.upstream.answers import wish_of
 from hub.upstream.attempts import check_query
+from hub.upstream.checks import ProviderChecks
 from hub.upstream.credentials import ProviderSecrets, SecretSource
 from hub.upstream.delivery import Delivery
 from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
@@ -51,6 +52,7 @@ __all__ = [
     "Pace",
     "Ports",
     "PromptDefinition",
+    "ProviderChecks",
     "ProviderSecrets",
     "ResourceDefinition",
     "Response",
