@@ -222,8 +222,7 @@ def _provider_path(
 
 
 def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
-    programs = stages.programs
-    identity = Identity(tokens=programs.tokens)
+    identity = Identity(tokens=stages.programs.tokens)
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots = stored.resources.snapshot
@@ -246,7 +245,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         vault=stored.vault,
         identity=identity,
         sign_ins=SignIns(stored.engine),
-        programs=programs,
+        programs=stages.programs,
         hashes=hashes,
         passwords=Passwords(hashes.find),
         judges=judges,
