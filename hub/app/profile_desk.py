@@ -7,7 +7,7 @@ import msgspec
 
 from hub.catalogue import Catalogue
 from hub.core.principal import Principal
-from hub.core.refusal import Fault, NotFound
+from hub.core.refusal import Conflict, Fault, NotFound
 from hub.profile import (
     CLIENTS,
     Item,
@@ -108,8 +108,13 @@ class ProfileDesk:
             for one in view.drifts
         ]
 
-    def approve(self, snapshot: Snapshot, name: str, wanted: Sequence[str], by: str) -> list[str]:
-        """Pin tools (`server/tool`; `*` is all that wait) as they are now; returns those that were pinned."""
+    def approve(
+        self, snapshot: Snapshot, name: str, wanted: Sequence[str], by: str, seen: Mapping[str, str]
+    ) -> list[str]:
+        """Pin tools (`server/tool`; `*` is all that wait) as they are now; returns those that were pinned.
+
+        Raises NotFound, or Conflict for a tool that is not any more what was `seen`, by its digest.
+        """
         spec, view = self._of(snapshot, name)
         waiting = {f"{one.server}/{one.own}": (one.server, one.own) for one in view.drifts}
         keys = list(waiting.values()) if "*" in wanted else [waiting[one] for one in wanted if one in waiting]
@@ -117,6 +122,12 @@ class ProfileDesk:
         if missing:
             known = ", ".join(sorted(waiting)) or "none"
             raise NotFound("not_found", f"'{missing[0][:128]}' waits for no approval in '{name}' (waiting: {known}).")
+        digests = {f"{one.server}/{one.own}": one.digest for one in view.drifts}
+        stale = [tool for tool, digest in seen.items() if digests.get(tool, digest) != digest]
+        if stale:
+            raise Conflict(
+                "version_conflict", f"'{stale[0][:128]}' has changed again since you looked. Look at it anew."
+            )
         pins = self._memory.approve(view, self._offers(snapshot, spec), keys, by)
         self._catalogue.refresh(snapshot)
         return [f"{pin.server}/{pin.own}" for pin in pins]

@@ -57,7 +57,14 @@ _SCHEMAS: dict[str, Any] = {
     "Approval": {
         "type": "object",
         "required": ["tools"],
-        "properties": {"tools": {"type": "array", "items": {"type": "string"}, "description": "server/tool, or *"}},
+        "properties": {
+            "tools": {"type": "array", "items": {"type": "string"}, "description": "server/tool, or *"},
+            "digests": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "The digest of each tool as it was looked at; 409 when one has changed since.",
+            },
+        },
     },
     "Restore": {"type": "object", "required": ["version"], "properties": {"version": {"type": "integer"}}},
     "Rotation": {

@@ -1,6 +1,6 @@
 """Profiles over HTTP beside their resources: tools and their cost, why one is not visible, what waits for approval."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from hub.core.principal import Principal
@@ -29,8 +29,10 @@ class Desk(Protocol):
         """What is not as it was approved. Raises NotFound."""
         ...
 
-    def approve(self, snapshot: Snapshot, name: str, wanted: Sequence[str], by: str) -> list[str]:
-        """Approve tools as they are now. Raises NotFound."""
+    def approve(
+        self, snapshot: Snapshot, name: str, wanted: Sequence[str], by: str, seen: Mapping[str, str]
+    ) -> list[str]:
+        """Approve tools as they are now. Raises NotFound, or Conflict for one whose digest is not the one in `seen`."""
         ...
 
 
@@ -95,7 +97,10 @@ class ProfilesApi:
         wanted = ask.body.get("tools") if isinstance(ask.body, dict) else None
         if not isinstance(wanted, list) or not wanted or not all(isinstance(one, str) for one in wanted):
             raise Malformed("malformed", "tools is a list of server/tool, or of '*' for all that wait.")
+        seen = ask.body.get("digests", {}) if isinstance(ask.body, dict) else {}
+        if not isinstance(seen, dict) or not all(isinstance(one, str) for one in seen.values()):
+            raise Malformed("malformed", "digests is an object: server/tool and the digest that was looked at.")
         name = ask.path("name")
-        approved = self._desk.approve(ask.snapshot, name, wanted, ask.actor.id)
+        approved = self._desk.approve(ask.snapshot, name, wanted, ask.actor.id, seen)
         await self._resources.note(ask.actor, "approve", detail=f"profiles/{name}: {', '.join(approved)}"[:500])
         return Answer({"approved": approved})

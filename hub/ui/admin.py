@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
+from hub.ui.approvals import waiting_in
 from hub.ui.console import this_month
 from hub.ui.ledger import RANGES, since_of
 from hub.ui.resources import form_of
@@ -49,6 +50,7 @@ class AdminPages:
             visit,
             "overview.html",
             missing=missing if visit.can("people.write") else [],
+            waiting={name: tools for name, tools in (await waiting_in(visit)).items() if tools},
             instance=await visit.get("/instance"),
             spend=await this_month(visit),
             series=(await visit.get("/usage", group_by="day", since=since))["items"],

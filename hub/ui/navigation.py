@@ -36,7 +36,14 @@ ADMIN: tuple[Group, ...] = (
         "Models",
         (Item("Providers", "/admin/providers"), Item("Models", "/admin/models"), Item("Routes", "/admin/routes")),
     ),
-    ("Tools", (Item("MCP servers", "/admin/servers"), Item("Profiles", "/admin/profiles"))),
+    (
+        "Tools",
+        (
+            Item("MCP servers", "/admin/servers"),
+            Item("Profiles", "/admin/profiles"),
+            Item("Approvals", "/admin/approvals"),
+        ),
+    ),
     (
         "People",
         (

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hub.ui.admin import AdminPages
+from hub.ui.approvals import ApprovalPages
 from hub.ui.assets import Assets
 from hub.ui.composer import ComposerPages
 from hub.ui.console import ConsolePages
@@ -65,6 +66,7 @@ class Pages:
             *WizardPages(site).routes(),
             *GovernancePages(site).routes(),
             *ComposerPages(site).routes(),
+            *ApprovalPages(site).routes(),
             *LedgerPages(site, "/admin").routes(),
             *ResourcePages(site, "/admin").routes(),
             *InstallPages(site, self._sources, self._listings).routes(),
