@@ -175,7 +175,7 @@ class Principal:
     `access` is the chain of grants (team, user, key): something is reachable only when every level
     grants it. `roles` maps a team's name to the role held there; `""` is the whole hub. `ends_at` (seconds since the
     epoch) is when the first level ends. `capture` is how much of their calls is kept, by their key or else their
-    team; None leaves it to the hub.
+    team; None leaves it to the hub. `via` tells the secrets of one key apart: the beginning of the presented one's hash.
     """
 
     id: str
@@ -188,6 +188,7 @@ class Principal:
     ends_at: float | None = None
     conditions: tuple[Access, ...] = ()  # those levels of `access` that are conditional
     capture: Capture | None = None
+    via: str = ""
 
     @property
     def is_admin(self) -> bool:

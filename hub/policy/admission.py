@@ -67,7 +67,12 @@ class Policy:
             self._end_those_without_standing(snapshot)
 
     def _end_those_without_standing(self, snapshot: Snapshot) -> None:
-        keys = {grant.key: grant.principal for grant in snapshot.keys.values()}
+        now = self.now()
+        keys = {
+            (grant.key, grant.principal.via): grant.principal
+            for grant in snapshot.keys.values()
+            if grant.ends_at is None or grant.ends_at > now
+        }
         for decision in tuple(self._open):
             tool = f"{decision.server}/{decision.tool}" if decision.server else ""
             refusal = stopped(snapshot.stops, decision.scopes) or lost_standing(

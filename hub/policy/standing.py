@@ -8,6 +8,7 @@ from hub.core.refusal import Forbidden, Refusal, Unauthenticated
 from hub.resources.snapshot import Snapshot, Stop
 
 Scope = tuple[str, str]
+Credential = tuple[str, str]  # a key, and which of its secrets
 
 
 def stopped(stops: Mapping[Scope, Stop], scopes: Iterable[Scope]) -> Forbidden | None:
@@ -18,18 +19,22 @@ def stopped(stops: Mapping[Scope, Stop], scopes: Iterable[Scope]) -> Forbidden |
 
 
 def lost_standing(
-    snapshot: Snapshot, keys: Mapping[str, Principal], principal: Principal, call: ModelCall | ToolCall, tool: str
+    snapshot: Snapshot,
+    keys: Mapping[Credential, Principal],
+    principal: Principal,
+    call: ModelCall | ToolCall,
+    tool: str,
 ) -> Refusal | None:
     """Why a call in flight would not be let in under this snapshot; None when it still would.
 
-    `keys` are the principals of all good keys by name; `tool` is the called tool as `server/tool`.
+    `keys` are the principals of all good secrets of keys, by key and `via`; `tool` is the called tool as `server/tool`.
     """
-    now = principal
+    now: Principal | None = principal
     if principal.kind == "key":
-        if principal.key not in keys:
-            return Unauthenticated("invalid_key", "The key of this call was revoked.")
-        now = keys[principal.key]
-    elif principal.kind == "user" and principal.user not in snapshot.users:
+        now = keys.get((principal.key, principal.via))
+    if now is None:
+        return Unauthenticated("invalid_key", "The key of this call was revoked, or has another secret now.")
+    if principal.kind == "user" and principal.user not in snapshot.users:
         return Unauthenticated("invalid_key", "The user of this call may not sign in any more.")
     if isinstance(call, ModelCall):
         if now.access and not now.may_use_model(call.model) and principal.may_use_model(call.model):

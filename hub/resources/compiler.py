@@ -236,8 +236,9 @@ def _keys(
             continue
         spec = keys[secret.key]
         ends = [end for end in (secret.ends_at, principal.ends_at) if end is not None]
+        own = replace(principal, via=secret.digest.hex()[:16])
         grants[secret.digest] = KeyGrant(
-            secret.key, principal, routes=tuple(spec.routes), strict=spec.strict, ends_at=min(ends) if ends else None
+            secret.key, own, routes=tuple(spec.routes), strict=spec.strict, ends_at=min(ends) if ends else None
         )
     return grants
 
