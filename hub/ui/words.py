@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from hub.ui.markdown import markdown
+
 NOTHING = "\u2013"
 _EARLY = 0.02  # of a period: before that, any rate is chance
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -107,4 +109,5 @@ def as_yaml(value: Any) -> str:
 FILTERS = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
     "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
+    "markdown": markdown,
 }  # fmt: skip

@@ -207,6 +207,30 @@ def test_usage_draws_what_its_table_says(world, browse):
     page.locator(".plot canvas").first.wait_for()
 
 
+def test_an_announcement_is_seen_before_it_is_made_and_then_by_everybody(world, browse):
+    page = browse("admin", "/admin/new/announcements")
+    page.get_by_label("Name").fill("moving")
+    page.get_by_label("Title").fill("We move on Friday")
+    page.get_by_label("Body").fill("Keys stay **valid**. See [your keys](/console/keys).")
+    page.get_by_label("Severity").select_option("critical")
+    page.get_by_role("button", name="Preview").click()
+    preview = page.locator("#preview")
+    preview.locator("strong", has_text="valid").wait_for()
+    assert "critical" in preview.get_attribute("class")
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/announcements/moving").status_code == 404
+        page.get_by_role("button", name="Create").click()
+        page.get_by_text("Created. It is in force").wait_for()
+        page.goto(f"{world.url}/console")
+        page.locator(".alert.critical").get_by_role("link", name="your keys").click()
+        page.wait_for_url(re.compile("/console/keys"))
+        archived = {**operator.get("/api/v1/announcements/moving").json()["spec"], "archived": True}
+        operator.put("/api/v1/announcements/moving", json={"spec": archived})
+        page.goto(f"{world.url}/console")
+        assert "We move on Friday" not in page.locator("main").inner_text()
+        operator.delete("/api/v1/announcements/moving")
+
+
 def test_the_keyboard_is_enough(world, browse):
     page = browse("admin", "/admin/teams")
     page.keyboard.press("Tab")
