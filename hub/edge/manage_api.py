@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.audit_api import AuditApi
+from hub.edge.connections_api import ConnectionsApi
 from hub.edge.explain_api import ExplainApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
@@ -104,6 +105,7 @@ class ManageApi:
         for api in (
             LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
             m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
+            ConnectionsApi(m.resources, m.vault, m.secrets_changed),
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")

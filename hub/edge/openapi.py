@@ -54,6 +54,14 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {"items": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
     },
     "History": {"$ref": "#/components/schemas/Page"},
+    "Connection": {
+        "type": "object",
+        "required": ["value"],
+        "properties": {
+            "value": {"type": "string", "description": "The provider's key; it goes to the vault."},
+            "team": {"type": "string", "description": "A team whose keys you may make; without it, your own."},
+        },
+    },
     "Approval": {
         "type": "object",
         "required": ["tools"],

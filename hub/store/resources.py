@@ -85,6 +85,10 @@ class Resources:
             raise NotFound("not_found", f"There is no {kind.rstrip('s')} '{name}'.")
         return found
 
+    async def of_kind(self, kind: str) -> list[Resource]:
+        """Every resource of a kind, by name."""
+        return [one for (of, _), one in sorted(self._now.stored.resources.items()) if of == kind]
+
     async def page(
         self, kind: str, *, limit: int = 100, cursor: str | None = None
     ) -> tuple[list[Resource], str | None]:

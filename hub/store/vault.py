@@ -142,6 +142,12 @@ class Vault:
             await connection.execute(insert(_TABLE), self._sealed(name, (old or 0) + 1, value))
             await self._audit.append(connection, actor, "secret", detail=f"vault:{name}")
 
+    async def remove(self, name: str, actor: Actor) -> None:
+        """Forget a secret; one that is not there is none."""
+        async with self._audit.transaction() as connection:
+            await connection.execute(delete(_TABLE).where(_TABLE.c.name == name))
+            await self._audit.append(connection, actor, "secret-removed", detail=f"vault:{name}")
+
     async def get(self, name: str) -> str:
         """The secret, for the hub's own use. Raises Refusal `secret_missing` or `vault_damaged`."""
         async with self._engine.connect() as connection:

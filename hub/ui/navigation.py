@@ -26,6 +26,7 @@ CONSOLE: tuple[Group, ...] = (
             Item("Models", "/console/models"),
             Item("Routing", "/console/routing"),
             Item("Keys", "/console/keys", "keys.own"),
+            Item("Connections", "/console/connections"),
         ),
     ),
     ("Observe", (Item("Logs", "/console/logs"), Item("Usage", "/console/usage"))),

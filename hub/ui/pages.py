@@ -11,6 +11,7 @@ from hub.ui.admin import AdminPages
 from hub.ui.approvals import ApprovalPages
 from hub.ui.assets import Assets
 from hub.ui.composer import ComposerPages
+from hub.ui.connections import ConnectionPages
 from hub.ui.console import ConsolePages
 from hub.ui.governance import GovernancePages
 from hub.ui.install import InstallPages, Listings
@@ -58,6 +59,7 @@ class Pages:
         return [
             Route("/", self._root),
             *ConsolePages(site).routes(),
+            *ConnectionPages(site).routes(),
             *PlaygroundPages(site).routes(),
             *ToolPages(site).routes(),
             *LedgerPages(site, "/console").routes(),

@@ -65,9 +65,10 @@ class Visit:
         given = {name: str(value) for name, value in query.items() if value not in (None, "")}
         return await self.sources.api(self.request, "GET", f"/api/v1{path}", query=given)
 
-    async def send(self, method: str, path: str, body: Any = None) -> Any:
+    async def send(self, method: str, path: str, body: Any = None, *, query: Mapping[str, str] | None = None) -> Any:
         """Change something through the API."""
-        return await self.sources.api(self.request, method, f"/api/v1{path}", body={} if body is None else body)
+        given = {} if body is None else body
+        return await self.sources.api(self.request, method, f"/api/v1{path}", query=query, body=given)
 
     async def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """The items of a list; empty where the caller may not see it."""

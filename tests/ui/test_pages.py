@@ -19,6 +19,7 @@ CONSOLE = [
     "/console/keys",
     "/console/new/keys",
     "/console/account",
+    "/console/connections",
     "/console/logs",
     "/console/sessions",
     "/console/usage",

@@ -1,0 +1,152 @@
+"""One's own provider credentials: a person's, or a team's, kept in the vault and used instead of the hub's."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hub.core.refusal import Conflict, Fault, Forbidden, InvalidSpec, NotFound
+from hub.edge.resources_api import mapping_of
+from hub.edge.routes import Answer, Ask, Route
+from hub.identity import Permission, require, teams_with
+from hub.routing import visible_models
+from hub.store import Resource, Resources, Vault
+
+MOST_CHARACTERS = 65_536
+_READABLE = 46  # characters of a name that say what it is; the rest makes it the only one
+Owner = tuple[str, str]  # "user" or "team", and the name
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsApi:
+    """The routes below `/api/v1/me/connections`. Only providers that one's models lead to are there."""
+
+    resources: Resources
+    vault: Vault
+    changed: Callable[[], None]
+
+    async def _list(self, ask: Ask) -> Answer:
+        person, held = _person(ask), await self._held()
+        owned = sorted(teams_with(ask.principal, Permission.KEYS_WRITE) or ())
+        mine = sorted({*ask.principal.roles} - {""})
+        items = [
+            {
+                "provider": name,
+                "title": ask.snapshot.providers[name].spec.title,
+                "kind": ask.snapshot.providers[name].spec.kind,
+                "own": _told(held.get((name, ("user", person)))),
+                "teams": [
+                    {"team": team, "may_change": team in owned, "own": _told(held.get((name, ("team", team))))}
+                    for team in mine
+                ],
+                "hub": bool(ask.snapshot.providers[name].deployment("").secret),
+            }
+            for name in self._reachable(ask)
+        ]
+        return Answer({"items": items, "next": None})
+
+    async def _put(self, ask: Ask) -> Answer:
+        provider, body = self._provider(ask), mapping_of(ask.body)
+        value, owner = body.get("value"), self._owner(ask, body.get("team"))
+        if (
+            not isinstance(value, str)
+            or not value.strip()
+            or len(value) > MOST_CHARACTERS
+            or not value.strip().isprintable()
+        ):
+            raise InvalidSpec([Fault("value", f"the provider's key: one line of at most {MOST_CHARACTERS} characters")])
+        found = (await self._held()).get((provider, owner))
+        if found is not None and found.managed_by.startswith("file:"):
+            raise Conflict(
+                "managed_by_file", f"'{found.managed_by.removeprefix('file:')}' manages this. Change it there."
+            )
+        name = found.name if found else _name_of(provider, owner)
+        spec = {
+            "kind": ask.snapshot.providers[provider].spec.kind,
+            "instead_of": provider,
+            "owner": {owner[0]: owner[1]},
+            "api_key": f"vault:{name}",
+        }
+        await self.vault.put(name, value.strip(), ask.actor)
+        await self.resources.put("providers", name, spec, ask.actor, expected_version=found.version if found else 0)
+        self.changed()
+        return Answer({"provider": provider, "owner": {owner[0]: owner[1]}, "connected": True})
+
+    async def _delete(self, ask: Ask) -> Answer:
+        provider, owner = self._provider(ask), self._owner(ask, ask.query("team") or None)
+        found = (await self._held()).get((provider, owner))
+        if found is None:
+            raise NotFound("not_found", f"There is no credential of {owner[0]} '{owner[1]}' for '{provider}'.")
+        await self.resources.delete("providers", found.name, ask.actor)
+        await self.vault.remove(found.name, ask.actor)
+        self.changed()
+        return Answer({"provider": provider, "owner": {owner[0]: owner[1]}, "connected": False})
+
+    def _owner(self, ask: Ask, team: Any) -> Owner:
+        """Whose credential it is: the caller's own, or a team's whose keys they may make. Raises Forbidden."""
+        person = _person(ask)
+        if ask.principal.kind != "user":
+            raise Forbidden("forbidden", "Sign in yourself: a key does not say whose account is charged.")
+        if team is None:
+            return "user", person
+        if not isinstance(team, str) or team not in ask.snapshot.teams:
+            raise NotFound("not_found", f"There is no team '{str(team)[:64]}' of yours.")
+        require(ask.principal, Permission.KEYS_WRITE, team)
+        return "team", team
+
+    def _reachable(self, ask: Ask) -> list[str]:
+        """The providers that the caller's models lead to, those inside the hub aside."""
+        models = visible_models(ask.snapshot, ask.principal)
+        names = {target.partition("/")[0] for model in models for target in model.targets}
+        return sorted(
+            name for name in names if name in ask.snapshot.providers and not ask.snapshot.providers[name].row.local
+        )
+
+    def _provider(self, ask: Ask) -> str:
+        name = ask.path("name")
+        if name not in self._reachable(ask):
+            raise NotFound("not_found", f"There is no provider '{name[:64]}' behind a model that you may call.")
+        return name
+
+    async def _held(self) -> dict[tuple[str, Owner], Resource]:
+        """Every own credential, by the provider that it stands for and its owner."""
+        found: dict[tuple[str, Owner], Resource] = {}
+        for resource in await self.resources.of_kind("providers"):
+            owner = resource.spec.get("owner")
+            if owner:
+                found[resource.spec["instead_of"], next(iter(owner.items()))] = resource
+        return found
+
+    def routes(self) -> Iterator[Route]:
+        """The rows."""
+        path, mine = "/api/v1/me/connections", Permission.SELF
+        yield Route(
+            "GET", path, mine, "The providers that your models lead to, and whose credential is used", self._list,
+            "people", reply="Page",
+        )  # fmt: skip
+        yield Route(
+            "PUT", f"{path}/{{name}}", mine, "Use a credential of your own, or of your `team`, for a provider",
+            self._put, "people", body="Connection",
+        )  # fmt: skip
+        yield Route(
+            "DELETE", f"{path}/{{name}}", mine, "Use the hub's credential again", self._delete,
+            "people", query=(("team", "that team's instead of your own"),),
+        )  # fmt: skip
+
+
+def _person(ask: Ask) -> str:
+    if not ask.principal.user:
+        raise Forbidden("forbidden", "Connections belong to people, and this key belongs to nobody. Sign in.")
+    return ask.principal.user
+
+
+def _told(resource: Resource | None) -> dict[str, Any] | None:
+    if resource is None:
+        return None
+    return {"resource": resource.name, "changed_at": resource.updated_at.isoformat(), "managed_by": resource.managed_by}
+
+
+def _name_of(provider: str, owner: Owner) -> str:
+    """A name that says whose it is for what; the hash keeps two apart that read the same."""
+    unique = hashlib.sha256("\0".join((*owner, provider)).encode()).hexdigest()[:16]
+    return f"{f'{provider}-of-{owner[1]}'[:_READABLE].rstrip('-._')}-{unique}"
