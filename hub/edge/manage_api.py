@@ -109,14 +109,8 @@ class ManageApi:
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
-        yield Route(
-            "GET",
-            "/api/v1/instance",
-            Permission.PLATFORM_READ,
-            "This hub: version, addresses, state",
-            self._instance,
-            "instance",
-        )
+        about = "This hub: version, addresses, state"
+        yield Route("GET", "/api/v1/instance", Permission.PLATFORM_READ, about, self._instance, "instance")
         yield Route(
             "GET",
             "/api/v1/servers/{name}/status",
