@@ -207,7 +207,7 @@ def _pages(doors: Doors) -> Starlette:
         visitors=visitors,
         resources_api=ResourcesApi(doors.resources, observed.status),
         records=_records(doors, visitor),
-        own_api=OwnApi(observed.profiles, observed.budget),
+        own_api=OwnApi(observed.profiles, observed.budget, observed.server_tools),
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords, doors.programs.store),
         stops_api=StopsApi(doors.resources),
         guardrails_api=GuardrailsApi(doors.judges),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.core.principal import Principal
+from hub.core.refusal import NotFound
 from hub.edge.model_lists import openai_model
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, teams_with
@@ -16,10 +17,14 @@ _SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True, slots=True)
 class OwnApi:
-    """The routes below `/api/v1/me`. `profiles` lists what a principal sees, `budget` what is observed of one."""
+    """The routes below `/api/v1/me`.
+
+    `profiles` lists what a principal sees, `budget` what is observed of one, `server_tools` what a server offers.
+    """
 
     profiles: Callable[[Principal], list[dict[str, Any]]]
     budget: Callable[[str], Awaitable[dict[str, Any]]]
+    server_tools: Callable[[str], list[dict[str, Any]]]
 
     async def _models(self, ask: Ask) -> Answer:
         found = visible_models(ask.snapshot, ask.principal)
@@ -42,6 +47,33 @@ class OwnApi:
             for name in names
         ]
         return Answer({"items": items, "next": None})
+
+    async def _servers(self, ask: Ask) -> Answer:
+        items: list[dict[str, Any]] = []
+        for name, spec in ask.snapshot.servers.items():
+            tools = self._usable(ask.principal, name)
+            if tools:
+                items.append(
+                    {
+                        "name": name,
+                        "title": spec.title,
+                        "description": spec.description,
+                        "categories": spec.categories,
+                        "tools": len(tools),
+                        "tokens": sum(int(tool["tokens"]) for tool in tools),
+                    }
+                )
+        return Answer({"items": items, "next": None})
+
+    async def _server_tools(self, ask: Ask) -> Answer:
+        name = ask.path("name")
+        tools = self._usable(ask.principal, name) if name in ask.snapshot.servers else []
+        if not tools:
+            raise NotFound("not_found", f"There is no server '{name[:64]}' with a tool that you may use.")
+        return Answer({"items": tools, "next": None})
+
+    def _usable(self, principal: Principal, server: str) -> list[dict[str, Any]]:
+        return [tool for tool in self.server_tools(server) if principal.may_use_tool(f"{server}/{tool['name']}")]
 
     async def _announcements(self, ask: Ask) -> Answer:
         teams = {ask.principal.team, *ask.principal.roles}
@@ -66,6 +98,8 @@ class OwnApi:
         for name, summary, endpoint in (
             ("models", "The models that you may call", self._models),
             ("profiles", "The profiles that you may use, with their tools", self._profiles),
+            ("servers", "The MCP servers with tools that you may use, for composing profiles", self._servers),
+            ("servers/{name}/tools", "Those tools of a server, under their own names", self._server_tools),
             ("announcements", "The notices that are for you now, the most severe first", self._announcements),
             ("budgets", "The budgets that your calls count against", self._budgets),
         ):

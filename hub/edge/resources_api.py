@@ -21,6 +21,10 @@ _PAGE = (
 )
 
 
+# What of a kind is one's own, or one's team's.
+_OWN = {"keys": Permission.KEYS_OWN, "profiles": Permission.CATALOGUE_OWN}
+
+
 def limit_of(ask: Ask, default: int = 100, most: int = 1000) -> int:
     """The `limit` of a list. Raises Malformed when it is not a number from 1 to `most`."""
     text = ask.query("limit", str(default))
@@ -282,7 +286,7 @@ class ResourcesApi:
         one, spec = kind.rstrip("s"), KINDS[kind].__name__
         base, named = f"/api/v1/{kind}", f"/api/v1/{kind}/{{name:path}}"
         read, write = READ[kind], WRITE[kind]
-        own = Permission.KEYS_OWN if kind == "keys" else None
+        own = _OWN.get(kind)
 
         def route(method: str, path: str, summary: str, endpoint: Endpoint, body: str = "", reply: str = "") -> Route:
             permission = read if method == "GET" else write

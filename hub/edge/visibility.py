@@ -4,6 +4,7 @@ from typing import Any
 
 from hub.core.principal import Principal, excess
 from hub.core.refusal import Forbidden, NotFound
+from hub.edge.own_profiles import check_own_profile
 from hub.identity import READ, WRITE, Permission, require, teams_with
 from hub.resources import Snapshot, chain_of, parse
 from hub.resources.access import AccessSpec, KeySpec
@@ -79,6 +80,11 @@ class Visibility:
     def check_write(self, kind: str, name: str, new: Spec | None, old: Spec | None) -> None:
         """Refuse a change that the principal may not make. `new` is None for a deletion, `old` for a creation."""
         if teams_with(self._principal, WRITE[kind]) is None:
+            return
+        if kind == "profiles":
+            if old is not None:
+                self.check_read(kind, name, old)
+            check_own_profile(self._principal, name, new, old)
             return
         if kind != "keys":
             require(self._principal, WRITE[kind])

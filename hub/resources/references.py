@@ -76,6 +76,7 @@ def _key(specs: Specs, name: str, spec: KeySpec) -> Iterator[Fault]:
 
 
 def _profile(specs: Specs, name: str, spec: ProfileSpec) -> Iterator[Fault]:
+    yield from _missing(specs, f"profiles.{name}.team", "teams", spec.team)
     for server in spec.servers:
         yield from _missing(specs, f"profiles.{name}.servers.{server}", "servers", server)
 

@@ -123,7 +123,7 @@ class ProfileSpec(Spec):
     changed since, `enforce` also keeps new and changed tools back until somebody approves them. `mode` is how the
     tools are presented: all of them (`full`), as three that find, describe and call them (`search`), or as one that
     runs programs over them (`code`). `max_result` is how many bytes of a tool's result are shown; the rest is kept
-    for an hour, to be read on.
+    for an hour, to be read on. `team` says whose it is: the owners and developers of that team change it, too.
     """
 
     LATER: ClassVar[dict[str, str]] = {
@@ -133,6 +133,7 @@ class ProfileSpec(Spec):
 
     title: Title = ""
     description: Text = ""
+    team: Name | None = None
     instructions: Text = ""
     security: Literal["key", "oauth", "none"] = "key"
     mode: Literal["full", "search", "code"] = "full"
