@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.core.principal import Globs
 from hub.core.refusal import Refusal
-from hub.identity import WRITE
+from hub.identity import WRITE, Permission, teams_with
 from hub.ui.resources import form_of, values_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
@@ -17,15 +17,51 @@ from hub.ui.sources import Visit
 MANY_TOOLS = 40  # beyond this, several clients cut the list or choose badly
 
 
-class ComposerPages:
-    """`/admin/compose/{profile}`."""
+ABOUT = ("title", "description", "instructions", "mode")
 
-    def __init__(self, site: Site) -> None:
+
+class ComposerPages:
+    """`/admin/compose/{profile}` for operators; `/console/compose/{profile}` for the people of a profile's team."""
+
+    def __init__(self, site: Site, base: str) -> None:
         self._site = site
+        self._base = base
+        self._servers = "/servers" if base == "/admin" else "/me/servers"
 
     def routes(self) -> list[BaseRoute]:
-        """The route."""
-        return [Route("/admin/compose/{name}", self._site.page(self._compose), methods=["GET", "POST"])]
+        """The routes. Operators make profiles in the editor that all kinds have."""
+        page = self._site.page
+        found: list[BaseRoute] = [Route(f"{self._base}/compose/{{name}}", page(self._compose), methods=["GET", "POST"])]
+        if self._base == "/console":
+            found.append(Route("/console/new/profiles", page(self._new), methods=["GET", "POST"]))
+        return found
+
+    async def _new(self, visit: Visit) -> Response:
+        typed, note = {name: visit.query(name) for name in ("name", "title", "description", "team", "server")}, ""
+        if visit.request.method == "POST":
+            form = await form_of(visit.request)
+            typed = {name: str(form.get(name, "")).strip() for name in typed}
+            about = {name: typed[name] for name in ("title", "description", "team") if typed[name]}
+            chosen = [typed["server"]] if typed["server"] else []
+            spec = self._within(
+                visit, {**about, "servers": {name: {} for name in chosen}}, await self._offers(visit, chosen)
+            )
+            try:
+                await visit.send("PUT", f"/profiles/{typed['name']}", {"spec": spec, "version": 0})
+                return self._site.go(visit, f"/console/compose/{quote(typed['name'])}", "created")
+            except Refusal as refusal:
+                note = refusal.message
+        access = visit.principal.access
+        return self._site.show(
+            visit,
+            "new_profile.html",
+            status=422 if note else 200,
+            typed=typed,
+            note=note,
+            teams=own_teams(visit),
+            servers=await visit.items("/me/servers"),
+            names=sorted({one for level in access for one in level.profiles.patterns if one != "*"}),
+        )
 
     async def _compose(self, visit: Visit) -> Response:
         name = visit.request.path_params["name"]
@@ -33,33 +69,67 @@ class ComposerPages:
         spec, version, notes = profile["spec"], profile["version"], list[str]()
         if visit.request.method == "POST":
             values = values_of(await form_of(visit.request))
-            spec = composed(profile["spec"], values, await self._offers(visit, _servers(values)))
+            if values.get("do") == ["delete"]:
+                await visit.send("DELETE", f"/profiles/{name}")
+                return self._site.go(visit, f"{self._base}/profiles", "deleted")
+            offers = await self._offers(visit, _servers(values))
+            spec = self._within(visit, composed(profile["spec"], values, offers), offers)
             if values.get("do") != ["show"]:
                 try:
                     seen = int((values.get("version") or ["0"])[0])
                     await visit.send("PUT", f"/profiles/{name}", {"spec": spec, "version": seen})
-                    return self._site.go(visit, f"/admin/compose/{quote(name)}", "saved")
+                    return self._site.go(visit, f"{self._base}/compose/{quote(name)}", "saved")
                 except (Refusal, ValueError) as refusal:
                     notes.append(str(refusal))
         offers = await self._offers(visit, list(spec.get("servers", {})))
-        known = await visit.names("servers")
+        known = [item["name"] for item in await visit.items(self._servers)]
         diet = await visit.maybe(f"/profiles/{name}/diet")
         return self._site.show(
             visit,
             "compose.html",
             status=422 if notes else 200,
             profile=profile,
+            spec=spec,
+            base=self._base,
             version=version,
             notes=notes,
             servers=[_shown(server, own, offers[server]) for server, own in spec.get("servers", {}).items()],
             others=[server for server in known if server not in spec.get("servers", {})],
             many=MANY_TOOLS,
             diet=diet,
-            writable=visit.can(WRITE["profiles"]) and not profile["managed_by"].startswith("file:"),
+            writable=may_change(visit, profile),
         )
 
     async def _offers(self, visit: Visit, servers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-        return {server: await visit.items(f"/servers/{server}/tools") for server in servers}
+        return {server: await visit.items(f"{self._servers}/{server}/tools") for server in servers}
+
+    def _within(self, visit: Visit, spec: dict[str, Any], offers: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+        """The spec for somebody who may not use all of a server: what they may use of it is named tool by tool."""
+        if self._base == "/admin":
+            return spec
+        servers = {
+            server: own
+            if own.get("tools", ["*"]) != ["*"] or _grants_all(visit, server)
+            else {**own, "tools": [tool["name"] for tool in offers.get(server, [])]}
+            for server, own in spec["servers"].items()
+        }
+        return {**spec, "servers": servers}
+
+
+def own_teams(visit: Visit) -> list[str]:
+    """The teams for which the visitor may make profiles."""
+    return sorted(teams_with(visit.principal, Permission.CATALOGUE_OWN) or ())
+
+
+def may_change(visit: Visit, profile: Mapping[str, Any]) -> bool:
+    """Whether the visitor may change a profile here."""
+    if profile["managed_by"].startswith("file:"):
+        return False
+    return visit.can(WRITE["profiles"]) or profile["spec"].get("team") in own_teams(visit)
+
+
+def _grants_all(visit: Visit, server: str) -> bool:
+    return all(level.tools.covers(Globs((f"{server}/*",))) for level in visit.principal.access)
 
 
 def _servers(values: Mapping[str, list[str]]) -> list[str]:
@@ -96,7 +166,11 @@ def composed(
     """The profile's spec as the form says: what the form does not speak of stays as it was."""
     before: Mapping[str, Any] = spec.get("servers", {})
     servers = {name: _server(name, before.get(name, {}), values, offers.get(name, [])) for name in _servers(values)}
-    return {**spec, "servers": servers}
+    about = {
+        name: values[f"about.{name}"][0].replace("\r\n", "\n").strip() for name in ABOUT if f"about.{name}" in values
+    }
+    kept = {name: value for name, value in spec.items() if name not in about}
+    return {**kept, **{name: value for name, value in about.items() if value}, "servers": servers}
 
 
 def _server(

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import NotFound
 from hub.install import clients
+from hub.ui.composer import may_change
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
@@ -97,8 +98,13 @@ class ConsolePages:
         )
 
     async def _profiles(self, visit: Visit) -> Response:
+        servers = await visit.items("/me/servers")
         return self._site.show(
-            visit, "profiles.html", profiles=(await visit.get("/me/profiles"))["items"], address=visit.address
+            visit,
+            "profiles.html",
+            profiles=(await visit.get("/me/profiles"))["items"],
+            servers=[{**one, "offered": await visit.items(f"/me/servers/{one['name']}/tools")} for one in servers],
+            address=visit.address,
         )
 
     async def _profile(self, visit: Visit) -> Response:
@@ -108,7 +114,12 @@ class ConsolePages:
         if profile is None:
             raise NotFound("profile_not_found", f"There is no profile '{name[:64]}' that you may use.")
         return self._site.show(
-            visit, "profile.html", profile=profile, address=visit.address, clients=list(clients().values())
+            visit,
+            "profile.html",
+            profile=profile,
+            address=visit.address,
+            clients=list(clients().values()),
+            composing=may_change(visit, await visit.get(f"/profiles/{name}")),
         )
 
     async def _routing(self, visit: Visit) -> Response:

@@ -14,7 +14,7 @@ PAGES = [
     "/console/routing?model=demo", "/console/keys", "/console/new/keys", "/console/logs", "/console/usage", "/admin", "/admin/start",
     "/admin/servers", "/admin/servers/old", "/admin/new/servers", "/admin/models/demo", "/admin/models/demo?view=history",
     "/admin/compose/both", "/admin/budgets", "/admin/new/guardrails", "/admin/users/ann", "/admin/audit", "/admin/roles", "/admin/secrets",
-    "/admin/stops", "/admin/try/watch", "/console/account", "/admin/boundary", "/console/sessions", "/console/connections", "/admin/approvals", "/admin/approvals/both",
+    "/admin/stops", "/admin/try/watch", "/console/account", "/admin/boundary", "/console/sessions", "/console/connections", "/console/compose/both", "/console/new/profiles", "/admin/approvals", "/admin/approvals/both",
     "/admin/providers/demo",
 ]  # fmt: skip
 

@@ -13,6 +13,8 @@ CONSOLE = [
     "/console/profiles",
     "/console/profiles/both",
     "/console/profiles/both/tools/new__echo",
+    "/console/compose/both",
+    "/console/new/profiles",
     "/console/routing",
     "/console/routing?model=demo",
     "/console/playground",
