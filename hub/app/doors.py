@@ -214,7 +214,7 @@ def _pages(doors: Doors) -> Starlette:
         profiles_api=ProfilesApi(doors.profiles, doors.resources),
         providers_api=ProvidersApi(doors.resources, doors.provider_checks),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
-        explain_api=ExplainApi(doors.conditions),
+        explain_api=ExplainApi(doors.conditions, doors.resources),
         server_status=observed.server,
         server_tools=observed.server_tools,
         instance=instance,

@@ -14,12 +14,14 @@ from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
 from hub.edge.routes import Answer, Ask, Route
-from hub.identity import Permission, require
+from hub.identity import WRITE, Permission, require
 from hub.resources import KeyGrant, Snapshot
 from hub.routing import Conditions, explain, plan
+from hub.store import Resources
 
 MOST_TOKENS = 2_000_000
 USUAL_OUTPUT = 1024
+_DRAFTS = ("models", "routes")
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})[=:](.{0,1000})", re.DOTALL)
 _QUERY = (
     ("model", "the public model name"),
@@ -36,9 +38,13 @@ _QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class ExplainApi:
-    """The rows of `/api/v1/explain`. GET describes a call by its query, POST brings the body of a real one."""
+    """The rows of `/api/v1/explain`. GET describes a call by its query, POST brings the body of a real one.
+
+    POST also takes a `draft`, a model or a route that is not saved yet: the plan is the one that a call would make then.
+    """
 
     conditions: Conditions
+    resources: Resources
 
     async def _get(self, ask: Ask) -> Answer:
         parameters = ask.request.query_params
@@ -53,12 +59,28 @@ class ExplainApi:
         body, headers = given.get("body"), given.get("headers", {})
         if not isinstance(body, dict) or not isinstance(headers, dict):
             raise Malformed(
-                "malformed", 'Send {"body": the request\'s JSON, "headers": {...}, "dialect": ..., "key": ...}.'
+                "malformed",
+                'Send {"body": the request\'s JSON, "headers": {...}, "dialect": ..., "key": ..., "draft": ...}.',
             )
         dialect = _dialect(str(given.get("dialect", "")))
         pairs = _headers([f"{name}={value}" for name, value in headers.items()])
+        if "draft" in given:
+            ask = dataclasses.replace(ask, snapshot=await self._imagined(ask, given["draft"]))
         call = _call(ask.snapshot, dialect, orjson.dumps(body), pairs)
-        return self._answer(ask, call, key=str(given.get("key", "")))
+        tokens = given.get("tokens", 0)
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or not 0 <= tokens <= MOST_TOKENS:
+            raise Malformed("malformed", f"tokens is a number from 0 to {MOST_TOKENS}.")
+        return self._answer(ask, _stretched(call, tokens), key=str(given.get("key", "")))
+
+    async def _imagined(self, ask: Ask, draft: object) -> Snapshot:
+        """The snapshot with a draft in it, for those who could save it. Raises Malformed, Forbidden or InvalidSpec."""
+        kind, name, spec = (
+            (draft.get(one) for one in ("kind", "name", "spec")) if isinstance(draft, dict) else ("",) * 3
+        )
+        if kind not in _DRAFTS or not isinstance(name, str) or not isinstance(spec, dict):
+            raise Malformed("malformed", 'draft is {"kind": "models" or "routes", "name": ..., "spec": {...}}.')
+        require(ask.principal, WRITE[kind])
+        return await self.resources.imagined(kind, name, spec)
 
     def _answer(self, ask: Ask, call: ModelCall, *, key: str = "") -> Answer:
         grant = _grant(ask, key or ask.query("key"))

@@ -278,7 +278,7 @@ def route_rows() -> tuple[Route, ...]:
         profiles_api=ProfilesApi(nowhere, nowhere),
         providers_api=ProvidersApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
-        explain_api=ExplainApi(nowhere),
+        explain_api=ExplainApi(nowhere, nowhere),
         server_status=nowhere,
         server_tools=nowhere,
         instance=nowhere,

@@ -275,8 +275,12 @@ class Resources:
             return False
         return not any(secret.key == step.name for secret in self._now.stored.secrets)
 
-    async def _after(self, steps: list[Step]) -> None:
-        """Would everything hold together after these steps? Raises InvalidSpec when not."""
+    async def imagined(self, kind: str, name: str, spec: dict[str, Any]) -> Snapshot:
+        """The snapshot as it would be with this resource; nothing is written. Raises InvalidSpec."""
+        return await self._after([Step(kind, name, "imagine", spec, API, [])])
+
+    async def _after(self, steps: list[Step]) -> Snapshot:
+        """The snapshot after these steps. Raises InvalidSpec when not everything would hold together."""
         specs = {kind: dict(named) for kind, named in self._now.specs.items()}
         for step in steps:
             if step.spec is None:
@@ -294,6 +298,7 @@ class Resources:
         faults = [fault for check in self._checks for fault in check(snapshot, changed)]
         if faults:
             raise InvalidSpec(faults)
+        return snapshot
 
     async def _write(self, steps: list[Step], actor: Actor) -> list[int]:
         for _ in range(_TRIES):

@@ -17,12 +17,14 @@ from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
 from hub.ui.actions import ACTIONS, Act
 from hub.ui.columns import PAGES, pick
+from hub.ui.drafts import imagined
 from hub.ui.forms import ABSENT, Field, faults_within, fields, read, with_row
 from hub.ui.shapes import Shape, about, shapes_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 MOST_FIELDS = 20_000
+_ASKED = ("model", "header", "tokens", "tools", "images")
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
 _OF_ADMINISTRATORS = frozenset({"secret", "routes"})
 _ZONES = (
@@ -176,10 +178,8 @@ class ResourcePages:
             key = str(form.get(f"{path}.@new", "")).strip()
             spec = draft.spec if f"{path}.@new" in form and not key else with_row(draft.spec, path, key)
             return await self._editor(visit, replace(draft, spec=spec), resource)
-        if do != "save":
-            return await self._editor(visit, draft, resource)
-        if draft.notes:
-            return await self._editor(visit, draft, resource, status=422)
+        if do != "save" or draft.notes:
+            return await self._unsaved(visit, draft, resource, do, values_of(form))
         try:
             written = await visit.send(
                 "PUT", f"/{draft.kind}/{draft.name}", {"spec": draft.spec, "version": draft.version}
@@ -196,6 +196,24 @@ class ResourcePages:
         if "secret" in written:
             return self._reveal(visit, draft.name, written["secret"])
         return self._site.go(visit, self._path(draft.kind, draft.name), "saved" if old.version else "created")
+
+    async def _unsaved(
+        self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, do: str, values: dict[str, list[str]]
+    ) -> Response:
+        """The editor again: with one more row, with what cannot be read, or with the plan of a call under the draft."""
+        if do != "explain" or draft.notes:
+            return await self._editor(visit, draft, resource, status=422 if do == "save" else 200)
+        asked = {name: (values.get(f"explain.{name}") or [""])[-1].strip() for name in _ASKED}
+        try:
+            found = await imagined(visit, draft.kind, draft.name, draft.spec, asked)
+        except InvalidSpec as invalid:
+            own, others = faults_within(draft.kind, draft.name, invalid.faults)
+            draft = replace(draft, faults=tuple(own), notes=tuple(others))
+            return await self._editor(visit, draft, resource, status=422, asked=asked)
+        except Refusal as refusal:
+            draft = replace(draft, notes=(refusal.message,))
+            return await self._editor(visit, draft, resource, status=refusal.status, asked=asked)
+        return await self._editor(visit, draft, resource, asked=asked, plan=found)
 
     async def _conflict(
         self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, conflict: Conflict
@@ -215,6 +233,8 @@ class ResourcePages:
         *,
         status: int = 200,
         tested: dict[str, Any] | None = None,
+        asked: dict[str, str] | None = None,
+        plan: dict[str, Any] | None = None,
     ) -> Response:
         shown: tuple[Field, ...] = fields(_editable(visit, draft.kind), draft.spec, draft.faults)
         return self._site.show(
@@ -235,6 +255,8 @@ class ResourcePages:
             uses=await visit.items(f"/{draft.kind}/{draft.name}/uses") if resource else [],
             switches=any(shape.name == "enabled" for shape in shapes_of(draft.kind)),
             tested=tested,
+            asked=asked or dict.fromkeys(_ASKED, ""),
+            imagined=plan,
         )
 
 
