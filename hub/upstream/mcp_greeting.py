@@ -93,9 +93,9 @@ def _answer_of(task: asyncio.Task[Greeting] | asyncio.Task[Greeting | None]) -> 
 
 
 async def _probe(ask: Ask, version: str) -> Greeting | None:
-    """Ask the modern way, once more when the server names another modern revision. None for the old era."""
+    """Ask the modern way, once more when the server names a modern revision, be it the same. None for the old era."""
     verdict = await _discover(ask, version)
-    if verdict.version and verdict.version != version:
+    if verdict.version:
         verdict = await _discover(ask, verdict.version)
     return verdict.greeting
 
