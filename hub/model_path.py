@@ -250,7 +250,7 @@ class Bill:
         self, snapshot: Snapshot, call: ModelCall, delivery: Delivery, record: Record, decision: Decision
     ) -> None:
         self._own = delivery.own == "caller"
-        price = None if self._own else snapshot.price(call.model, delivery.target)
+        price = snapshot.price(call.model, delivery.target)
         self._price = price and price.at(_tier_of(call))
         self._call = call
         self._delivery = delivery
@@ -275,11 +275,15 @@ class Bill:
             self._spare()
             return
         usage = self._delivery.usage
-        own = self._own
         cost = cost_micro_usd(usage, self._price)
-        version = "caller's own" if own else self._price.as_of or self._price.source if self._price else ""
+        if self._own:
+            self._record.own_micro_usd = cost
+            self._record.settle(usage, None, "caller's own")
+            self._decision.settle(usage, 0)
+            return
+        version = self._price.as_of or self._price.source if self._price else ""
         self._record.settle(usage, cost, version)
-        self._decision.settle(usage, 0 if own else cost)
+        self._decision.settle(usage, cost)
 
     def _spare(self) -> None:
         """Book an answer that was given again: it used and cost nothing, and what it would have cost was saved."""
@@ -287,7 +291,7 @@ class Bill:
         record.answered(delivery.target, delivery.target.partition("/")[0])
         record.status = delivery.reply.status
         record.cache = delivery.again
-        record.saved_micro_usd = cost_micro_usd(delivery.spared, self._price)
+        record.saved_micro_usd = None if self._own else cost_micro_usd(delivery.spared, self._price)
         record.settle(Usage(), 0, "kept")
         self._decision.settle(Usage(), 0)
 

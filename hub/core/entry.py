@@ -59,7 +59,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     is integer micro-dollars, and None means that the price is not known. `call` is `model` or `tool`.
     `plan` is the explain record of routing, `raw_usage` the usage as the provider told it: JSON text, or "".
     `trace`, `parent` and `sampled` say where the call stands in a distributed trace, `capture` what was kept of
-    its bodies, `cache` whether an answer was reused, and `saved_micro_usd` what that saved.
+    its bodies, `cache` whether an answer was reused, and `saved_micro_usd` what that saved. `own_micro_usd` is what a call
+    on the caller's own credential costs their account by the same prices: it is shown, and counted against nothing.
     """
 
     id: str
@@ -106,4 +107,5 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     parent: str = ""
     sampled: bool = False
     capture: str = ""
+    own_micro_usd: int | None = None
     repriced: str = ""  # earlier costs with their price versions, JSON text, when a price was corrected

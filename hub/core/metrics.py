@@ -130,7 +130,7 @@ class Metrics:
                 self.tokens.add(amount, provider, bucket)
         if entry.cost_micro_usd is not None:
             self.cost.add(entry.cost_micro_usd, provider)
-        elif entry.provider:
+        elif entry.provider and entry.own_micro_usd is None:
             self.unpriced.add(1, provider)
 
     def render(self) -> str:

@@ -174,6 +174,8 @@ def usage_view(row: Totals) -> dict[str, Any]:
         "cost_micro_usd": row.cost_micro_usd,
         "cost_usd": usd(row.cost_micro_usd),
         "saved_usd": usd(row.saved_micro_usd),
+        "own_micro_usd": row.own_micro_usd,
+        "own_usd": usd(row.own_micro_usd),
         "unpriced": row.unpriced,
         "estimated": row.estimated,
         "cache_read_ratio": round(row.usage.cache_read / prompt, 4) if prompt else None,

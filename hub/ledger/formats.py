@@ -28,7 +28,7 @@ _TEXTS = (
     "trace", "door", "agent", "dialect", "lane", "model", "target", "provider", "profile", "server", "tool", "cache",
     "price_version", "error",
 )  # fmt: skip
-_WHOLE = ("status", "cost_micro_usd", "saved_micro_usd", "request_bytes", "response_bytes")
+_WHOLE = ("status", "cost_micro_usd", "saved_micro_usd", "own_micro_usd", "request_bytes", "response_bytes")
 _REAL = ("ttft_ms", "duration_ms")
 COLUMNS = (*_TEXTS, *_WHOLE, *_REAL, *BUCKETS, "estimated", "stream", "attempts", "tags", "findings")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -43,12 +43,12 @@ class Record:
     - any other: `error` with code `internal` and only the exception's type, since its text may hold secrets.
 
     Stages may set `status`, `lane`, `server`, `tool`, `response_bytes`, `dropped`, `findings`, `plan` (the explain
-    record, as JSON text), `cache` and `saved_micro_usd` freely. `bodies` takes what may be kept of the payload.
+    record, as JSON text), `cache`, `saved_micro_usd` and `own_micro_usd` freely. `bodies` takes what may be kept of the payload.
     """
 
     __slots__ = (
         "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version",
-        "_raw_usage", "_spool", "_ttft_ms", "_usage", "bodies", "cache", "dropped", "findings", "lane", "plan",
+        "_raw_usage", "_spool", "_ttft_ms", "_usage", "bodies", "cache", "dropped", "findings", "lane", "own_micro_usd", "plan",
         "provider", "response_bytes", "saved_micro_usd", "server", "status", "target", "tool",
     )  # fmt: skip
 
@@ -76,6 +76,7 @@ class Record:
         self.plan = ""
         self.cache = ""
         self.saved_micro_usd: int | None = None
+        self.own_micro_usd: int | None = None
         self.bodies = bodies
 
     @property
@@ -229,4 +230,5 @@ class Record:
             raw_usage=self._raw_usage,
             cache=cache[:64],
             saved_micro_usd=bounded_cost(self.saved_micro_usd),
+            own_micro_usd=bounded_cost(self.own_micro_usd),
         )

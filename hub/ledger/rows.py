@@ -16,7 +16,7 @@ _TEXT = (
 )  # fmt: skip
 _NUMBERS = (
     "status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd",
-    "saved_micro_usd", "sampled",
+    "saved_micro_usd", "own_micro_usd", "sampled",
 )  # fmt: skip
 _ATTEMPT = ("target", "outcome", "failure", "status", "duration_ms", "error", "cost_micro_usd")
 BUCKETS = (

@@ -14,7 +14,9 @@ DIMENSIONS = (
     "call", "team", "user", "key", "application", "model", "target", "provider", "profile", "server", "tool", "session",
     "tags",
 )  # fmt: skip
-COUNTS = ("calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd")
+COUNTS = (
+    "calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd", "own_micro_usd",
+)  # fmt: skip
 SUMS = (*COUNTS, "duration_ms", *BUCKETS)
 
 
@@ -39,10 +41,11 @@ def entry_sums() -> list[ColumnElement[Any]]:
         _count(columns.outcome.in_((Outcome.ERROR.value, Outcome.INTERRUPTED.value))).label("errors"),
         _count(columns.outcome == Outcome.REFUSED.value).label("refused"),
         _count(columns.outcome == Outcome.CANCELLED.value).label("cancelled"),
-        _count(columns.cost_micro_usd.is_(None) & used).label("unpriced"),
+        _count(columns.cost_micro_usd.is_(None) & columns.own_micro_usd.is_(None) & used).label("unpriced"),
         _count(columns.estimated).label("estimated"),
         _whole(func.sum(columns.cost_micro_usd)).label("cost_micro_usd"),
         _whole(func.sum(columns.saved_micro_usd)).label("saved_micro_usd"),
+        _whole(func.sum(columns.own_micro_usd)).label("own_micro_usd"),
         cast(func.coalesce(func.sum(columns.duration_ms), 0.0), Float).label("duration_ms"),
         *(_whole(func.sum(columns[name])).label(name) for name in BUCKETS),
     ]

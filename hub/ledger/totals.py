@@ -59,7 +59,8 @@ class Totals:
     `errors` counts calls that failed at an upstream or were interrupted; `usage.estimated` is true when any part is
     an estimate (`estimated` counts those calls). `cost_micro_usd` adds the known costs; `unpriced` counts the calls
     that used tokens whose price is not known, so it says whether the cost is complete. `saved_micro_usd` is what
-    reused answers would have cost, `duration_ms` the time of all calls together.
+    reused answers would have cost, `own_micro_usd` what calls on callers' own credentials cost their accounts,
+    `duration_ms` the time of all calls together.
     """
 
     group: Mapping[str, str | int]
@@ -72,6 +73,7 @@ class Totals:
     unpriced: int
     estimated: int
     saved_micro_usd: int = 0
+    own_micro_usd: int = 0
     duration_ms: float = 0.0
 
 
@@ -229,7 +231,7 @@ def to_totals(row: Mapping[Any, Any], group_by: tuple[Group, ...]) -> Totals:
         estimated=estimated,
         duration_ms=float(row["duration_ms"]),
         **{name: int(row[name]) for name in ("calls", "errors", "refused", "cancelled", "cost_micro_usd")},
-        **{name: int(row[name]) for name in ("unpriced", "saved_micro_usd")},
+        **{name: int(row[name]) for name in ("unpriced", "saved_micro_usd", "own_micro_usd")},
     )
 
 

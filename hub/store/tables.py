@@ -253,6 +253,7 @@ class EntryRow(SQLModel, table=True):
     raw_usage: str = Field(sa_column=text_column())
     cache: str = Field(sa_column=text_column())
     saved_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    own_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     trace: str = Field(sa_column=text_column())
     parent: str = Field(sa_column=text_column())
     sampled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=false()))
@@ -343,6 +344,7 @@ class RollupRow(SQLModel, table=True):
     estimated: int = Field(sa_column=Column(BigInteger, nullable=False))
     cost_micro_usd: int = Field(sa_column=Column(BigInteger, nullable=False))
     saved_micro_usd: int = Field(sa_column=Column(BigInteger, nullable=False))
+    own_micro_usd: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
     duration_ms: float
     input: int = Field(sa_column=Column(BigInteger, nullable=False))
     cache_read: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -34,7 +34,17 @@ RANGES = {
     "90d": timedelta(days=90),
 }
 GROUPS = ("model", "provider", "key", "user", "team", "profile", "server", "tool", "call")
-_COLUMNS = ("calls", "errors", "refused", "input", "cache_read", "output", "cost_micro_usd", "unpriced")
+_COLUMNS = (
+    "calls",
+    "errors",
+    "refused",
+    "input",
+    "cache_read",
+    "output",
+    "cost_micro_usd",
+    "own_micro_usd",
+    "unpriced",
+)
 
 
 def since_of(visit: Visit, default: str) -> tuple[str, str]:

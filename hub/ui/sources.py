@@ -17,6 +17,7 @@ _PLAIN_ENTRY: dict[str, Any] = {
     **{one.name: one.default for one in msgspec.structs.fields(Entry) if isinstance(one.default, str | int | float)},
     "ttft_ms": None,
     "cost_micro_usd": None,
+    "own_micro_usd": None,
     "tags": {},
     "attempts": [],
     "dropped": [],

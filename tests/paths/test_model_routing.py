@@ -36,7 +36,7 @@ def routed(tmp_path_factory, upstream):
             "steady": {"targets": [{"model": "broken/m"}, {"model": "good/m", "priority": 1}]},
             "split": {"targets": [{"model": "good/a", "weight": 70}, {"model": "good/b", "weight": 30}]},
             "ruled": {"route": "main", "aliases": ["old-name"]},
-            "claude-house": {"targets": [{"model": "anthropic/claude-x"}]},
+            "claude-house": {"targets": [{"model": "anthropic/claude-x"}], "price": {"input": "3", "output": "15"}},
             "keyed": {"targets": [{"model": "keyed/m"}]},
             "throttled": {"targets": [{"model": "busy/m"}]},
         },
@@ -191,7 +191,15 @@ def test_the_callers_own_anthropic_credential_goes_upstream_and_costs_the_hub_no
     assert got["authorization"] == "Bearer sk-ant-oat-own"
     assert "x-api-key" not in got
     assert "x-hub-key" not in got
-    assert entry(routed, answer)["price_version"] == "caller's own"
+    own = entry(routed, answer)
+    assert own["price_version"] == "caller's own"
+    # What it costs their account is shown by the hub's prices, and counts for nobody.
+    assert own.get("cost_micro_usd") is None
+    assert own["own_micro_usd"] > 0
+    with routed.client() as client:
+        (row,) = client.get("/api/v1/usage", params={"group_by": "model", "model": "claude-house"}).json()["items"]
+    assert row["own_micro_usd"] >= own["own_micro_usd"]
+    assert (row["cost_micro_usd"], row["unpriced"]) == (0, 0)
     # At any other kind of provider it is no way around the hub's own credential, nor around its price.
     answer = ask(
         routed, "keyed", headers={"x-hub-key": routed.admin_key, "authorization": "Bearer sk-junk"}, key="sk-junk"
