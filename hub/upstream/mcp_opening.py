@@ -68,7 +68,11 @@ async def _stdio(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple
     mark = means.pids.mark()
     environment = environment_of(means.ports.environment, {**declared, MARK: mark})
     link = StdioLink(means.numbers, ears, step=means.pace.stop)
-    pid = await link.start(Command(tuple(spec.command or ()), environment, spec.cwd), means.pids.remove)
+    try:
+        pid = await link.start(Command(tuple(spec.command or ()), environment, spec.cwd), means.pids.remove)
+    except BaseException:
+        means.pids.drop(mark)
+        raise
     try:
         means.pids.add(name, pid, mark)
     except OSError as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 import structlog
 from msgspec import DecodeError, Struct, json
 
+from hub.upstream.mcp_guarding import Warden
+
 log = structlog.get_logger(__name__)
 
 # Stands in the environment of a server and of whatever it starts: proof that a process is the hub's.
@@ -23,37 +25,53 @@ class _Row(Struct, frozen=True):
 
 
 class Pids:
-    """One small file per running process in `folder`. On systems without `/proc` nothing is ever ended."""
+    """One small file per running process in `folder`. On systems without `/proc` nothing is ever ended.
+
+    What a process leaves behind, the warden ends at once; the files are for when the warden was killed too.
+    """
 
     def __init__(self, folder: Path, proc: Path = Path("/proc")) -> None:
         self._folder = folder
         self._proc = proc
+        self._marks: dict[int, str] = {}
+        self._warden = Warden(MARK)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    @staticmethod
-    def mark() -> str:
+    def mark(self) -> str:
         """A mark for a process that is about to be started."""
-        return secrets.token_hex(16)
+        mark = secrets.token_hex(16)
+        self._warden.begins(mark)
+        return mark
+
+    def drop(self, mark: str) -> None:
+        """The process was not started after all."""
+        self._warden.ended(mark)
 
     def add(self, server: str, pid: int, mark: str) -> None:
         """Remember a process."""
+        self._marks[pid] = mark
         row = json.encode(_Row(server, pid, mark, self._boot()))
         partial = self._folder / f"{pid}.part"
         partial.write_bytes(row)
         partial.replace(self._folder / f"{pid}.json")
 
     def remove(self, pid: int) -> None:
-        """Forget a process: it has ended, and its group with it."""
+        """Forget a process: it has ended, and its group with it. Whatever left the group is ended now."""
+        self._warden.ended(self._marks.pop(pid, ""))
         (self._folder / f"{pid}.json").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End what is left, and the warden. Blocks."""
+        self._warden.close()
 
     def reap(self) -> int:
         """Kill what is left of processes that an earlier hub started; how many were killed.
 
-        A process is the hub's when it is in the recorded group and carries the recorded mark. A number that
-        was given to a stranger since is not touched, and neither is anything from before a reboot.
+        A process is the hub's when it carries a recorded mark. A number that was given to a stranger since is
+        not touched, and neither is anything from before a reboot.
         """
-        rows = {row.pid: row for row in map(self._row, self._folder.glob("*.json")) if row is not None}
-        here = {pid: row for pid, row in rows.items() if row.boot == self._boot()}
+        rows = [row for row in map(self._row, self._folder.glob("*.json")) if row is not None]
+        here = {f"{MARK}={row.mark}".encode(): row for row in rows if row.boot == self._boot()}
         killed = sum(self._kill(pid, row) for pid, row in self._members(here)) if here else 0
         for file in self._folder.iterdir():
             file.unlink(missing_ok=True)
@@ -71,19 +89,11 @@ class Pids:
         except OSError:
             return ""
 
-    def _members(self, rows: Mapping[int, _Row]) -> Iterator[tuple[int, _Row]]:
+    def _members(self, rows: Mapping[bytes, _Row]) -> Iterator[tuple[int, _Row]]:
         for entry in self._proc.iterdir() if self._proc.is_dir() else ():
-            row = rows.get(self._group(entry)) if entry.name.isdigit() else None
-            if row is not None and f"{MARK}={row.mark}".encode() in self._environment(entry):
-                yield int(entry.name), row
-
-    def _group(self, entry: Path) -> int:
-        """The process group; 0 when the process is gone. The name before it may hold blanks and parentheses."""
-        try:
-            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return 0
-        return int(fields[2]) if len(fields) > 2 and fields[0] not in (b"Z", b"X") else 0
+            marks = rows.keys() & set(self._environment(entry)) if entry.name.isdigit() else ()
+            for mark in marks:
+                yield int(entry.name), rows[mark]
 
     def _environment(self, entry: Path) -> list[bytes]:
         try:

@@ -77,6 +77,7 @@ class Servers:
             _, left = await asyncio.wait(self._tasks, timeout=3 * self._pace.stop + _GRACE)
             for task in left:
                 log.error("server_not_ended", task=task.get_name())
+        await asyncio.to_thread(self._means.pids.close)
 
     async def _inspect(self) -> None:
         """See that no process of a server uses more than it may."""

@@ -100,9 +100,11 @@ def _noise(lines: int) -> None:
         os.write(2, b"noise line %d\n" % number)
 
 
-def _fork() -> int:
+def _fork(*, stray: bool) -> int:
     child = os.fork()
     if child == 0:
+        if stray:
+            os.setsid()
         signal.alarm(_LIFETIME)
         while True:
             signal.pause()
@@ -116,7 +118,7 @@ def _options() -> argparse.Namespace:
         parser.add_argument(name, type=int, default=0)
     for name in ("--slow-start", "--delay"):
         parser.add_argument(name, type=float, default=0.0)
-    for name in ("--ignore-sigterm", "--ignore-eof", "--garbage", "--fork", "--plain", "--crash-at-start"):
+    for name in ("--ignore-sigterm", "--ignore-eof", "--garbage", "--fork", "--stray", "--plain", "--crash-at-start"):
         parser.add_argument(name, action="store_true")
     for name in ("--hang", "--error"):
         parser.add_argument(name, action="append", default=[])
@@ -130,7 +132,7 @@ def main() -> None:
     signal.alarm(_LIFETIME)
     if given.ignore_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pids = [os.getpid()] + ([_fork()] if given.fork else [])
+    pids = [os.getpid()] + [_fork(stray=given.stray) for _ in range(given.fork or given.stray)]
     if given.pid_file:
         Path(given.pid_file).write_text("\n".join(map(str, pids)), encoding="ascii")
     _noise(given.noise)

@@ -57,6 +57,7 @@ stdio (starts in about 40 ms)::
     --crash-at-start           exits 3 at once            --slow-start SECONDS
     --ignore-sigterm           --ignore-eof: stays after stdin has ended
     --fork                     a child of it that only waits, in the same process group, with the same pipes
+    --stray                    such a child, in a session of its own
     --pid-file PATH            writes its pid, and the child's, one a line
     --noise N                  lines on stderr at start   --noise-per-call N
     --garbage                  a line on stdout that is no JSON, before the first answer
