@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         "`local` counts in this process against its share, `1/HUB_REPLICAS`.",
     )
     replicas: int = Field(1, ge=1, le=1000, description="How many replicas share the limits when Redis is away.")
+    replica_url: str = Field(
+        "",
+        description="Where other replicas reach this one, such as `http://10.0.0.5:8484`. A call that waits here for its "
+        "caller's answer is then gone on with at whichever replica the answer arrives.",
+    )
     admin_key: SecretStr | None = Field(
         None, description="The admin key, at least 32 characters. Left out, one is made at the first start and printed."
     )
@@ -179,7 +184,7 @@ class Settings(BaseSettings):
             raise ValueError("an address like redis://host:6379/0 is needed (rediss:// for TLS)")
         return url
 
-    @field_validator("public_url")
+    @field_validator("public_url", "replica_url")
     @classmethod
     def _an_address(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -211,7 +216,8 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The host names that requests may be addressed to, besides loopback's and those of `public_url`."""
-        return (*self.allowed_hosts, *([] if self.host in ("", "0.0.0.0", "::") else [self.host]))  # noqa: S104 - to leave it out
+        as_replica = [urlsplit(self.replica_url).hostname or ""] if self.replica_url else []
+        return (*self.allowed_hosts, *as_replica, *([] if self.host in ("", "0.0.0.0", "::") else [self.host]))  # noqa: S104 - to leave it out
 
     @property
     def http_limits(self) -> HttpLimits:

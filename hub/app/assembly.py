@@ -276,6 +276,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         ),
         provider_path=_provider_path(identity, recording, stages, snapshots),
         provider_checks=ProviderChecks(stages.transport, stages.secrets),
+        transport=stages.transport,
         forget_secrets=stages.secrets.forget,
         health=stages.health,
         conditions=conditions,

@@ -30,6 +30,7 @@ from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
 from hub.edge.manage_api import ManageApi, Management
 from hub.edge.mcp_api import McpApi
+from hub.edge.mcp_replicas import Replicas
 from hub.edge.oauth_api import Faces, OAuthApi
 from hub.edge.oauth_clients import Clients
 from hub.edge.own_api import OwnApi
@@ -50,7 +51,7 @@ from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
-from hub.upstream import ProviderChecks
+from hub.upstream import Endpoint, ProviderChecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Doors:
     tool_path: ToolPath
     provider_path: ProviderPath
     provider_checks: ProviderChecks
+    transport: Endpoint
     forget_secrets: Callable[[], None]
     health: Health
     conditions: Conditions
@@ -122,6 +124,7 @@ def dispatch(doors: Doors) -> App:
             seal_key=doors.vault.derive("mcp"),
             body_bytes=settings.mcp_body_bytes,
             public_url=settings.public_url,
+            replicas=Replicas(doors.transport, settings.replica_url),
         ),
         pages=cast("App", pages),
         guard=Guard(settings.hosts, settings.public_url, open_to_all=("/registry/",)),

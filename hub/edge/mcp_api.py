@@ -33,6 +33,7 @@ from hub.edge.mcp_legacy import LegacyDesk
 from hub.edge.mcp_listening import Listening
 from hub.edge.mcp_methods import RELAYED, Methods
 from hub.edge.mcp_old_sse import OldSse
+from hub.edge.mcp_replicas import Replicas
 from hub.edge.mcp_request import Request
 from hub.edge.mcp_sessions import Session, Sessions
 from hub.edge.mcp_streams import PING_SECONDS, Answer, Outbox, accompany, follow
@@ -50,7 +51,8 @@ _PLACES = ("", "sse", "messages")
 class McpApi:
     """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything.
 
-    `seal_key` (32 bytes) protects what clients keep for the hub between two requests; `public_url` is its own address.
+    `seal_key` (32 bytes) protects what clients keep for the hub between two requests; `public_url` is its own address,
+    and `replicas` are those that it shares the database with.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class McpApi:
         seal_key: bytes = b"",
         body_bytes: int = BODY_BYTES,
         public_url: str = "",
+        replicas: Replicas = Replicas(),  # noqa: B008 - frozen
     ) -> None:
         seals = Seals(seal_key or secrets.token_bytes(32))
         self._path = path
@@ -68,7 +71,8 @@ class McpApi:
         self._body_bytes = body_bytes
         self._public_url = public_url
         self._changes = Changes(path)
-        self._methods = Methods(path, seals)
+        self._replicas = replicas
+        self._methods = Methods(path, seals, replicas.own)
         self._desk = LegacyDesk(path, self._methods)
         self._listening = Listening(path, self._changes, in_flight, seals)
         self.sessions = Sessions()
@@ -91,7 +95,7 @@ class McpApi:
             if place:
                 await self._at_place(request, scope, place, body)
             elif scope["method"] == "POST":
-                await self._post(request, body)
+                await self._post(request, scope, body)
             else:
                 await self._other(request, scope["method"])
 
@@ -147,7 +151,7 @@ class McpApi:
 
     # -- POST ------------------------------------------------------------------------------------------------------
 
-    async def _post(self, request: Request, body: bytes) -> None:
+    async def _post(self, request: Request, scope: Scope, body: bytes) -> None:
         identifier = b""
         try:
             messages, batched = parse(body)
@@ -160,7 +164,8 @@ class McpApi:
             elif not first.method and era is Era.MODERN:
                 raise RpcFault(INVALID_REQUEST, "A client sends requests and notifications, never a response.")
             elif era is Era.MODERN:
-                await self._modern(request, first)
+                if not await self._is_elsewhere(request, scope, first, body):
+                    await self._modern(request, first)
             else:
                 await self._legacy(request, first)
         except RpcFault as fault:
@@ -183,6 +188,14 @@ class McpApi:
                 self._desk.heard(request, message)
         body = b"[" + b",".join(answers) + b"]" if answers else b""
         await self._tell(request, Response(200 if answers else 202, body))
+
+    async def _is_elsewhere(self, request: Request, scope: Scope, message: Message, body: bytes) -> bool:
+        """Whether the request goes on with a call that another replica has parked, which then has answered it."""
+        home = self._methods.home_of(request, message)
+        if not self._replicas.is_elsewhere(request, home):
+            return False
+        check_modern(request.headers, message)
+        return await self._replicas.passed_on(request, scope, body, home)
 
     async def _modern(self, request: Request, message: Message) -> None:
         if not message.is_request:

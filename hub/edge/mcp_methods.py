@@ -23,7 +23,7 @@ from hub.edge.mcp_faults import relayed_error, unknown_method
 from hub.edge.mcp_params import check_params
 from hub.edge.mcp_request import CAPABILITIES, NOTHING, Request, legacy_caller, modern_caller
 from hub.edge.mcp_sessions import Session
-from hub.edge.mcp_states import bound_to, opened, own_task, public_task, sealed
+from hub.edge.mcp_states import bound_to, home_of, opened, own_task, public_task, sealed
 from hub.edge.mcp_streams import Outbox
 from hub.profile import Kind, Target
 from hub.tool_path import Answered, ToolPath, Visit
@@ -47,9 +47,10 @@ _HANDLED = frozenset({"name", "arguments", "uri", "_meta"})
 class Methods:
     """Answers requests: the raw JSON of each result. Raises RpcFault and Refusal."""
 
-    def __init__(self, path: ToolPath, seals: Seals) -> None:
+    def __init__(self, path: ToolPath, seals: Seals, home: str = "") -> None:
         self._path = path
         self._seals = seals
+        self._home = home
 
     # -- the modern era --------------------------------------------------------------------------------------------
 
@@ -68,6 +69,13 @@ class Methods:
         if method in TASK_METHODS:
             return await self._task(request, message, outbox)
         raise unknown_method(method)
+
+    def home_of(self, request: Request, message: Message) -> str:
+        """The replica where the call is parked that this request goes on with; "" for none."""
+        if "requestState" not in message.params or message.method not in NAMED:
+            return ""
+        name = message.text(NAMED[message.method][0])
+        return home_of(self._seals, bound_to(request.visit, message, name), message.params)
 
     async def _named(self, request: Request, message: Message, outbox: Outbox) -> bytes:
         """A request that a server may answer in rounds."""
@@ -89,7 +97,7 @@ class Methods:
         def edit(members: Object) -> None:
             kind = bytes(members.get("resultType", b""))
             if kind == b'"input_required"':
-                sealed(self._seals, bound or bound_to(visit, message, name), members, own=reply.own)
+                sealed(self._seals, bound or bound_to(visit, message, name), members, own=reply.own, home=self._home)
             elif kind == b'"task"':
                 self._publish_task(visit, answered.server, members)
 

@@ -16,6 +16,7 @@ from hub.upstream import Resume
 STATE_SECONDS = 900.0  # longer than any call is parked
 _OWN, _SERVERS = "h", "s"  # whose state it is: the hub's, or the server's
 _PARKED = "parked:"
+_AT = "@"
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
 
@@ -29,8 +30,8 @@ def bound_to(visit: Visit, message: Message, target: str) -> bytes:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass") + b"\0" + arguments).digest()
 
 
-def sealed(seals: Seals, bound: bytes, members: Object, *, own: bool) -> None:
-    """Seal the state of an interim result, in place. One without a state has none."""
+def sealed(seals: Seals, bound: bytes, members: Object, *, own: bool, home: str = "") -> None:
+    """Seal the state of an interim result, in place; of a parked call with its `home`. One without a state has none."""
     state = members.get("requestState")
     if state is None:
         return
@@ -40,6 +41,8 @@ def sealed(seals: Seals, bound: bytes, members: Object, *, own: bool) -> None:
         del members["requestState"]
         return
     kind = _OWN if own else _SERVERS
+    if own and home and value.startswith(_PARKED):
+        value += _AT + home
     members["requestState"] = Raw(_encode(seals.seal(bound, kind + value, STATE_SECONDS)))
 
 
@@ -66,7 +69,16 @@ def opened(seals: Seals, bound: bytes, params: Object) -> tuple[Object, Resume |
     kept.pop("inputResponses", None)
     if not value[1:].startswith(_PARKED):
         return kept, None  # the same request once more
-    return kept, Resume(value[1 + len(_PARKED) :], bytes(responses or b"{}"))
+    return kept, Resume(value[1 + len(_PARKED) :].partition(_AT)[0], bytes(responses or b"{}"))
+
+
+def home_of(seals: Seals, bound: bytes, params: Object) -> str:
+    """The address of the replica where the call of a state is parked; "" for none, or a state that is no good."""
+    try:
+        value = seals.open(bound, _text.decode(bytes(params.get("requestState", b"null"))))
+    except (Broken, msgspec.DecodeError):
+        return ""
+    return value.partition(_AT)[2] if value.startswith(_OWN + _PARKED) else ""
 
 
 def task_bound(view: ProfileView, principal: Principal) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from hub.core.signal import Signal
 from hub.edge.guards import Send
@@ -19,6 +19,12 @@ _STREAM = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
+
+
+class Body(Protocol):
+    """Bytes that come from elsewhere."""
+
+    async def read(self) -> bytes | None: ...  # noqa: D102 - those that are there; none at the end
 
 
 class Outbox:
@@ -141,6 +147,14 @@ class Answer:
             self._journals.end(self._journal)
         await self._open()
         await self._send({"type": "http.response.body", "body": last})
+
+    async def passed(self, status: int, headers: list[tuple[str, str]], body: Body) -> None:
+        """An answer that another replica gives, as it comes."""
+        told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": told})
+        while chunk := await body.read():
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _put(self, data: bytes) -> None:
         await self._open()

@@ -113,8 +113,9 @@ def running_hub(folder, resources=None, environment=None, arguments=(), admin_ke
         if not name.startswith("HUB_") and not name.endswith("_API_KEY")
     }
     settings = {**inherited, **({"HUB_ADMIN_KEY": admin_key} if admin_key else {}), **(environment or {})}
+    port = () if "--port" in arguments else ("--port", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "hub", "serve", "--port", "0", "--data", str(folder / "data"), *applied, *arguments],
+        [sys.executable, "-m", "hub", "serve", *port, "--data", str(folder / "data"), *applied, *arguments],
         cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
