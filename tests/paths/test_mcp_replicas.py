@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from tests.support.databases import postgres_url
-from tests.support.hubs import ADMIN_KEY, RESOURCES, running_hub, servers_ready
+from tests.support.hubs import ADMIN_KEY, RESOURCES, running_hub, servers_ready, wait_for
 from tests.support.mcp_talkers import NewTalker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -93,6 +93,8 @@ async def test_nobody_else_goes_on_with_it_and_a_state_that_is_changed_goes_nowh
     one, two = pair
     one.put("teams", "crew", {"profiles": ["p"]})
     other = one.put("keys", "other", {"team": "crew"})["secret"]
+    with two.client(other) as http:
+        wait_for(lambda: http.get("/v1/models").status_code == 200)  # the other replica knows the key
     _, told = await asked(one)
     rounds = answering(told["result"])
     async with NewTalker(f"{two.url}/mcp/p", ABLE, key=other) as client:
