@@ -56,12 +56,12 @@ def main() -> None:
             wait_for(lambda: len(admin.get("/api/v1/logs").json()["items"]) >= 48)
             link = admin.post("/api/v1/users/admin/sign-in-link", json={}).json()["url"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        first = browser.new_context()
-        page = first.new_page()
+        signed_in = browser.new_context()
+        page = signed_in.new_page()
         page.goto(link)
         page.click("main button")
         page.wait_for_url("**/console")
-        state = first.storage_state()
+        state = signed_in.storage_state()
         for name, path, scheme, width in PAGES:
             context = browser.new_context(
                 storage_state=state,
@@ -73,9 +73,9 @@ def main() -> None:
             if "playground" in path:
                 page.fill("#prompt", "Use the echo tool to say hello")
                 page.keyboard.press("Control+Enter")
-                page.get_by_role("button", name="Run it").first.wait_for()
-                page.get_by_role("button", name="Run it").first.click()
-                page.locator(".column").first.locator(".facts-line").nth(1).wait_for()
+                first = page.locator(".column").first
+                first.get_by_role("button", name="Run it").click()
+                first.locator(".facts-line").nth(1).wait_for()
             page.screenshot(path=IMAGES / f"{name}.png")
             context.close()
         browser.close()

@@ -147,6 +147,17 @@ def test_pages_that_are_looked_at_change_nothing(world, admin):
         assert (operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]) == before
 
 
+def test_what_has_no_known_price_does_not_read_as_free(world, admin):
+    with world.hub.client(world.secrets["ci"]) as client:
+        call = {"model": "demo/demo-2", "messages": [{"role": "user", "content": "Hello"}]}
+        assert client.post("/v1/chat/completions", json=call).status_code == 200
+    world.wait_for_calls(1, model="demo/demo-2")
+    page = admin.get("/admin/usage?by=model").text
+    row = page[page.index("demo/demo-2</th>") :].partition("</tr>")[0]
+    assert "unknown" in row
+    assert "$0" not in row
+
+
 def test_a_page_travels_compressed(admin):
     answer = admin.get("/admin/audit", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
