@@ -2,7 +2,8 @@
 
 `python -m bench.mock --port N`. Chat: the `user` field of the body chooses the answer (`bench-plain`, `bench-burst-N`:
 N events in one write, `bench-paced-N`: N events each in its own write, `bench-hold`: one event, then silence).
-MCP: `/mcp25` speaks 2025-11-25, `/mcp26` speaks 2026-07-28; one tool, `echo`.
+MCP: `/mcp25` speaks 2025-11-25, `/mcp26` speaks 2026-07-28; one tool, `echo`,
+whose answer takes 50 ms for a text that begins with `slow `.
 """
 
 import argparse
@@ -97,7 +98,11 @@ class Answers(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         path = head.split(b" ", 2)[1]
         if path.startswith(b"/mcp"):
-            self._transport.write(mcp(path == b"/mcp26", head, body))
+            reply = mcp(path == b"/mcp26", head, body)
+            if _SLOW in body:
+                asyncio.get_running_loop().call_later(SLOW_SECONDS, self._transport.write, reply)
+            else:
+                self._transport.write(reply)
             return
         if head.startswith(b"GET"):
             self._transport.write(_json({"object": "list", "data": [{"id": "bench", "object": "model"}]}))
@@ -134,6 +139,8 @@ class Answers(asyncio.Protocol):
         send()
 
 
+_SLOW = b'"slow '  # how the text of a call begins whose answer takes its time
+SLOW_SECONDS = 0.05
 _INFO = {"name": "bench", "version": "1"}
 _TOOLS = [
     {

@@ -32,6 +32,10 @@ class Program:
         """CPU time used so far by it and what it started, in ns."""
         return sum(_cpu_ns(pid) for pid in _tree(self.pid))
 
+    def descriptors(self) -> int:
+        """Open file descriptors of the program itself."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def resident_bytes(self) -> int:
         """Resident memory of it and what it started."""
         return sum(_resident(pid) for pid in _tree(self.pid))

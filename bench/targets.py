@@ -5,16 +5,20 @@ import secrets
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+
+import yaml
 
 from bench.processes import Program, free_port, running
 from bench.traffic import Door
 
 HERE = Path(__file__).parent
 HUB = f"{shlex.quote(sys.executable)} -m hub serve --host 127.0.0.1 --port {{port}} --data {{data}} --apply {{config}}"
+NONE: Mapping[str, str] = MappingProxyType({})
 NGINX_MISSING = "nginx is the yardstick and was not found; install it, on Debian with: apt-get install nginx-light"
 
 
@@ -63,11 +67,17 @@ def nginx(folder: Path, upstream: int) -> Iterator[Target]:
 
 
 @contextmanager
-def hub(folder: Path, upstream: int, command: str = HUB) -> Iterator[Target]:
-    """The hub with a key, a limit, a budget and the ledger; `command` may hold {port}, {data} and {config}."""
+def hub(folder: Path, upstream: int, command: str = HUB, more: Mapping[str, str] = NONE) -> Iterator[Target]:
+    """The hub with a key, a limit, a budget and the ledger; `command` may hold {port}, {data} and {config}.
+
+    `more` are further MCP servers of its profile, by their URLs.
+    """
     port, key = free_port(), f"bench-{secrets.token_hex(24)}"
     config = folder / "bench.yaml"
-    config.write_text((HERE / "bench.yaml").read_text("utf-8").replace("UPSTREAM", str(upstream)), "utf-8")
+    resources = yaml.safe_load((HERE / "bench.yaml").read_text("utf-8").replace("UPSTREAM", str(upstream)))
+    resources["servers"] |= {name: {"url": url, "allow_private": True} for name, url in more.items()}
+    resources["profiles"]["bench"]["servers"] |= {name: {} for name in more}
+    config.write_text(yaml.safe_dump(resources), "utf-8")
     words = [word.format(port=port, data=folder / "data", config=config) for word in shlex.split(command)]
     env = {"HUB_ADMIN_KEY": f"admin-{secrets.token_hex(24)}", "HUB_BENCH_KEY": key}
     door = Door(

@@ -50,12 +50,12 @@ def chat(door: Door, kind: str, size: int = CALL_BYTES) -> Request:
     return lambda _: data
 
 
-def tool_call(door: Door, era: str, session: str) -> Request:
+def tool_call(door: Door, era: str, session: str, text: str = "hello " * 30) -> Request:
     """A tools/call of the tool `echo`; each connection has its own JSON-RPC id."""
     name = dict(door.tool_prefix).get(era, "") + "echo"
 
     def make(number: int) -> bytes:
-        params: dict[str, Any] = {"name": name, "arguments": {"text": "hello " * 30}}
+        params: dict[str, Any] = {"name": name, "arguments": {"text": text}}
         headers = {"accept": "application/json, text/event-stream"}
         if era == "2026":
             params["_meta"] = envelope()
@@ -66,6 +66,14 @@ def tool_call(door: Door, era: str, session: str) -> Request:
         return door.post(dict(door.mcp_paths)[era], json.dumps(message).encode(), headers)
 
     return make
+
+
+def tool_list(door: Door) -> Request:
+    """A tools/list of the 2026 era."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": envelope()}}
+    headers = {"accept": "application/json", "mcp-protocol-version": MODERN, "mcp-method": "tools/list"}
+    data = door.post(dict(door.mcp_paths)["2026"], json.dumps(message).encode(), headers)
+    return lambda _: data
 
 
 def envelope() -> dict[str, Any]:
