@@ -102,7 +102,7 @@ PAGES: Mapping[str, Page] = {
             Column("Teams", "spec.teams", "list"),
             _ON,
         ),
-        "Add people here; make each a one-time sign-in link, or let single sign-on create them.",
+        "Add people here, and make each a one-time sign-in link.",
     ),
     "keys": Page(
         "Keys",

@@ -1,6 +1,7 @@
 """Resources of every kind: their lists, and one editor whose form is made from the spec's schema."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ MOST_FIELDS = 20_000
 _ASKED = ("model", "header", "tokens", "tools", "images")
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
 _OF_ADMINISTRATORS = frozenset({"secret", "routes"})
+# Keys that nobody used for so many days; 0: ever.
+UNUSED = {"7 days": 7, "30 days": 30, "90 days": 90, "ever": 0}
 _ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -78,9 +81,11 @@ class ResourcePages:
 
     def _list(self, kind: str) -> Any:
         async def endpoint(visit: Visit) -> Response:
-            words = visit.query("q").lower().split()
+            words, unused = visit.query("q").lower().split(), visit.query("unused") if kind == "keys" else ""
             data = await visit.get(f"/{kind}", limit=200, cursor=visit.query("cursor"))
             items = [item for item in data["items"] if all(word in str(item).lower() for word in words)]
+            if unused in UNUSED:
+                items = [item for item in items if is_unused(item["status"], UNUSED[unused])]
             return self._site.show(
                 visit,
                 "resources.html",
@@ -88,6 +93,8 @@ class ResourcePages:
                 about=PAGES[kind],
                 items=items,
                 words=visit.query("q"),
+                unused=unused,
+                spans=tuple(UNUSED) if kind == "keys" else (),
                 next=data["next"],
                 base=f"{self._base}/{kind}",
                 new=f"{self._base}/new/{kind}" if _may_write(visit, kind) else "",
@@ -258,6 +265,14 @@ class ResourcePages:
             asked=asked or dict.fromkeys(_ASKED, ""),
             imagined=plan,
         )
+
+
+def is_unused(status: dict[str, Any], days: int) -> bool:
+    """Whether a key was used last more than `days` days ago, or never (0 days: never at all)."""
+    last = status.get("last_used")
+    if not last:
+        return True
+    return days > 0 and datetime.now(UTC) - datetime.fromisoformat(last) > timedelta(days=days)
 
 
 def _may_write(visit: Visit, kind: str) -> bool:

@@ -147,6 +147,18 @@ def test_pages_that_are_looked_at_change_nothing(world, admin):
         assert (operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]) == before
 
 
+def test_keys_that_nobody_uses_are_found(world, admin):
+    assert ">ci</a>" in admin.get("/admin/keys").text
+    with world.hub.client() as operator:
+        operator.put("/api/v1/keys/untouched", json={"spec": {"team": "platform"}})
+        for span in ("7 days", "ever"):
+            page = admin.get("/admin/keys", params={"unused": span}).text
+            assert ">untouched</a>" in page
+            assert ">ci</a>" not in page
+        operator.delete("/api/v1/keys/untouched")
+    assert ">ci</a>" in admin.get("/admin/keys", params={"unused": "nonsense"}).text
+
+
 def test_what_has_no_known_price_does_not_read_as_free(world, admin):
     with world.hub.client(world.secrets["ci"]) as client:
         call = {"model": "demo/demo-2", "messages": [{"role": "user", "content": "Hello"}]}
