@@ -12,6 +12,7 @@ from hub.edge.mcp_request import Request
 from hub.edge.mcp_sessions import Session
 from hub.edge.mcp_streams import Outbox
 from hub.tool_path import ToolPath
+from hub.upstream import handshake_form
 
 MOST_CAPABILITIES = 64 << 10  # bytes that a session keeps of what its client declared
 _ROOTS_CHANGED = "notifications/roots/list_changed"
@@ -31,7 +32,10 @@ class LegacyDesk:
         if not is_object(capabilities) or len(bytes(capabilities)) > MOST_CAPABILITIES:
             size = f"{MOST_CAPABILITIES >> 10} KiB"
             raise RpcFault(INVALID_PARAMS, f"params.capabilities is an object of at most {size}.")
-        return (asked if asked in LEGACY else LEGACY[0]), bytes(capabilities)
+        able = handshake_form(
+            bytes(capabilities)
+        )  # a client of the old era can do nothing with a modern server's tasks
+        return (asked if asked in LEGACY else LEGACY[0]), able
 
     async def initialized(self, request: Request, message: Message, session: Session) -> bytes:
         """The answer to `initialize` of a client whose session is there already."""

@@ -10,7 +10,7 @@ from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_
 from hub.upstream.guard import is_public
 from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
-from hub.upstream.mcp_capabilities import can_be_asked
+from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_values import (
     Ask,
@@ -70,6 +70,7 @@ __all__ = [
     "can_be_asked",
     "check_query",
     "chunks_of",
+    "handshake_form",
     "is_public",
     "raw_headers",
     "read_whole",

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support.hubs import ROOT, running_hub, servers_ready
-from tests.support.mcp_talkers import NewTalker, OldTalker, heard
+from tests.support.mcp_talkers import META, NewTalker, OldTalker, heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -346,6 +346,54 @@ async def test_updates_of_a_watched_resource_are_told(client):
                 with contextlib.suppress(TimeoutError):
                     assert (await heard(queue, "notifications/resources/updated", 1))["uri"] == uri
                     break
+
+
+@pytest.mark.parametrize(("method", "params"), [("tools/list", {}), ("resources/read", {"uri": "test://static-text"})])
+async def test_hints_for_caches_and_the_kind_of_a_result_exist_in_the_modern_era_alone(client, era, method, params):
+    async with client() as one:
+        result = (await one.request(method, params)).result
+    if era == "old":
+        assert not {"resultType", "ttlMs", "cacheScope"} & set(result)
+        assert f"{META}serverInfo" not in result.get("_meta", {})
+    else:
+        assert (result["resultType"], result["cacheScope"]) == ("complete", "private")
+        assert 0 <= result["ttlMs"] <= 5000
+
+
+async def test_results_name_the_profile_and_never_the_server_behind_it(client, era, server):
+    async with client() as one:
+        result = (await one.call("echo", {"text": "x"})).result
+        info = one.greeting["serverInfo"] if era == "old" else result["_meta"][f"{META}serverInfo"]
+    assert info["name"] == server
+
+
+async def test_ping_is_answered_by_the_hub_in_the_old_era_and_unknown_in_the_new_one(client, era):
+    async with client() as one:
+        said = await one.request("ping")
+    if era == "old":
+        assert (said.status, said.result, said.error) == (200, {}, {})
+    else:
+        assert (said.status, said.error["code"]) == (404, -32601)
+
+
+async def test_a_task_is_made_only_where_both_sides_know_tasks_and_else_the_call_just_takes_its_time(
+    client, era, server
+):
+    able = {"extensions": {f"{META}tasks": {}}}
+    async with client(able) as one:
+        said = await one.call("slow_compute", {"seconds": 0.05, "label": "it"})
+        if (era, server) != ("new", "new"):
+            assert said.text == "computed it"
+            assert said.result.get("resultType", "complete") == "complete"
+            return
+        assert said.result["resultType"] == "task"
+        task = {"taskId": said.result["taskId"]}
+        async with asyncio.timeout(10):
+            while (now := (await one.request("tasks/get", task)).result)["status"] != "completed":
+                await asyncio.sleep(0.02)
+    assert now["result"]["content"][0]["text"] == "computed it"
+    async with client({}) as other:  # without the extension the same tool answers by itself
+        assert (await other.call("slow_compute", {"seconds": 0, "label": "b"})).text == "computed b"
 
 
 async def test_in_a_profile_of_two_servers_everything_has_a_name_of_its_own(hub, era):

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 META = "io.modelcontextprotocol/"
 MODERN = "2026-07-28"
 Answer = Callable[[str, Json], Json]
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri", "tasks/get": "taskId"}
 
 
 @dataclass
