@@ -69,13 +69,15 @@ def refused(refusal: Refusal, request_id: str, era: Era = Era.MODERN) -> RpcFaul
 
 
 def relayed_error(error: bytes) -> RpcFault:
-    """A server's own error, byte for byte."""
+    """A server's own error, byte for byte, when it is one: a number as its code, and a message."""
     try:
-        code = _code.decode(error).get("code")
+        found = _code.decode(error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = {}
+    code, message = found.get("code"), found.get("message")
+    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str):
         return RpcFault(INTERNAL, "The server answered with an error that is not one of JSON-RPC.", status=200)
-    status = _STATUS.get(code, 200) if isinstance(code, int) else 200
-    return RpcFault(INTERNAL, "", status=status, raw=error)
+    return RpcFault(INTERNAL, "", status=_STATUS.get(code, 200), raw=error)
 
 
 def unknown_method(method: str) -> RpcFault:
