@@ -27,7 +27,7 @@ def test_the_audit_trail_is_filtered_read_and_exported(world, browse):
     page.goto(f"{world.url}/admin/audit")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export", exact=True).click()
-    rows = [json.loads(line) for line in download.value.path().read_text().splitlines()]
+    rows = [json.loads(line) for line in download.value.path().read_bytes().splitlines()]
     assert any(row.get("name") == "audited" for row in rows)
     with world.hub.client() as operator:
         operator.delete("/api/v1/teams/audited")
