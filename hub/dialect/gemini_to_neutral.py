@@ -85,10 +85,8 @@ def _thought(thinking: dict[str, Any]) -> Thought:
 
 def _form(config: Given) -> Form | None:
     mime = config.text("responseMimeType")
-    schema = config.any("responseJsonSchema")
-    own = config.any("responseSchema")
-    schema = schema if schema is not None else plain_schema(own) if own is not None else None
-    return Form(schema) if mime == "application/json" else None
+    schema, own = config.mapping("responseJsonSchema"), config.mapping("responseSchema")
+    return Form(schema or plain_schema(own) or None) if mime == "application/json" else None
 
 
 def plain_schema(schema: Any) -> Any:
@@ -119,9 +117,8 @@ def _tools(given: Given, notes: Notes) -> Iterator[Tool]:
         name = one.text("name")
         if not name:
             raise wrong(f"{one.at}.name", "a name")
-        schema = one.any("parametersJsonSchema")
-        own = one.any("parameters")
-        yield Tool(name, one.text("description"), schema if schema is not None else plain_schema(own))
+        schema, own = one.mapping("parametersJsonSchema"), one.mapping("parameters")
+        yield Tool(name, one.text("description"), schema or plain_schema(own))
     notes.drop(*(f"tools.{name}" for name in given.rest()))
 
 
