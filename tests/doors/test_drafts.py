@@ -30,12 +30,9 @@ def test_a_new_model_is_explained_before_it_exists(hub):
     targets = [{"model": "demo/b", "weight": 3}, {"model": "demo/c", "weight": 1}, {"model": "demo/a", "priority": 1}]
     answer = explain(hub, {"kind": "models", "name": "new", "spec": {"targets": targets}})
     assert answer.status_code == 200, answer.text
-    plan = answer.json()
-    assert [(one["target"], one["priority"], one["share"]) for one in plan["attempts"]] == [
-        ("demo/b", 0, 0.75),
-        ("demo/c", 0, 0.25),
-        ("demo/a", 1, 1.0),
-    ]
+    attempts = [(one["target"], one["priority"], one["share"]) for one in answer.json()["attempts"]]
+    assert set(attempts[:2]) == {("demo/b", 0, 0.75), ("demo/c", 0, 0.25)}  # their order is drawn by weight
+    assert attempts[2:] == [("demo/a", 1, 1.0)]
     with hub.client() as client:
         assert client.get("/api/v1/models/new").status_code == 404
         assert client.get("/api/v1/models/one").json()["version"] == 1
