@@ -225,7 +225,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
     identity = Identity(tokens=stages.programs.tokens)
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
-    snapshots, (conditions, hits) = stored.resources.snapshot, (Conditions(stages.health), RuleHits())
+    snapshots, conditions, hits = stored.resources.snapshot, Conditions(stages.health), RuleHits()
     policy, judges = stages.governance.policy, stages.governance.judges
     path = ModelPath(
         identity=identity,

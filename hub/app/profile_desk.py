@@ -116,18 +116,18 @@ class ProfileDesk:
         Raises NotFound, or Conflict for a tool that is not any more what was `seen`, by its digest.
         """
         spec, view = self._of(snapshot, name)
-        waiting = {f"{one.server}/{one.own}": (one.server, one.own) for one in view.drifts}
-        keys = list(waiting.values()) if "*" in wanted else [waiting[one] for one in wanted if one in waiting]
+        waiting = {f"{one.server}/{one.own}": one for one in view.drifts}
+        chosen = list(waiting) if "*" in wanted else [one for one in wanted if one in waiting]
         missing = [one for one in wanted if one != "*" and one not in waiting]
         if missing:
             known = ", ".join(sorted(waiting)) or "none"
             raise NotFound("not_found", f"'{missing[0][:128]}' waits for no approval in '{name}' (waiting: {known}).")
-        digests = {f"{one.server}/{one.own}": one.digest for one in view.drifts}
-        stale = [tool for tool, digest in seen.items() if digests.get(tool, digest) != digest]
+        stale = [tool for tool, digest in seen.items() if tool in waiting and waiting[tool].digest != digest]
         if stale:
             raise Conflict(
                 "version_conflict", f"'{stale[0][:128]}' has changed again since you looked. Look at it anew."
             )
+        keys = [(waiting[tool].server, waiting[tool].own) for tool in chosen]
         pins = self._memory.approve(view, self._offers(snapshot, spec), keys, by)
         self._catalogue.refresh(snapshot)
         return [f"{pin.server}/{pin.own}" for pin in pins]

@@ -65,18 +65,17 @@ class ExplainApi:
         dialect = _dialect(str(given.get("dialect", "")))
         pairs = _headers([f"{name}={value}" for name, value in headers.items()])
         if "draft" in given:
-            ask = dataclasses.replace(ask, snapshot=await self._imagined(ask, given["draft"]))
+            ask = dataclasses.replace(ask, snapshot=await self._with(ask, given["draft"]))
         call = _call(ask.snapshot, dialect, orjson.dumps(body), pairs)
         tokens = given.get("tokens", 0)
         if isinstance(tokens, bool) or not isinstance(tokens, int) or not 0 <= tokens <= MOST_TOKENS:
             raise Malformed("malformed", f"tokens is a number from 0 to {MOST_TOKENS}.")
         return self._answer(ask, _stretched(call, tokens), key=str(given.get("key", "")))
 
-    async def _imagined(self, ask: Ask, draft: object) -> Snapshot:
+    async def _with(self, ask: Ask, draft: object) -> Snapshot:
         """The snapshot with a draft in it, for those who could save it. Raises Malformed, Forbidden or InvalidSpec."""
-        kind, name, spec = (
-            (draft.get(one) for one in ("kind", "name", "spec")) if isinstance(draft, dict) else ("",) * 3
-        )
+        told = draft if isinstance(draft, dict) else {}
+        kind, name, spec = told.get("kind"), told.get("name"), told.get("spec")
         if kind not in _DRAFTS or not isinstance(name, str) or not isinstance(spec, dict):
             raise Malformed("malformed", 'draft is {"kind": "models" or "routes", "name": ..., "spec": {...}}.')
         require(ask.principal, WRITE[kind])

@@ -32,9 +32,7 @@ class LegacyDesk:
         if not is_object(capabilities) or len(bytes(capabilities)) > MOST_CAPABILITIES:
             size = f"{MOST_CAPABILITIES >> 10} KiB"
             raise RpcFault(INVALID_PARAMS, f"params.capabilities is an object of at most {size}.")
-        able = handshake_form(
-            bytes(capabilities)
-        )  # a client of the old era can do nothing with a modern server's tasks
+        able = handshake_form(bytes(capabilities))  # such a client can do nothing with a modern server's tasks
         return (asked if asked in LEGACY else LEGACY[0]), able
 
     async def initialized(self, request: Request, message: Message, session: Session) -> bytes:

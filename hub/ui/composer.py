@@ -15,8 +15,6 @@ from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 MANY_TOOLS = 40  # beyond this, several clients cut the list or choose badly
-
-
 ABOUT = ("title", "description", "instructions", "mode")
 
 
@@ -166,9 +164,7 @@ def composed(
     """The profile's spec as the form says: what the form does not speak of stays as it was."""
     before: Mapping[str, Any] = spec.get("servers", {})
     servers = {name: _server(name, before.get(name, {}), values, offers.get(name, [])) for name in _servers(values)}
-    about = {
-        name: values[f"about.{name}"][0].replace("\r\n", "\n").strip() for name in ABOUT if f"about.{name}" in values
-    }
+    about = {name: _text(values, f"about.{name}") for name in ABOUT if f"about.{name}" in values}
     kept = {name: value for name, value in spec.items() if name not in about}
     return {**kept, **{name: value for name, value in about.items() if value}, "servers": servers}
 
@@ -186,11 +182,16 @@ def _server(
     for field in ("rename", "describe"):
         # Tools that the server does not offer right now keep what was said about them.
         kept = {tool: text for tool, text in before.get(field, {}).items() if tool not in seen}
-        given = {tool: (values.get(f"{field}.{name}.{tool}") or [""])[0].replace("\r\n", "\n").strip() for tool in seen}
+        given = {tool: _text(values, f"{field}.{name}.{tool}") for tool in seen}
         both = {**kept, **{tool: text for tool, text in sorted(given.items()) if text}}
         if both:
             found[field] = both
     return found
+
+
+def _text(values: Mapping[str, list[str]], field: str) -> str:
+    """What was typed: a form sends its line ends as CRLF."""
+    return (values.get(field) or [""])[0].replace("\r\n", "\n").strip()
 
 
 def _patterns(before: list[Any], name: str, values: Mapping[str, list[str]], tools: list[dict[str, Any]]) -> list[Any]:

@@ -40,5 +40,4 @@ class ConnectionPages:
             note=note,
             providers=await visit.items("/me/connections"),
             profiles=(await visit.get("/me/profiles"))["items"],
-            person=visit.principal.user,
         )

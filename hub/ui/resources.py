@@ -192,10 +192,7 @@ class ResourcePages:
                 "PUT", f"/{draft.kind}/{draft.name}", {"spec": draft.spec, "version": draft.version}
             )
         except InvalidSpec as invalid:
-            own, others = faults_within(draft.kind, draft.name, invalid.faults)
-            return await self._editor(
-                visit, replace(draft, faults=tuple(own), notes=tuple(others)), resource, status=422
-            )
+            return await self._editor(visit, _faulty(draft, invalid), resource, status=422)
         except Conflict as conflict:
             return await self._conflict(visit, draft, resource, conflict)
         except Refusal as refusal:
@@ -214,9 +211,7 @@ class ResourcePages:
         try:
             found = await imagined(visit, draft.kind, draft.name, draft.spec, asked)
         except InvalidSpec as invalid:
-            own, others = faults_within(draft.kind, draft.name, invalid.faults)
-            draft = replace(draft, faults=tuple(own), notes=tuple(others))
-            return await self._editor(visit, draft, resource, status=422, asked=asked)
+            return await self._editor(visit, _faulty(draft, invalid), resource, status=422, asked=asked)
         except Refusal as refusal:
             draft = replace(draft, notes=(refusal.message,))
             return await self._editor(visit, draft, resource, status=refusal.status, asked=asked)
@@ -265,6 +260,12 @@ class ResourcePages:
             asked=asked or dict.fromkeys(_ASKED, ""),
             imagined=plan,
         )
+
+
+def _faulty(draft: Draft, invalid: InvalidSpec) -> Draft:
+    """The draft with what is wrong, each fault beside its field."""
+    own, others = faults_within(draft.kind, draft.name, invalid.faults)
+    return replace(draft, faults=tuple(own), notes=tuple(others))
 
 
 def is_unused(status: dict[str, Any], days: int) -> bool:
