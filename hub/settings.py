@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     replicas: int = Field(1, ge=1, le=1000, description="How many replicas share the limits when Redis is away.")
     replica_url: str = Field(
         "",
-        description="Where other replicas reach this one, such as `http://10.0.0.5:8484`. A call that waits here for its "
-        "caller's answer is then gone on with at whichever replica the answer arrives.",
+        description="Where other replicas reach this one, such as `http://10.0.0.5:8484`. A session that was opened here, and a "
+        "call that waits here for its caller's answer, are then gone on with at whichever replica a request arrives.",
     )
     admin_key: SecretStr | None = Field(
         None, description="The admin key, at least 32 characters. Left out, one is made at the first start and printed."

@@ -124,7 +124,7 @@ def dispatch(doors: Doors) -> App:
             seal_key=doors.vault.derive("mcp"),
             body_bytes=settings.mcp_body_bytes,
             public_url=settings.public_url,
-            replicas=Replicas(doors.transport, settings.replica_url),
+            replicas=Replicas(doors.transport, settings.replica_url, doors.in_flight.draining.is_set),
         ),
         pages=cast("App", pages),
         guard=Guard(settings.hosts, settings.public_url, open_to_all=("/registry/",)),

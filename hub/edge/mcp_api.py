@@ -28,6 +28,7 @@ from hub.edge.mcp_envelope import (
 )
 from hub.edge.mcp_era import BATCHING, MODERN, check_modern, check_single, era_of, is_modern
 from hub.edge.mcp_faults import Response, refused, responded
+from hub.edge.mcp_handles import LONGEST, Handles
 from hub.edge.mcp_journal import Journal
 from hub.edge.mcp_legacy import LegacyDesk
 from hub.edge.mcp_listening import Listening
@@ -75,7 +76,7 @@ class McpApi:
         self._methods = Methods(path, seals, replicas.own)
         self._desk = LegacyDesk(path, self._methods)
         self._listening = Listening(path, self._changes, in_flight, seals)
-        self.sessions = Sessions()
+        self.sessions = Sessions(Handles(seals, replicas.own))
         self._old = OldSse(path, self._desk, self._changes, in_flight, self.sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +98,7 @@ class McpApi:
             elif scope["method"] == "POST":
                 await self._post(request, scope, body)
             else:
-                await self._other(request, scope["method"])
+                await self._other(request, scope)
 
     async def _at_place(self, request: Request, scope: Scope, place: str, body: bytes) -> None:
         """The two addresses of clients that speak HTTP+SSE."""
@@ -109,6 +110,8 @@ class McpApi:
             await self._old.stream(request)
             return
         identifier = parse_qs(scope["query_string"].decode("latin-1")).get("session", [""])[0]
+        if await self._at_home(request, scope, body, identifier):
+            return
         try:
             messages, _ = parse(body)
             response = self._old.post(request, identifier, messages)
@@ -116,13 +119,16 @@ class McpApi:
             response = Response(fault.status, fault_bytes(fault.id, fault))
         await self._tell(request, response)
 
-    async def _other(self, request: Request, method: str) -> None:
+    async def _other(self, request: Request, scope: Scope) -> None:
         """GET and DELETE, which exist within a session only."""
+        method = scope["method"]
         modern = request.headers.get(b"mcp-protocol-version") == MODERN.encode()
         if method not in ("GET", "DELETE") or modern or _SESSION not in request.headers:
             raise Refusal(
                 "malformed", f"{method} is not answered here. Send POST.", status=405, headers={"allow": "POST"}
             )
+        if await self._at_home(request, scope, b"", _named(request)):
+            return
         session = self._session(request)
         if session is not None and method == "GET":
             found = session.journals.find(request.headers.get(_LAST_EVENT, b"").decode("latin-1"))
@@ -136,14 +142,21 @@ class McpApi:
 
     def _session(self, request: Request) -> Session | None:
         """The session that a request names, if it names one. Raises NotFound `session_not_found`."""
-        identifier = request.headers.get(_SESSION)
-        if identifier is None:
+        if _SESSION not in request.headers:
             return None
         visit = request.visit
-        session = self.sessions.find(identifier.decode("latin-1")[:128], visit.principal.id, visit.view.name)
+        session = self.sessions.find(_named(request), visit.principal.id, visit.view.name)
         if session is None:
             raise NotFound("session_not_found", "There is no such session, or it has expired. Send 'initialize' again.")
         return session
+
+    async def _at_home(self, request: Request, scope: Scope, body: bytes, identifier: str) -> bool:
+        """Whether the session of a request lives at another replica, which then has answered it."""
+        visit = request.visit
+        home = self.sessions.home_of(identifier, visit.principal.id, visit.view.name) if identifier else ""
+        if not self._replicas.is_elsewhere(request, home):
+            return False
+        return await self._replicas.passed_on(request, scope, body, home)
 
     async def _tell(self, request: Request, response: Response) -> None:
         request.exchange.finish()
@@ -159,13 +172,14 @@ class McpApi:
             identifier = first.id
             check_single(request.raw)
             era = era_of(request.headers, first)
+            if await self._is_elsewhere(request, scope, first, body, era):
+                return
             if batched:
                 await self._batch(request, messages, era)
             elif not first.method and era is Era.MODERN:
                 raise RpcFault(INVALID_REQUEST, "A client sends requests and notifications, never a response.")
             elif era is Era.MODERN:
-                if not await self._is_elsewhere(request, scope, first, body):
-                    await self._modern(request, first)
+                await self._modern(request, first)
             else:
                 await self._legacy(request, first)
         except RpcFault as fault:
@@ -189,8 +203,11 @@ class McpApi:
         body = b"[" + b",".join(answers) + b"]" if answers else b""
         await self._tell(request, Response(200 if answers else 202, body))
 
-    async def _is_elsewhere(self, request: Request, scope: Scope, message: Message, body: bytes) -> bool:
-        """Whether the request goes on with a call that another replica has parked, which then has answered it."""
+    async def _is_elsewhere(self, request: Request, scope: Scope, message: Message, body: bytes, era: Era) -> bool:
+        """Whether a session, or a parked call, that the request goes on with is another replica's, which then answered."""
+        if era is Era.LEGACY:
+            named = "" if message.method == "initialize" else _named(request)
+            return await self._at_home(request, scope, body, named)
         home = self._methods.home_of(request, message)
         if not self._replicas.is_elsewhere(request, home):
             return False
@@ -284,6 +301,11 @@ class McpApi:
                     await answer.ping()
                 missed = journal.after(number)
         await answer.end()
+
+
+def _named(request: Request) -> str:
+    """The id of the session that a request names, or ""."""
+    return request.headers.get(_SESSION, b"")[: LONGEST + 1].decode("latin-1")
 
 
 def _mode(scope: Scope) -> str:

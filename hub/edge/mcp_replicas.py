@@ -1,4 +1,6 @@
-"""Parked calls of other replicas: the next round of one goes to the replica where it waits, and its answer comes back."""
+"""What belongs to another replica: a call that waits there, a session that was opened there. It answers, and that comes back."""
+
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -16,14 +18,25 @@ _LEFT_OUT = frozenset(
     {"host", "content-length", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect",
      "proxy-authorization", "accept-encoding", "x-forwarded-for", "x-request-id"}
 )  # fmt: skip
-_KEPT = ("content-type", "cache-control", "x-accel-buffering", "x-request-id", "retry-after", "www-authenticate")
+_KEPT = (
+    "content-type", "cache-control", "x-accel-buffering", "x-request-id", "retry-after", "www-authenticate",
+    "mcp-session-id", "allow",
+)  # fmt: skip
+
+
+def _stays() -> bool:
+    return False
 
 
 class Replicas(Struct, frozen=True):
-    """Passes requests on to other replicas; `own` is the address at which they reach this one, "" for none."""
+    """Passes requests on to other replicas; `own` is the address at which they reach this one, "" for none.
+
+    `leaving` tells whether this one is about to stop: then nobody is kept waiting for what another one may say.
+    """
 
     endpoint: Endpoint | None = None
     own: str = ""
+    leaving: Callable[[], bool] = _stays
 
     def is_elsewhere(self, request: Request, home: str) -> bool:
         """Whether what waits at `home` is for another replica to go on with. What was passed on stays."""
@@ -41,13 +54,15 @@ class Replicas(Struct, frozen=True):
         headers += [(PASSED_ON.decode(), "1"), ("x-request-id", request.origin.request_id)]
         headers += [("x-forwarded-for", client[0])] if client else []
         try:
-            exchange = Exchange("POST", url, tuple(headers), body, _CLOCKS, private=True, resend=False)
+            exchange = Exchange(scope["method"], url, tuple(headers), body, _CLOCKS, private=True, resend=False)
             response = await self.endpoint.request(exchange)
         except UpstreamFailed:
             return False
         try:
             kept = [(name, response.headers[name]) for name in _KEPT if name in response.headers]
-            await request.answer.passed(response.status, kept, response)
+            await request.answer.passed(
+                response.status, kept, response, self.leaving if scope["method"] == "GET" else _stays
+            )
             request.exchange.finish()
         finally:
             response.close()

@@ -1,8 +1,10 @@
-"""Sessions of legacy clients: cheap, bound to the credential that opened them, bounded in number and time."""
+"""Sessions of legacy clients: cheap, bound to the credential that opened them, bounded in number and time.
+
+What a session needs stands in its id, so none is lost with the process: one that is not here is made anew from it.
+"""
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ import msgspec
 
 from hub.edge.mcp_asking import Asking
 from hub.edge.mcp_envelope import INVALID_REQUEST, REFUSED, RpcFault
+from hub.edge.mcp_handles import Handles
 from hub.edge.mcp_journal import Journals
 from hub.edge.mcp_streams import Outbox
 
@@ -139,47 +142,73 @@ class Sessions:
     """All sessions of this process, and those of each principal, the least recently used first."""
 
     def __init__(
-        self, now: Callable[[], float] = time.monotonic, *, most: int = MOST, most_each: int = MOST_EACH
+        self,
+        handles: Handles,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        most: int = MOST,
+        most_each: int = MOST_EACH,
     ) -> None:
+        self._handles = handles
         self._now = now
         self._most = most
         self._most_each = most_each
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._owned: dict[str, OrderedDict[str, None]] = {}
+        self._closed: OrderedDict[str, None] = OrderedDict()  # ids of those that their clients have ended
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, principal: str, profile: str, version: str, capabilities: bytes) -> Session:
-        """A new session. Where there are too many, the one that rested longest ends: first of the same principal.
+    def __contains__(self, identifier: object) -> bool:
+        return identifier in self._sessions
 
-        Nobody is locked out for having opened many; a client whose session has ended opens another one.
+    def open(self, principal: str, profile: str, version: str, capabilities: bytes) -> Session:
+        """A new session. Where there are too many, the one that rested longest goes: first of the same principal.
+
+        Nobody is locked out for having opened many; a session that went comes back when its client does.
         """
+        identifier = self._handles.make(principal, profile, version, capabilities)
+        return self._keep(identifier, principal, profile, version, capabilities)
+
+    def _keep(self, identifier: str, principal: str, profile: str, version: str, capabilities: bytes) -> Session:
         self._expire()
         owned = self._owned.get(principal)
         if owned is not None and len(owned) >= self._most_each:
             self._drop(next(iter(owned)))
         if len(self._sessions) >= self._most:
             self._drop(next(iter(self._sessions)))
-        session = Session(secrets.token_urlsafe(24), principal, profile, version, capabilities, self._now())
+        session = Session(identifier, principal, profile, version, capabilities, self._now())
         self._sessions[session.id] = session
         self._owned.setdefault(principal, OrderedDict())[session.id] = None
         return session
 
     def find(self, identifier: str, principal: str, profile: str) -> Session | None:
-        """The session, if it is alive and belongs to this principal and profile."""
+        """The session, if it belongs to this principal and profile and was not ended; made anew where it is not here."""
         session = self._sessions.get(identifier)
-        if session is None or session.principal != principal or session.profile != profile:
-            return None
-        if not session.busy and session.seen + IDLE_SECONDS < self._now():
-            self._drop(identifier)
+        if session is None:
+            handle = None if identifier in self._closed else self._handles.read(identifier, principal, profile)
+            if handle is None or not handle.capabilities:
+                return None
+            return self._keep(identifier, principal, profile, handle.version, handle.capabilities)
+        if session.principal != principal or session.profile != profile:
             return None
         self._touch(session)
         return session
 
+    def home_of(self, identifier: str, principal: str, profile: str) -> str:
+        """The replica where a session that is not here was opened; "" for none."""
+        if identifier in self._sessions or identifier in self._closed:
+            return ""
+        handle = self._handles.read(identifier, principal, profile)
+        return handle.home if handle is not None else ""
+
     def close(self, session: Session) -> None:
-        """End a session."""
+        """End a session, for good."""
         self._drop(session.id)
+        self._closed[session.id] = None
+        while len(self._closed) > self._most:
+            self._closed.popitem(last=False)
 
     def _touch(self, session: Session) -> None:
         session.seen = self._now()

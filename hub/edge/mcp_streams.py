@@ -12,6 +12,7 @@ from hub.edge.mcp_journal import Journal, Journals
 
 T = TypeVar("T")
 PING_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
 MOST_WAITING = 256 << 10  # bytes for one client that does not read
 _PING = b": ping\n\n"
 _STREAM = (
@@ -24,7 +25,9 @@ _STREAM = (
 class Body(Protocol):
     """Bytes that come from elsewhere."""
 
-    async def read(self) -> bytes | None: ...  # noqa: D102 - those that are there; none at the end
+    async def read(self, patience: float = ..., /) -> bytes | None:
+        """Those that are there; b"" at the end, None when none came for `patience` seconds."""
+        ...
 
 
 class Outbox:
@@ -148,12 +151,15 @@ class Answer:
         await self._open()
         await self._send({"type": "http.response.body", "body": last})
 
-    async def passed(self, status: int, headers: list[tuple[str, str]], body: Body) -> None:
-        """An answer that another replica gives, as it comes."""
+    async def passed(self, status: int, headers: list[tuple[str, str]], body: Body, stop: Callable[[], bool]) -> None:
+        """An answer that another replica gives, as it comes; cut short where nothing comes and `stop` says so."""
         told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await self._send({"type": "http.response.start", "status": status, "headers": told})
-        while chunk := await body.read():
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        while (chunk := await body.read(_LOOK_SECONDS)) != b"":
+            if chunk is not None:
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            elif stop():
+                break
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _put(self, data: bytes) -> None:

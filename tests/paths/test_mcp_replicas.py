@@ -1,25 +1,22 @@
-"""Two replicas over one database: a call that waits at one of them is gone on with at the other."""
+"""Two replicas over one database: a call or a session of one of them is gone on with at the other."""
 
+import asyncio
 import contextlib
+import itertools
 import json
 import shutil
 import signal
-import socket
 
+import httpx2
 import pytest
 
+from tests.support.addresses import free_port
 from tests.support.databases import postgres_url
 from tests.support.hubs import ADMIN_KEY, RESOURCES, running_hub, servers_ready, wait_for
-from tests.support.mcp_talkers import NewTalker
+from tests.support.mcp_talkers import NewTalker, OldTalker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ABLE = {"elicitation": {"form": {}}}
-
-
-def free_port():
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
 
 
 def replica(folder, database):
@@ -105,3 +102,98 @@ async def test_nobody_else_goes_on_with_it_and_a_state_that_is_changed_goes_nowh
         assert (status, said["error"]["code"]) == (400, -32602)
         _, said = await posted(client, rounds)
     assert "Ann" in said["result"]["content"][0]["text"]
+
+
+# -- sessions of old clients -------------------------------------------------------------------------------------------
+
+
+class Between(OldTalker):
+    """An old client behind a balancer: each request goes to the next replica."""
+
+    def __init__(self, hubs, **options):
+        self._urls = itertools.cycle([f"{hub.url}/mcp/p" for hub in hubs])
+        super().__init__("", **options)
+
+    @property
+    def url(self):
+        return next(self._urls)
+
+    @url.setter
+    def url(self, value):
+        pass
+
+
+async def test_a_session_is_at_home_at_every_replica(pair):
+    async with Between(pair, capabilities={"elicitation": {}}, key=ADMIN_KEY) as client:
+        for _ in range(4):
+            listed = await client.request("tools/list")
+            assert "old__ask" in [tool["name"] for tool in listed.result["tools"]]
+            said = await client.call("old__echo", {"text": "hi"})
+            assert "hi" in said.text
+        for _ in range(3):  # the question comes on one replica's stream, the answer goes to the other one
+            said = await client.call(
+                "old__ask", {"question": "Who?"}, answer=lambda *_: {"action": "accept", "content": {"answer": "Ann"}}
+            )
+            assert "Ann" in said.text
+            assert [method for method, _ in said.questions] == ["elicitation/create"]
+        said = await client.call("old__progress", {"n": 3}, token="t")
+        assert len(said.noted("notifications/progress")) == 3
+        await client.set_level("error")
+
+
+async def test_a_call_is_cancelled_and_a_stream_followed_through_another_replica(pair):
+    one = pair[0]
+    async with Between(pair, key=ADMIN_KEY) as client:
+        running = asyncio.ensure_future(client.call("old__sleep", {"ms": 60_000}))  # the 3rd request: at `one`
+        await asyncio.to_thread(wait_for, lambda: one_running(one))
+        await client.notify("notifications/cancelled", {"requestId": 1})
+        said = await asyncio.wait_for(running, 20)
+        assert said.error["data"]["code"] == "cancelled"
+        async with client.listening() as first, client.listening() as second:
+            # The second stream replaces the first one, wherever it was opened.
+            one.put("profiles", "p", {"title": "P", "servers": {"old": {"tools": ["echo"]}}})
+            told = await asyncio.wait_for(second.get(), 20)
+            assert told["method"] == "notifications/tools/list_changed"
+            assert first.empty()
+
+
+def one_running(hub):
+    with hub.client() as http:
+        lines = http.get("/metrics").text.splitlines()
+    return any(line.startswith("hub_in_flight") and float(line.split()[-1]) >= 1 for line in lines)
+
+
+async def test_a_session_ends_everywhere_and_outlives_the_replica_where_it_began(pair):
+    one, two = pair
+    async with (
+        OldTalker(f"{one.url}/mcp/p", key=ADMIN_KEY) as ended,
+        OldTalker(f"{one.url}/mcp/p", key=ADMIN_KEY) as kept,
+    ):
+        async with ended.http.stream("DELETE", f"{two.url}/mcp/p", headers=ended._headers) as response:
+            assert response.status_code in (200, 204)
+        for hub in pair:
+            ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+            gone = await ended.http.post(f"{hub.url}/mcp/p", json=ping, headers=ended._headers)
+            assert (gone.status_code, gone.json()["error"]["data"]["code"]) == (404, "session_not_found")
+        one.process.send_signal(signal.SIGKILL)
+        one.process.wait(10)
+        kept.url = f"{two.url}/mcp/p"
+        assert "hi" in (await kept.call("old__echo", {"text": "hi"})).text
+        async with kept.listening() as heard:
+            two.put("profiles", "p", {"title": "P", "servers": {"old": {"tools": ["echo"]}}})
+            told = await asyncio.wait_for(heard.get(), 20)
+            assert told["method"] == "notifications/tools/list_changed"
+
+
+async def test_an_sse_client_may_post_at_another_replica(pair):
+    one, two = pair
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    http = httpx2.AsyncClient(timeout=30, trust_env=False)
+    async with http, http.stream("GET", f"{one.url}/mcp/p/sse", headers=headers) as stream:
+        lines = stream.aiter_lines()
+        target = await anext(line[5:].strip() async for line in lines if line.startswith("data:"))
+        body = {"jsonrpc": "2.0", "id": 7, "method": "tools/list", "params": {}}
+        posted = await http.post(f"{two.url}{target}", json=body, headers=headers)
+        assert posted.status_code == 202
+        said = json.loads(await anext(line[5:] async for line in lines if line.startswith("data:")))
+        assert (said["id"], bool(said["result"]["tools"])) == (7, True)

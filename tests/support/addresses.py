@@ -26,3 +26,10 @@ def black_hole() -> Iterator[str]:
             with contextlib.suppress(BlockingIOError):
                 filler.connect(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for a program that has to be told its own."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return place.getsockname()[1]

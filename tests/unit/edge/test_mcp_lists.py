@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from hub.core.seals import Seals
+from hub.edge.mcp_handles import Handles
 from hub.edge.mcp_sessions import Sessions
 from hub.upstream import ServerState
 from tests.support.mcp_desk import KEY, META, NARROW, OTHER, Desk, offers, plain, until
@@ -307,65 +309,90 @@ class Clock:
         return self.now
 
 
+def some(clock, **bounds):
+    return Sessions(Handles(Seals(b"k" * 32)), clock, **bounds)
+
+
 def opened(sessions, principal="key:ci", profile="demo"):
     return sessions.open(principal, profile, "2025-11-25", b"{}")
 
 
-def test_a_session_expires_after_half_an_hour_of_rest():
+def test_a_session_leaves_memory_after_half_an_hour_of_rest_and_comes_back_with_its_client():
     clock = Clock()
-    sessions = Sessions(clock)
+    sessions = some(clock)
     session = opened(sessions)
     clock.now += 1799
     assert sessions.find(session.id, "key:ci", "demo") is session
-    clock.now += 1799
-    assert sessions.find(session.id, "key:ci", "demo") is session
     clock.now += 1801
-    assert sessions.find(session.id, "key:ci", "demo") is None
-    assert len(sessions) == 0
+    other = opened(sessions)
+    assert session.id not in sessions
+    again = sessions.find(session.id, "key:ci", "demo")
+    assert again is not session
+    assert (again.id, again.version, again.capabilities) == (session.id, "2025-11-25", b"{}")
+    assert len(sessions) == 2
+    assert sessions.find(other.id, "key:ann", "demo") is None
 
 
 def test_a_session_in_use_does_not_rest():
     clock = Clock()
-    sessions = Sessions(clock)
+    sessions = some(clock)
     session, idle = opened(sessions), opened(sessions)
     with session.using():
         clock.now += 9000
         opened(sessions)
         assert sessions.find(session.id, "key:ci", "demo") is session
-        assert sessions.find(idle.id, "key:ci", "demo") is None
+        assert idle.id not in sessions
+
+
+def test_a_session_that_its_client_ended_does_not_come_back():
+    sessions = some(Clock())
+    session = opened(sessions)
+    sessions.close(session)
+    assert sessions.find(session.id, "key:ci", "demo") is None
+    assert sessions.home_of(session.id, "key:ci", "demo") == ""
+
+
+def test_a_session_whose_client_said_too_much_is_gone_when_it_left_memory():
+    clock = Clock()
+    sessions = some(clock)
+    session = sessions.open("key:ci", "demo", "2025-11-25", b'{"x":"%b"}' % (b"x" * 5000))
     assert sessions.find(session.id, "key:ci", "demo") is session
+    clock.now += 1801
+    opened(sessions)
+    assert sessions.find(session.id, "key:ci", "demo") is None
 
 
 def test_one_principal_has_so_many_and_its_oldest_go_first():
-    sessions = Sessions(Clock(), most=10, most_each=3)
+    sessions = some(Clock(), most=10, most_each=3)
     mine = [opened(sessions) for _ in range(3)]
     other = opened(sessions, "key:ann")
     assert sessions.find(mine[0].id, "key:ci", "demo")
     newest = opened(sessions)
-    assert sessions.find(mine[1].id, "key:ci", "demo") is None
-    assert all(sessions.find(one.id, "key:ci", "demo") for one in (mine[0], mine[2], newest))
-    assert sessions.find(other.id, "key:ann", "demo")
+    assert mine[1].id not in sessions
+    assert all(one.id in sessions for one in (mine[0], mine[2], newest, other))
+    assert sessions.find(mine[1].id, "key:ci", "demo")
+    assert mine[2].id not in sessions
     assert len(sessions) == 4
 
 
 def test_all_together_are_so_many():
-    sessions = Sessions(Clock(), most=5, most_each=5)
+    sessions = some(Clock(), most=5, most_each=5)
     first = opened(sessions, "key:0")
     for number in range(1, 9):
         opened(sessions, f"key:{number}")
     assert len(sessions) == 5
-    assert sessions.find(first.id, "key:0", "demo") is None
+    assert first.id not in sessions
 
 
 def test_sessions_leave_nothing_behind():
-    clock = Clock()
-    sessions = Sessions(clock)
+    sessions = some(Clock(), most=10)
     for number in range(50):
         session = opened(sessions, f"key:{number}")
         sessions.close(session)
         sessions.close(session)
     assert len(sessions) == 0
     assert not sessions._owned
+    assert len(sessions._closed) == 10
 
 
 async def test_a_thousand_handshakes_are_cheap(desk):
@@ -373,4 +400,4 @@ async def test_a_thousand_handshakes_are_cheap(desk):
         await desk.open()
     await until(lambda: len(desk.in_flight) == 0)
     assert len(desk.api.sessions) == 30
-    assert json.dumps(sorted({len(one) for one in desk.api.sessions._sessions})) == "[32]"
+    assert json.dumps(sorted({len(one) for one in desk.api.sessions._sessions})) == "[67]"
