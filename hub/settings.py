@@ -114,7 +114,8 @@ class Settings(BaseSettings):
     replica_url: str = Field(
         "",
         description="Where other replicas reach this one, such as `http://10.0.0.5:8484`. A session that was opened here, and a "
-        "call that waits here for its caller's answer, are then gone on with at whichever replica a request arrives.",
+        "call that waits here for its caller's answer, are then gone on with at whichever replica a request arrives. "
+        "The processes of `--workers` are reached at the ports after it.",
     )
     admin_key: SecretStr | None = Field(
         None, description="The admin key, at least 32 characters. Left out, one is made at the first start and printed."
@@ -212,6 +213,10 @@ class Settings(BaseSettings):
                 "set HUB_PUBLIC_URL=https://hub.example.com or HUB_ALLOWED_HOSTS=hub.example.com"
             )
         return self
+
+    def of_worker(self, address: str, workers: int) -> "Settings":
+        """The same, for one of several workers, whom the others reach at `address`."""
+        return self.model_copy(update={"replica_url": address, "replicas": self.replicas * workers})
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ from hub.app.programs import Programs, open_programs
 from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
 from hub.catalogue import Catalogue
-from hub.core.logs import redact
+from hub.core.logs import get_logger, redact
 from hub.core.metrics import Metrics
+from hub.core.refusal import Refusal
 from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
@@ -68,6 +69,8 @@ from hub.upstream import (
     Transport,
 )
 
+log = get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Hub:
@@ -84,9 +87,10 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What lies on the disk, opened, and what the first start made of it."""
+    """What lies on the disk, opened, and what the first start made of it. `left` are spools that nobody else empties."""
 
     folder: DataFolder
+    left: tuple[Path, ...]
     engine: AsyncEngine
     vault: Vault
     secrets: Secrets
@@ -96,12 +100,21 @@ class _Stored:
     replicas: bool
 
 
-async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence[Path]) -> _Stored:
-    folder = stack.enter_context(DataFolder(settings.data))
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Which of so many processes of one machine this is."""
+
+    number: int = 1
+    of: int = 1
+
+
+async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence[Path], worker: Worker) -> _Stored:
+    folder = stack.enter_context(DataFolder(settings.data, worker.number))
+    left = _taken_over(stack, folder.beyond(worker.of)) if worker.number == 1 else ()
     url = settings.database_url or folder.database_url
     engine = await stack.enter_async_context(Database.open(url))
     audit = AuditTrail(engine)
-    vault = Vault(engine, folder.path / "vault.key", audit)
+    vault = Vault(engine, folder.ring_file, audit)
     secrets = Secrets(settings.environment, vault.get)
     resources = Resources(Journal(engine, audit), audit, KeyMaker(make_key, secrets), load_catalogue(folder.catalogue))
     await resources.load()
@@ -110,7 +123,20 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence
     if files:
         await apply_files(resources, list(files))
     replicas = not url.startswith("sqlite")
-    return _Stored(folder, engine, vault, secrets, resources, started, tuple(providers), replicas)
+    return _Stored(folder, left, engine, vault, secrets, resources, started, tuple(providers), replicas)
+
+
+def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[Path, ...]:
+    """The spools of folders that nobody uses any more; they are held as long as this hub runs."""
+    spools: list[Path] = []
+    for folder in folders:
+        try:
+            stack.enter_context(folder)
+        except Refusal as refusal:
+            log.warning("a worker's folder is left as it is", reason=refusal.message)
+        else:
+            spools += [folder.spool] if folder.spool.is_dir() else []
+    return tuple(spools)
 
 
 async def _open_servers(
@@ -131,17 +157,17 @@ async def _open_servers(
 
 
 @contextlib.asynccontextmanager
-async def assembled(settings: Settings, files: Sequence[Path]) -> AsyncIterator[Hub]:
-    """Open a hub. `files` are applied at the start.
+async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = Worker()) -> AsyncIterator[Hub]:
+    """Open a hub, or one worker of it. `files` are applied at the start.
 
     Raises Refusal: the folder is taken, the schema is newer, a file is wrong (InvalidSpec).
     """
     async with AsyncExitStack() as stack:
-        stored = await _open_store(stack, settings, files)
+        stored = await _open_store(stack, settings, files, worker)
         resources = stored.resources
         metrics = Metrics()
         transport = await stack.enter_async_context(Transport())
-        place = Place(stored.engine, stored.folder.path, stored.vault, stored.secrets, resources.snapshot)
+        place = Place(stored.engine, stored.folder, stored.left, stored.vault, stored.secrets, resources.snapshot)
         recording = await open_recording(stack, place, settings, metrics, transport)
         queries = recording.queries
         governance = await stack.enter_async_context(

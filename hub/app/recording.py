@@ -31,7 +31,7 @@ from hub.ledger import (
 )
 from hub.resources import Snapshot
 from hub.settings import Settings
-from hub.store import AuditFeed, Secrets, Vault
+from hub.store import AuditFeed, DataFolder, Secrets, Vault
 from hub.upstream import Exchange, Transport, read_whole
 
 _BOUNDARIES = {"full": Capture.FULL, "metadata": Capture.METADATA, "off": Capture.NONE}
@@ -41,10 +41,14 @@ _MOST_ANSWER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the ledger lives: its database, its folder, and the vault that encrypts bodies."""
+    """Where the ledger lives: its database, its folder, and the vault that encrypts bodies.
+
+    `left` are spools of workers that there are not any more.
+    """
 
     engine: AsyncEngine
-    folder: Path
+    folder: DataFolder
+    left: tuple[Path, ...]
     vault: Vault
     secrets: Secrets
     snapshots: Callable[[], Snapshot]
@@ -89,7 +93,7 @@ async def open_recording(
     """
     engine = place.engine
     payloads = await stack.enter_async_context(Payloads(engine, place.vault))
-    files = Exports(place.folder / "exports", place.snapshots)
+    files = Exports(place.folder.exports, place.snapshots)
     feed = AuditFeed(engine)
     messages = Messages(place.secrets.resolve, payloads.read)
     deliveries = await stack.enter_async_context(Deliveries(_Poster(transport), messages, feed, place.snapshots, files))
@@ -98,7 +102,7 @@ async def open_recording(
     await stack.enter_async_context(
         Retention(engine, rollups, bodies_days=settings.keep_bodies_days, entries_days=settings.keep_entries_days)
     )
-    spool = Spool(place.folder / "spool", durability=Durability(settings.durability))
+    spool = Spool(place.folder.spool, also=place.left, durability=Durability(settings.durability))
     writer = Writer(spool, engine, on_written=(_observer(metrics), files, deliveries, tail))
     keeping = Keeping(
         boundary=_BOUNDARIES[settings.data_boundary],

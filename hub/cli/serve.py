@@ -1,4 +1,4 @@
-"""`hub serve`: the whole hub in one process."""
+"""`hub serve`: the whole hub, in one process or several."""
 
 import gc
 import sys
@@ -9,13 +9,16 @@ from typing import Annotated
 import uvloop
 from cyclopts import Parameter
 
-from hub.app import Hub, assembled
+from hub.app import Hub, Worker, assembled
+from hub.cli.crew import Crew, Post
 from hub.cli.output import say, warn
 from hub.core.logs import configure
 from hub.core.refusal import Fault, InvalidSpec, Refusal
 from hub.edge import Serving, listen, raise_file_limit
 from hub.edge import serve as run
 from hub.settings import Settings
+
+MOST_WORKERS = 256
 
 
 def serve(
@@ -27,11 +30,9 @@ def serve(
     demo: Annotated[
         bool, Parameter(help="Add the demo: real MCP servers and a model, without network.", negative="")
     ] = False,
-    workers: Annotated[int, Parameter(help="Processes. More than one is not supported yet.")] = 1,
+    workers: Annotated[int, Parameter(help="Processes on the one port. More than one need PostgreSQL and Redis.")] = 1,
 ) -> None:
     """Run the hub: model endpoint, MCP profiles, API and both web apps."""
-    if workers != 1:
-        raise InvalidSpec([Fault("--workers", "not supported yet: run one process (shared limits come with Redis)")])
     given = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     for name, hint in settings.unknown:
@@ -40,7 +41,27 @@ def serve(
     files = [path.resolve() for path in apply or []]
     if demo:
         files.append(demo_file())
-    uvloop.run(_serve(settings, files, demo=demo))
+    _check(settings, workers)
+    raise_file_limit()
+    try:
+        if workers == 1:
+            post = Post(listen(settings.host, settings.port))
+        else:
+            post = Crew(settings.host, settings.port, workers, settings.replica_url).muster()
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Refusal("address_in_use", f"Cannot listen on {where}: {error.strerror}. Choose another --port.") from None
+    if workers > 1:
+        settings = settings.of_worker(post.address, workers)
+    uvloop.run(_serve(settings, files if post.number == 1 else [], post, demo=demo))
+
+
+def _check(settings: Settings, workers: int) -> None:
+    if not 1 <= workers <= MOST_WORKERS:
+        raise InvalidSpec([Fault("--workers", f"a number from 1 to {MOST_WORKERS}")])
+    if workers > 1 and not (settings.database_url and settings.redis_url):
+        needed = "several processes share a PostgreSQL and a Redis: set HUB_DATABASE_URL and HUB_REDIS_URL"
+        raise InvalidSpec([Fault("--workers", needed)])
 
 
 def demo_file() -> Path:
@@ -50,16 +71,11 @@ def demo_file() -> Path:
     return next(place for place in places if place.exists())
 
 
-async def _serve(settings: Settings, files: Sequence[Path], *, demo: bool) -> None:
-    raise_file_limit()
-    try:
-        sockets = listen(settings.host, settings.port)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise Refusal("address_in_use", f"Cannot listen on {where}: {error.strerror}. Choose another --port.") from None
-    async with assembled(settings, files) as hub:
+async def _serve(settings: Settings, files: Sequence[Path], post: Post, *, demo: bool) -> None:
+    post.keep_watched()
+    async with assembled(settings, files, Worker(post.number, post.of)) as hub:
         shown_host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - what is shown
-        address = (settings.public_url or f"http://{shown_host}:{sockets[0].getsockname()[1]}").rstrip("/")
+        address = (settings.public_url or f"http://{shown_host}:{post.sockets[0].getsockname()[1]}").rstrip("/")
         link = ""
         if hub.started.first:
             token, _ = await hub.sign_ins.make_link("admin")
@@ -70,7 +86,9 @@ async def _serve(settings: Settings, files: Sequence[Path], *, demo: bool) -> No
         gc.set_threshold(50_000, 20, 100)
 
         def started(_: int) -> None:
-            greet(hub, address, link, demo=demo)
+            if post.number == 1:
+                greet(hub, address, link, demo=demo)
+            post.ready()
 
         serving = Serving(
             limits=settings.http_limits,
@@ -78,7 +96,7 @@ async def _serve(settings: Settings, files: Sequence[Path], *, demo: bool) -> No
             started=started,
             refused=hub.metrics.refused,
         )
-        await run(hub.app, sockets, hub.in_flight, serving)
+        await run(hub.app, post.sockets, hub.in_flight, serving)
 
 
 def greet(hub: Hub, address: str, link: str, *, demo: bool) -> None:

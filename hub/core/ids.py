@@ -1,12 +1,15 @@
 """Identifiers: short, never the same twice, and sortable by time. They are names, not secrets."""
 
+import os
 import random
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 # Seeded by the operating system once; asking it for each identifier costs nine times as much.
-_random_bits = random.Random().getrandbits  # noqa: S311 - identifiers are names, not secrets
+_random = random.Random()  # noqa: S311 - identifiers are names, not secrets
+_random_bits = _random.getrandbits
+os.register_at_fork(after_in_child=_random.seed)  # else two workers would make the same ones
 
 
 def new_id() -> str:

@@ -40,8 +40,11 @@ class Serving:
     refused: Callable[[int], None] = _nothing
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of `host`; port 0 takes a free one, the same for all. Raises OSError naming the address."""
+def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Bind every address of `host`; port 0 takes a free one, the same for all. Raises OSError naming the address.
+
+    A `shared` port can be listened on by several sockets, between which the system divides the connections.
+    """
     sockets: list[socket.socket] = []
     with contextlib.ExitStack() as stack:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -49,7 +52,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             if family not in (socket.AF_INET, socket.AF_INET6):
                 continue
             wanted = (str(address[0]), port or (sockets[0].getsockname()[1] if sockets else 0))
-            bound = socket.create_server(wanted, family=family, backlog=_BACKLOG)
+            bound = socket.create_server(wanted, family=family, backlog=_BACKLOG, reuse_port=shared)
             stack.callback(bound.close)
             sockets.append(bound)
         stack.pop_all()

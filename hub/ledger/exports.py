@@ -1,7 +1,10 @@
 """Copies of the ledger for other programs: JSON lines in the data folder, rotated."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import json
@@ -41,11 +44,22 @@ class Exports:
 
     def _append(self, names: list[str], lines: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in names:
-            path = self._folder / f"{name}.jsonl"
-            if path.exists() and path.stat().st_size + len(lines) > self._file_bytes:
-                self._rotate(name, path)
-            append(path, lines)
+        with self._alone():
+            for name in names:
+                path = self._folder / f"{name}.jsonl"
+                if path.exists() and path.stat().st_size + len(lines) > self._file_bytes:
+                    self._rotate(name, path)
+                append(path, lines)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The other workers write to the same files: one at a time."""
+        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def _rotate(self, name: str, path: Path) -> None:
         aged = [path, *(self._folder / f"{name}.jsonl.{number}" for number in range(1, KEPT + 1))]

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,19 +50,22 @@ class _Opened:
 class Spool:
     """Append-only segments in `folder` (made with mode 0700). An async context manager; one per folder.
 
-    Segments are sealed at `segment_bytes`, or `segment_seconds` after they were begun.
+    Segments are sealed at `segment_bytes`, or `segment_seconds` after they were begun. What is left in the folders `also`
+    is this spool's to bring home.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        also: Sequence[Path] = (),
         durability: Durability = Durability.RELAXED,
         segment_bytes: int = SEGMENT_BYTES,
         segment_seconds: float = SEGMENT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
+        self._also = also
         self.left: tuple[Path, ...] = ()  # segments of earlier runs, oldest first
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
@@ -88,8 +91,9 @@ class Spool:
         """Make the folder, note what earlier runs left, begin a segment. Raises OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        self.left = tuple(left_behind(self.folder))
-        self._next = max((number_of(path) for path in self.left), default=0) + 1
+        own = left_behind(self.folder)
+        self.left = (*own, *(path for folder in self._also for path in left_behind(folder)))
+        self._next = max((number_of(path) for path in own), default=0) + 1
         self._folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         self._stack.callback(os.close, self._folder_fd)
         self._stack.callback(self._shut)

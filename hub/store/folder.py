@@ -8,6 +8,7 @@ from typing import Self
 from hub.core.refusal import Refusal
 
 _LOCK = "hub.lock"
+_WORKERS = "workers"
 _OURS = {_LOCK, "hub.db", "vault.key"}
 _NOBODYS = {"lost+found"}
 
@@ -15,11 +16,13 @@ _NOBODYS = {"lost+found"}
 class DataFolder:
     """Makes the folder (mode 0700) and holds its lock from entering to leaving.
 
-    The lock is the operating system's, so it ends with the process however the process ends.
+    The lock is the operating system's, so it ends with the process however the process ends. The first of several
+    workers has `home` itself, each other one a folder of its own in it: what they share stays at home.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+    def __init__(self, home: Path, worker: int = 1) -> None:
+        self.home = home.absolute()
+        self.path = self.home if worker == 1 else self.home / _WORKERS / str(worker)
         self._lock: int | None = None
 
     @property
@@ -30,7 +33,7 @@ class DataFolder:
     @property
     def ring_file(self) -> Path:
         """Where the vault keeps its own keys."""
-        return self.path / "vault.key"
+        return self.home / "vault.key"
 
     @property
     def spool(self) -> Path:
@@ -38,9 +41,21 @@ class DataFolder:
         return self.path / "spool"
 
     @property
+    def exports(self) -> Path:
+        """Where exports to files are written."""
+        return self.home / "exports"
+
+    def beyond(self, workers: int) -> "list[DataFolder]":
+        """The folders of workers that there are not any more."""
+        found = self.home / _WORKERS
+        names = [entry.name for entry in found.iterdir()] if found.is_dir() else []
+        numbers = sorted(int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 6)
+        return [DataFolder(self.home, number) for number in numbers if number > max(workers, 1)]
+
+    @property
     def catalogue(self) -> Path | None:
         """The model catalogue that was taken in place of the bundled one, or None."""
-        file = self.path / "catalog.json"
+        file = self.home / "catalog.json"
         return file if file.is_file() else None
 
     def __enter__(self) -> Self:

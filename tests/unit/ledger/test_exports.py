@@ -43,7 +43,7 @@ async def test_files_rotate_and_the_oldest_go(tmp_path):
     export = exports(tmp_path, "siem", file_bytes=1)
     for number in range(8):
         await export([entry(number)])
-    found = {path.name: [int(one.id) for one in lines(path)] for path in (tmp_path / "exports").iterdir()}
+    found = {path.name: [int(one.id) for one in lines(path)] for path in (tmp_path / "exports").glob("siem*")}
     assert found == {"siem.jsonl": [7], **{f"siem.jsonl.{age}": [7 - age] for age in range(1, 5)}}
 
 
