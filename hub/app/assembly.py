@@ -41,6 +41,7 @@ from hub.settings import Settings
 from hub.store import (
     Database,
     DataFolder,
+    Dismissals,
     PasswordHashes,
     ProfileMemory,
     Resources,
@@ -270,6 +271,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         vault=stored.vault,
         identity=identity,
         sign_ins=SignIns(stored.engine),
+        dismissals=Dismissals(stored.engine),
         programs=stages.programs,
         hashes=hashes,
         passwords=Passwords(hashes.find),

@@ -21,6 +21,7 @@ from hub.core.metrics import Metrics
 from hub.core.principal import Principal
 from hub.core.seals import Seals
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
+from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.challenge import base_of
@@ -47,7 +48,7 @@ from hub.model_path import ModelPath
 from hub.provider_path import ProviderPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
-from hub.store import Actor, PasswordHashes, Resources, SignIns, Vault
+from hub.store import Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
@@ -63,6 +64,7 @@ class Doors:
     vault: Vault
     identity: Identity
     sign_ins: SignIns
+    dismissals: Dismissals
     programs: Programs
     hashes: PasswordHashes
     passwords: Passwords
@@ -211,6 +213,7 @@ def _pages(doors: Doors) -> Starlette:
         resources_api=ResourcesApi(doors.resources, observed.status),
         records=_records(doors, visitor),
         own_api=OwnApi(observed.profiles, observed.budget, observed.server_tools),
+        announcements_api=AnnouncementsApi(doors.dismissals),
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords, doors.programs.store),
         stops_api=StopsApi(doors.resources),
         guardrails_api=GuardrailsApi(doors.judges),

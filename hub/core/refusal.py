@@ -6,7 +6,7 @@
     +-- PriceUnknown       402   price_unknown
     +-- Forbidden          403   forbidden, model_not_allowed, tool_not_allowed, host_not_allowed, origin_not_allowed
     +-- NotFound           404   not_found, model_not_found, profile_not_found
-    +-- Conflict           409   version_conflict, managed_by_file, already_exists
+    +-- Conflict           409   version_conflict, managed_by_file, already_exists, not_dismissible
     +-- InvalidSpec        422   invalid_spec, with the path of each fault
     +-- TooLarge           413   body_too_large
     +-- Throttled          429   rate_limited, budget_exhausted, too_many_parallel

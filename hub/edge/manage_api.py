@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
 from hub.edge.connections_api import ConnectionsApi
 from hub.edge.explain_api import ExplainApi
@@ -63,6 +64,7 @@ class Management:
     resources_api: ResourcesApi
     records: Records
     own_api: OwnApi
+    announcements_api: AnnouncementsApi
     people_api: PeopleApi
     stops_api: StopsApi
     guardrails_api: GuardrailsApi
@@ -105,7 +107,7 @@ class ManageApi:
         for api in (
             LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
             m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
-            ConnectionsApi(m.resources, m.vault, m.secrets_changed),
+            m.announcements_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
@@ -272,6 +274,7 @@ def route_rows() -> tuple[Route, ...]:
         resources_api=ResourcesApi(nowhere, nowhere),
         records=nowhere,
         own_api=OwnApi(nowhere, nowhere, nowhere),
+        announcements_api=AnnouncementsApi(nowhere),
         people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere, nowhere),
         stops_api=StopsApi(nowhere),
         guardrails_api=GuardrailsApi(nowhere),

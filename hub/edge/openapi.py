@@ -74,6 +74,10 @@ _SCHEMAS: dict[str, Any] = {
             },
         },
     },
+    "Dismissal": {
+        "type": "object",
+        "properties": {"digest": {"type": "string", "description": "That of the list; 409 when it has changed since."}},
+    },
     "Restore": {"type": "object", "required": ["version"], "properties": {"version": {"type": "integer"}}},
     "Rotation": {
         "type": "object",

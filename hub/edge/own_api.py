@@ -8,11 +8,9 @@ from hub.core.principal import Principal
 from hub.core.refusal import NotFound
 from hub.edge.model_lists import openai_model
 from hub.edge.routes import Answer, Ask, Route
-from hub.identity import Permission, teams_with
+from hub.identity import Permission
 from hub.resources import Snapshot
 from hub.routing import visible_models
-
-_SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +73,6 @@ class OwnApi:
     def _usable(self, principal: Principal, server: str) -> list[dict[str, Any]]:
         return [tool for tool in self.server_tools(server) if principal.may_use_tool(f"{server}/{tool['name']}")]
 
-    async def _announcements(self, ask: Ask) -> Answer:
-        teams = {ask.principal.team, *ask.principal.roles}
-        everything = teams_with(ask.principal, Permission.CATALOGUE_WRITE) is None
-        items = [
-            {
-                "name": name,
-                "title": spec.title,
-                "body": spec.body,
-                "severity": spec.severity,
-                "starts_at": spec.starts_at.isoformat() if spec.starts_at else None,
-                "ends_at": spec.ends_at.isoformat() if spec.ends_at else None,
-            }
-            for name, spec in ask.snapshot.announcements.items()
-            if spec.is_current() and (everything or not spec.teams or not teams.isdisjoint(spec.teams))
-        ]
-        items.sort(key=lambda item: (_SEVERITIES[str(item["severity"])], str(item["starts_at"] or "")))
-        return Answer({"items": items, "next": None})
-
     def routes(self) -> Iterator[Route]:
         """The rows."""
         for name, summary, endpoint in (
@@ -100,7 +80,6 @@ class OwnApi:
             ("profiles", "The profiles that you may use, with their tools", self._profiles),
             ("servers", "The MCP servers with tools that you may use, for composing profiles", self._servers),
             ("servers/{name}/tools", "Those tools of a server, under their own names", self._server_tools),
-            ("announcements", "The notices that are for you now, the most severe first", self._announcements),
             ("budgets", "The budgets that your calls count against", self._budgets),
         ):
             yield Route("GET", f"/api/v1/me/{name}", Permission.SELF, summary, endpoint, "people", reply="Page")

@@ -8,6 +8,7 @@ from hub.edge.own_profiles import check_own_profile
 from hub.identity import READ, WRITE, Permission, require, teams_with
 from hub.resources import Snapshot, chain_of, parse
 from hub.resources.access import AccessSpec, KeySpec
+from hub.resources.notices import AnnouncementSpec
 
 # What a team owner or developer may say about a key; the rest could give it more than they have.
 _OWN_KEY_FIELDS = frozenset({"title", "team", "user", "enabled", *AccessSpec.model_fields})
@@ -52,8 +53,10 @@ class Visibility:
     def _sees_profiles(self, name: str, _: Spec, __: Teams) -> bool:
         return self._principal.may_use_profile(name)
 
-    def _sees_announcements(self, _: str, __: Spec, teams: Teams) -> bool:
-        return bool(teams)
+    def _sees_announcements(self, name: str, spec: Spec, teams: Teams) -> bool:
+        notice = parse("announcements", name, spec)
+        assert isinstance(notice, AnnouncementSpec)
+        return bool(teams) and notice.is_current() and notice.is_for({self._principal.team, *self._principal.roles})
 
     def _sees_keys(self, _: str, spec: Spec, teams: Teams) -> bool:
         return spec.get("team") in teams or self._is_me(spec.get("user"))

@@ -1,5 +1,7 @@
 """Specs of what the hub tells others: announcements for people, exports for machines."""
 
+import hashlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -29,6 +31,15 @@ class AnnouncementSpec(Spec):
         at = now or datetime.now(UTC)
         begun = self.starts_at is None or self.starts_at <= at
         return not self.archived and begun and (self.ends_at is None or at < self.ends_at)
+
+    def is_for(self, teams: Collection[str]) -> bool:
+        """Whether it is for people of any of these teams."""
+        return not self.teams or any(team in teams for team in self.teams)
+
+    @property
+    def digest(self) -> str:
+        """What tells this announcement from the same one after a change."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> "AnnouncementSpec":

@@ -2,6 +2,7 @@
 
 from hub.store.audit_feed import AuditFeed
 from hub.store.database import Database, SchemaTooNew
+from hub.store.dismissals import Dismissals
 from hub.store.folder import DataFolder
 from hub.store.oauth import Approved, Grant, OAuthStore, Poll, Wanted
 from hub.store.passwords import PasswordHashes
@@ -24,6 +25,7 @@ __all__ = [
     "Change",
     "DataFolder",
     "Database",
+    "Dismissals",
     "Grant",
     "MemoryRows",
     "OAuthStore",

@@ -6,32 +6,14 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import NotFound
+from hub.core.refusal import Conflict, NotFound
 from hub.install import clients
 from hub.ui.composer import may_change
+from hub.ui.resources import form_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 _ASKED = ("model", "header", "tokens", "key", "tools", "images")
-
-
-async def current_announcements(visit: Visit) -> list[dict[str, Any]]:
-    """The notices that are to be shown now, the gravest first."""
-    now = datetime.now(UTC)
-
-    def is_now(spec: dict[str, Any]) -> bool:
-        starts, ends = spec.get("starts_at"), spec.get("ends_at")
-        return (not starts or datetime.fromisoformat(starts) <= now) and (
-            not ends or now < datetime.fromisoformat(ends)
-        )
-
-    gravity = {"critical": 0, "warning": 1}
-    found = [
-        item
-        for item in await visit.items("/announcements")
-        if is_now(item["spec"]) and not item["spec"].get("archived")
-    ]
-    return sorted(found, key=lambda item: gravity.get(item["spec"].get("severity", "info"), 2))
 
 
 async def this_month(visit: Visit) -> dict[str, Any]:
@@ -55,24 +37,42 @@ class ConsolePages:
         page = self._site.page
         return [
             Route("/console", page(self._home), methods=["GET"]),
+            Route("/console/announcements", page(self._put_away), methods=["POST"]),
             Route("/console/models", page(self._models), methods=["GET"]),
             Route("/console/profiles", page(self._profiles), methods=["GET"]),
             Route("/console/profiles/{name}", page(self._profile), methods=["GET"]),
             Route("/console/routing", page(self._routing), methods=["GET"]),
         ]
 
-    async def _home(self, visit: Visit) -> Response:
+    async def _home(self, visit: Visit, note: str = "") -> Response:
+        notices = (await visit.get("/me/announcements", dismissed=1))["items"]
+        read_too = visit.query("notices") == "all"
         return self._site.show(
             visit,
             "home.html",
+            status=409 if note else 200,
+            note=note,
             address=visit.address,
-            announcements=await current_announcements(visit),
+            announcements=[one for one in notices if read_too or not one["dismissed"]],
+            put_away=0 if read_too else sum(one["dismissed"] for one in notices),
             spend=await this_month(visit),
             budgets=(await visit.get("/me/budgets"))["items"],
             profiles=(await visit.get("/me/profiles"))["items"],
             models=(await visit.get("/me/models"))["items"],
             calls=(await visit.calls(limit=8))["items"],
         )
+
+    async def _put_away(self, visit: Visit) -> Response:
+        form = await form_of(visit.request)
+        path = f"/me/announcements/{form.get('name', '')}/dismissal"
+        if form.get("do") == "show":
+            await visit.send("DELETE", path)
+            return self._site.go(visit, "/console?notices=all")
+        try:
+            await visit.send("PUT", path, {"digest": form.get("digest", "")})
+        except Conflict as conflict:
+            return await self._home(visit, conflict.message)
+        return self._site.go(visit, "/console", "put-away")
 
     async def _models(self, visit: Visit) -> Response:
         words = visit.query("q").lower().split()

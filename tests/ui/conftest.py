@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.support.hubs import RESOURCES, running_hub, wait_for
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+AXE = Path(__file__).parents[1] / "clients" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 HELLO = [{"role": "user", "content": "Hello"}]
 WORLD = {
     **RESOURCES,
@@ -30,6 +33,20 @@ WORLD = {
     "guardrails": {"watch": {"scope": {"org": True}, "on": ["input"], "words": ["xyzzy"], "action": "flag"}},
     "announcements": {"welcome": {"title": "Welcome to the hub", "body": "Two\nlines", "severity": "warning"}},
 }
+
+
+def axe(page, only=TAGS):
+    """Fail on what axe-core finds wrong with a page as it is now. Where axe-core is not installed nothing is asked."""
+    if not AXE.exists():
+        return
+    page.evaluate(AXE.read_text())
+    result = page.evaluate("only => axe.run(document, {runOnly: only})", only)
+    found = [
+        f"{page.url}: {fault['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for fault in result["violations"]
+        for node in fault["nodes"][:3]
+    ]
+    assert found == []
 
 
 class World:

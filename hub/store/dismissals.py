@@ -1,0 +1,42 @@
+"""Which announcements a person has read and put away. It follows them to every browser."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from hub.store.tables import DismissalRow
+
+_TABLE: Any = DismissalRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Dismissals:
+    """Reads and writes the table `announcement_dismissal`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def of(self, user: str) -> dict[str, str]:
+        """What a person has put away: the digest of each announcement, by its name."""
+        statement = select(_TABLE.c.announcement, _TABLE.c.digest).where(_TABLE.c.user == user)
+        async with self._engine.connect() as connection:
+            return {row.announcement: row.digest for row in await connection.execute(statement)}
+
+    async def put(self, user: str, announcement: str, digest: str, known: Collection[str]) -> None:
+        """Put an announcement away as it is now, and forget those that are not `known` any more."""
+        row = {"digest": digest, "at": datetime.now(UTC).isoformat()}
+        added = _INSERTS[self._engine.dialect.name](_TABLE).values(user=user, announcement=announcement, **row)
+        gone = delete(_TABLE).where(_TABLE.c.user == user, _TABLE.c.announcement.not_in({announcement, *known}))
+        async with self._engine.begin() as connection:
+            await connection.execute(added.on_conflict_do_update(index_elements=["user", "announcement"], set_=row))
+            await connection.execute(gone)
+
+    async def remove(self, user: str, announcement: str) -> None:
+        """Let it show again."""
+        mine = (_TABLE.c.user == user) & (_TABLE.c.announcement == announcement)
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(_TABLE).where(mine))
