@@ -249,8 +249,7 @@ def _provider_path(
 
 
 def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
-    identity = Identity(tokens=stages.programs.tokens)
-    in_flight = InFlight()
+    identity, in_flight = Identity(tokens=stages.programs.tokens), InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots, conditions, hits = stored.resources.snapshot, Conditions(stages.health), RuleHits()
     policy, judges = stages.governance.policy, stages.governance.judges

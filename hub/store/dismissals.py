@@ -1,4 +1,6 @@
 """Which announcements a person has read and put away. It follows them to every browser."""
+# SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
+# pyright: reportAssignmentType=false
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -7,8 +9,19 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import Field, SQLModel
 
-from hub.store.tables import DismissalRow
+
+class DismissalRow(SQLModel, table=True):
+    """An announcement that a person has put away, as it was when they did."""
+
+    __tablename__ = "announcement_dismissal"
+
+    user: str = Field(primary_key=True)
+    announcement: str = Field(primary_key=True)
+    digest: str
+    at: str
+
 
 _TABLE: Any = DismissalRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

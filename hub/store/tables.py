@@ -149,17 +149,6 @@ class PasswordRow(SQLModel, table=True):
     changed_at: float
 
 
-class DismissalRow(SQLModel, table=True):
-    """An announcement that a person has put away, as it was when they did."""
-
-    __tablename__ = "announcement_dismissal"
-
-    user: str = Field(primary_key=True)
-    announcement: str = Field(primary_key=True)
-    digest: str
-    at: str
-
-
 class StopRow(SQLModel, table=True):
     """What is stopped in an emergency: `scope` is `org`, `team`, `user`, `key`, `profile`, `server`, `model`."""
 
