@@ -25,6 +25,7 @@ from hub.catalogue import Catalogue
 from hub.core.logs import get_logger, redact
 from hub.core.metrics import Metrics
 from hub.core.refusal import Refusal
+from hub.core.seals import Seals
 from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
@@ -39,6 +40,7 @@ from hub.resources.model_catalog import load_catalogue
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
 from hub.store import (
+    AccountRows,
     Database,
     DataFolder,
     Dismissals,
@@ -56,17 +58,20 @@ from hub.store.key_secrets import KeyMaker
 from hub.tool_modes import ToolModes
 from hub.tool_path import ToolPath
 from hub.upstream import (
+    Accounts,
     Builtin,
     BuiltinTool,
     DemoProvider,
     Echo,
     ModelUpstream,
+    OAuthClient,
     Ports,
     ProviderChecks,
     ProviderSecrets,
     Sandbox,
     ServerDefinitions,
     Servers,
+    ServerSignIns,
     Transport,
 )
 
@@ -142,11 +147,14 @@ def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[P
 
 async def _open_servers(
     stack: AsyncExitStack, stored: _Stored, settings: Settings, transport: Transport, queries: Queries
-) -> Servers:
+) -> tuple[Servers, ServerSignIns]:
     first_party = FirstParty(stored.resources.snapshot, queries)
     tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
+    client, rows = OAuthClient(transport), AccountRows(stored.engine, stored.vault)
+    accounts = Accounts(rows, client)
     ports = Ports(
         transport=transport,
+        accounts=accounts,
         resolve=stored.secrets.resolve,
         snapshots=ServerSnapshots(stored.engine),
         folder=stored.folder.path / "processes",
@@ -154,7 +162,25 @@ async def _open_servers(
         redact=redact,
         builtins={"hub": Builtin(tools, "What this key may use through the hub, and what it has cost.")},
     )
-    return await stack.enter_async_context(Servers(ports))
+    servers = await stack.enter_async_context(Servers(ports))
+    seals = Seals(stored.vault.derive("accounts"))
+    return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, servers.signed_in)
+
+
+async def _open_profiles(
+    stack: AsyncExitStack, stored: _Stored, servers: Servers
+) -> tuple[Catalogue[ServerDefinitions, ProfileView], ProfileDesk]:
+    """What profiles are made of, which follows what servers offer from now on."""
+    memory, resources = Memory(), stored.resources
+    await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
+    catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
+        servers.definitions, memory.compose, memory.revision
+    )
+    desk = ProfileDesk(servers, catalogue, memory)
+    resources.on_check(desk.check)
+    servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
+    servers.reconfigure(resources.snapshot())
+    return catalogue, desk
 
 
 @contextlib.asynccontextmanager
@@ -181,16 +207,8 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
         health = Health()
         models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider(), "echo": Echo()}, health)
         await stack.enter_async_context(models.copies)
-        servers = await _open_servers(stack, stored, settings, transport, queries)
-        memory = Memory()
-        await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
-        catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
-            servers.definitions, memory.compose, memory.revision
-        )
-        desk = ProfileDesk(servers, catalogue, memory)
-        resources.on_check(desk.check)
-        servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
-        servers.reconfigure(resources.snapshot())
+        servers, server_sign_ins = await _open_servers(stack, stored, settings, transport, queries)
+        catalogue, desk = await _open_profiles(stack, stored, servers)
 
         programs = await open_programs(stored.engine, stored.vault)
         background = await stack.enter_async_context(_Background())
@@ -208,16 +226,22 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
             background.start(programs.follow())
         lag = await stack.enter_async_context(LoopLag())
         metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
-        doors = _doors(
-            stored,
-            settings,
-            metrics,
-            recording,
-            _Stages(transport, governance, models, servers, catalogue, desk, provider_secrets, health, programs),
-        )
+        shown = _Shown(servers, server_sign_ins, catalogue, desk)
+        stages = _Stages(transport, governance, models, shown, provider_secrets, health, programs)
+        doors = _doors(stored, settings, metrics, recording, stages)
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Servers, and what is shown of them in profiles."""
+
+    servers: Servers
+    sign_ins: ServerSignIns
+    catalogue: Catalogue[ServerDefinitions, ProfileView]
+    desk: ProfileDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +251,7 @@ class _Stages:
     transport: Transport
     governance: Governance
     models: ModelUpstream
-    servers: Servers
-    catalogue: Catalogue[ServerDefinitions, ProfileView]
-    desk: ProfileDesk
+    tools: _Shown
     secrets: ProviderSecrets
     health: Health
     programs: Programs
@@ -248,8 +270,15 @@ def _provider_path(
     )
 
 
+def _observed(stored: _Stored, recording: Recording, stages: _Stages, hits: RuleHits) -> Observed:
+    policy, tools = stages.governance.policy, stages.tools
+    serving = Serving(stages.health, hits)
+    return Observed(stored.resources, recording, policy, tools.servers, stored.secrets, tools.desk, serving)
+
+
 def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
-    identity, in_flight = Identity(tokens=stages.programs.tokens), InFlight()
+    identity = Identity(tokens=stages.programs.tokens)
+    in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
     snapshots, conditions, hits = stored.resources.snapshot, Conditions(stages.health), RuleHits()
     policy, judges = stages.governance.policy, stages.governance.judges
@@ -271,23 +300,17 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         identity=identity,
         sign_ins=SignIns(stored.engine),
         dismissals=Dismissals(stored.engine),
+        server_sign_ins=stages.tools.sign_ins,
+        accounts=AccountRows(stored.engine, stored.vault),
         programs=stages.programs,
         hashes=hashes,
         passwords=Passwords(hashes.find),
         judges=judges,
         recording=recording,
-        diet=Diet(stored.resources, recording.queries, recording.sessions, stages.catalogue),
-        observed=Observed(
-            stored.resources,
-            recording,
-            policy,
-            stages.servers,
-            stored.secrets,
-            stages.desk,
-            Serving(stages.health, hits),
-        ),
-        profiles=stages.desk,
-        listings=Listings(stored.resources, stages.catalogue),
+        diet=Diet(stored.resources, recording.queries, recording.sessions, stages.tools.catalogue),
+        observed=_observed(stored, recording, stages, hits),
+        profiles=stages.tools.desk,
+        listings=Listings(stored.resources, stages.tools.catalogue),
         metrics=metrics,
         in_flight=in_flight,
         model_path=path,
@@ -295,8 +318,8 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
             identity=identity,
             policy=policy,
             ledger=recording.ledger,
-            catalogue=stages.catalogue,
-            servers=stages.servers,
+            catalogue=stages.tools.catalogue,
+            servers=stages.tools.servers,
             snapshots=snapshots,
             modes=ToolModes(Sandbox(), Results()),
         ),

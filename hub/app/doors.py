@@ -21,6 +21,7 @@ from hub.core.metrics import Metrics
 from hub.core.principal import Principal
 from hub.core.seals import Seals
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
+from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
@@ -48,11 +49,11 @@ from hub.model_path import ModelPath
 from hub.provider_path import ProviderPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
-from hub.store import Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
+from hub.store import AccountRows, Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
-from hub.upstream import Endpoint, ProviderChecks
+from hub.upstream import Endpoint, ProviderChecks, ServerSignIns
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Doors:
     identity: Identity
     sign_ins: SignIns
     dismissals: Dismissals
+    server_sign_ins: ServerSignIns
+    accounts: AccountRows
     programs: Programs
     hashes: PasswordHashes
     passwords: Passwords
@@ -186,6 +189,23 @@ def _program_routes(
     return [*oauth.routes(), *gateway.routes()]
 
 
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """What there is to tell of this hub."""
+
+    doors: Doors
+
+    async def told(self) -> dict[str, Any]:
+        settings = self.doors.settings
+        boundary = {
+            "most": settings.data_boundary,
+            "capture": settings.capture,
+            "keep_bodies_days": settings.keep_bodies_days,
+            "keep_entries_days": settings.keep_entries_days or None,
+        }
+        return {**await self.doors.observed.instance(), "data_boundary": boundary}
+
+
 def _pages(doors: Doors) -> Starlette:
     observed = doors.observed
     visitors = Visitors(doors.identity, doors.sign_ins)
@@ -196,16 +216,7 @@ def _pages(doors: Doors) -> Starlette:
     def address(request: Request) -> str:
         return base_of(request.scope, doors.settings.public_url)
 
-    async def instance() -> dict[str, Any]:
-        settings = doors.settings
-        boundary = {
-            "most": settings.data_boundary,
-            "capture": settings.capture,
-            "keep_bodies_days": settings.keep_bodies_days,
-            "keep_entries_days": settings.keep_entries_days or None,
-        }
-        return {**await observed.instance(), "data_boundary": boundary}
-
+    accounts = AccountsApi(doors.server_sign_ins, doors.accounts, doors.resources, visitor, address)
     management = Management(
         resources=doors.resources,
         vault=doors.vault,
@@ -223,7 +234,8 @@ def _pages(doors: Doors) -> Starlette:
         explain_api=ExplainApi(doors.conditions, doors.resources),
         server_status=observed.server,
         server_tools=observed.server_tools,
-        instance=instance,
+        instance=_Instance(doors).told,
+        accounts_api=accounts,
         sign_in_link=_Links(doors).make,
         address=address,
         secrets_changed=doors.forget_secrets,
@@ -239,6 +251,7 @@ def _pages(doors: Doors) -> Starlette:
             *ops.routes(),
             *api.routes(),
             *AuthApi(doors.sign_ins, doors.resources, doors.passwords, ui.login).routes(),
+            *accounts.pages(),
             *_program_routes(doors, visitor, address, Faces(ui.consent, ui.device), catalogue_visitors.token_of),
             *catalogue_routes(doors.listings, catalogue_visitors, address),
             *ui.routes(),

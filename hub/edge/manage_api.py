@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from hub.core.principal import Principal
 from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
 from hub.edge.connections_api import ConnectionsApi
@@ -72,6 +73,7 @@ class Management:
     providers_api: ProvidersApi
     playground_api: PlaygroundApi
     explain_api: ExplainApi
+    accounts_api: AccountsApi
     server_status: Callable[[str], Awaitable[dict[str, Any]]]
     server_tools: Callable[[str], list[dict[str, Any]]]
     instance: Callable[[], Awaitable[dict[str, Any]]]
@@ -107,7 +109,7 @@ class ManageApi:
         for api in (
             LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
             m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
-            m.announcements_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
+            m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
@@ -282,6 +284,7 @@ def route_rows() -> tuple[Route, ...]:
         providers_api=ProvidersApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         explain_api=ExplainApi(nowhere, nowhere),
+        accounts_api=AccountsApi(nowhere, nowhere, nowhere, nowhere, nowhere),
         server_status=nowhere,
         server_tools=nowhere,
         instance=nowhere,

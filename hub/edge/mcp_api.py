@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from hub.core.refusal import NotFound, Refusal, Unauthenticated
 from hub.core.seals import Seals
 from hub.edge.body import read_body
-from hub.edge.challenge import challenged
+from hub.edge.challenge import base_of, challenged
 from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
 from hub.edge.guards import Receive, Scope, Send
@@ -92,7 +92,8 @@ class McpApi:
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
         body = await read_body(receive, scope["headers"], self._body_bytes) if scope["method"] == "POST" else b""
         with self._in_flight.watch(scope, receive) as exchange:
-            request = Request(visit, given, headers, scope["headers"], origin, answer, exchange)
+            site = base_of(scope, self._public_url)
+            request = Request(visit, given, headers, scope["headers"], origin, answer, exchange, site=site)
             if place:
                 await self._at_place(request, scope, place, body)
             elif scope["method"] == "POST":

@@ -19,7 +19,7 @@ NOTHING = b"{}"
 
 
 class Request(Struct, frozen=True):
-    """One HTTP request to a profile. `raw` are the headers as they came, twice if they did."""
+    """One HTTP request to a profile. `raw` are the headers as they came, twice if they did; `site` is the hub's address."""
 
     visit: Visit
     credentials: Credentials
@@ -29,6 +29,7 @@ class Request(Struct, frozen=True):
     answer: Answer
     exchange: Exchange
     session: Session | None = None
+    site: str = ""
 
     @property
     def may_stream(self) -> bool:
@@ -45,6 +46,7 @@ def modern_caller(request: Request, message: Message, outbox: Outbox, resume: Re
         era=Era.MODERN,
         log_level=text_of(message.meta.get(_LOG_LEVEL)),
         resume=resume,
+        site=request.site,
     )
 
 
@@ -53,7 +55,7 @@ def legacy_caller(request: Request, outbox: Outbox | None) -> CallerContext:
     session = request.session
     if session is None or outbox is None:
         notify = outbox.notify if outbox is not None else None
-        return CallerContext(principal=request.visit.principal, notify=notify)
+        return CallerContext(principal=request.visit.principal, notify=notify, site=request.site)
     able = can_be_asked(session.capabilities)
     reachable = request.may_stream or not able
     ask: Ask | None = session.asking.on(outbox) if able and reachable else None
@@ -64,4 +66,5 @@ def legacy_caller(request: Request, outbox: Outbox | None) -> CallerContext:
         ask=ask,
         session=session.id,
         log_level=session.log_level,
+        site=request.site,
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from hub.resources.serving import HttpUrl, Money, Seconds
 from hub.resources.shaping import Bytes, Choice, HintsSpec, ProfileServerSpec, ToolName
@@ -13,27 +13,45 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r
 ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
 
 
-class ServerAuthSpec(Spec):
-    """How the hub signs in to a server: a bearer token, or a header of its own."""
+Scope = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 
-    type: Literal["none", "bearer", "header"]
+
+class ServerAuthSpec(Spec):
+    """How the hub signs in to a server: a bearer token, a header or a query parameter of its own, or by OAuth.
+
+    With `oauth` somebody signs in at the server's own provider, and the hub keeps and renews what that gives. `account`
+    says whose account calls go out with: each caller's own (`user`), or one for all that an administrator connects
+    (`hub`). The hub makes itself known to the provider unless `client_id` says under which name it was registered there.
+    `scopes` replace those that the server asks for.
+    """
+
+    type: Literal["none", "bearer", "header", "query", "oauth"]
     secret: SecretRef | None = None
     header: Header | None = None
-
-    @field_validator("type", mode="before")
-    @classmethod
-    def _supported(cls, value: object) -> object:
-        if value == "oauth":
-            raise ValueError("auth type 'oauth' is not supported yet; use bearer or header")
-        return value
+    parameter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | None = None
+    account: Literal["user", "hub"] = "user"
+    scopes: list[Scope] = Field(default_factory=list, max_length=100)
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x20-\x7e]+$")] | None = None
+    client_secret: SecretRef | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "ServerAuthSpec":
-        if self.type != "none" and self.secret is None:
-            raise ValueError(f"auth of type '{self.type}' needs secret")
-        if (self.type == "header") != (self.header is not None):
-            raise ValueError("header goes with type: header")
+        if (self.type in ("bearer", "header", "query")) != (self.secret is not None):
+            raise ValueError(f"auth of type '{self.type}' {'needs' if self.secret is None else 'has no'} secret")
+        for kind, name in (("header", "header"), ("query", "parameter")):
+            if (self.type == kind) != (getattr(self, name) is not None):
+                raise ValueError(f"{name} goes with type: {kind}")
+        for name in ("account", "scopes", "client_id", "client_secret"):
+            if self.type != "oauth" and name in self.model_fields_set:
+                raise ValueError(f"{name} goes with type: oauth")
+        if self.client_secret is not None and self.client_id is None:
+            raise ValueError("client_secret goes with client_id")
         return self
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether calls go out with each caller's own account."""
+        return self.type == "oauth" and self.account == "user"
 
 
 class ServerTimeoutsSpec(Spec):
@@ -108,6 +126,8 @@ class ServerSpec(Spec):
         for name in wrong[given[0]]:
             if getattr(self, name):
                 raise ValueError(f"{name} has no effect on a server with {given[0]}")
+        if self.auth is not None and self.auth.type in ("oauth", "query") and self.url is None:
+            raise ValueError(f"auth of type '{self.auth.type}' goes with url")
         if self.openapi is None and "operations" in self.model_fields_set:
             raise ValueError("operations goes with openapi")
         return self

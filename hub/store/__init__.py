@@ -1,5 +1,6 @@
 """What must outlive the process: resources and their versions, the audit trail, secrets, sign-ins, the ledger's table."""
 
+from hub.store.accounts import AccountRows
 from hub.store.audit_feed import AuditFeed
 from hub.store.database import Database, SchemaTooNew
 from hub.store.dismissals import Dismissals
@@ -16,6 +17,7 @@ from hub.store.sign_ins import Browser, SignIn, SignIns
 from hub.store.vault import Vault
 
 __all__ = [
+    "AccountRows",
     "Actor",
     "Approved",
     "AuditFeed",

@@ -19,12 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.ids import new_id
 from hub.core.refusal import Refusal
+from hub.store.account_tables import AccountRow, RegistrationRow
 from hub.store.audit import AuditTrail
 from hub.store.private_files import read_private, write_private
 from hub.store.records import Actor
 from hub.store.tables import PayloadRow, VaultRow
 
 _TABLE: Any = VaultRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_ACCOUNT: Any = AccountRow.__table__  # type: ignore[attr-defined]
+_REGISTRATION: Any = RegistrationRow.__table__  # type: ignore[attr-defined]
 _PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 
 
@@ -185,7 +188,8 @@ class Vault:
     async def _used_keys(self) -> set[str]:
         used: set[str] = set()
         async with self._engine.connect() as connection:
-            for table in (_TABLE, _PAYLOAD):  # bodies are not wrapped anew: their keys stay until they are gone
+            # Bodies and accounts are not wrapped anew: their keys stay until they are gone, or were renewed.
+            for table in (_TABLE, _PAYLOAD, _ACCOUNT, _REGISTRATION):
                 found: Sequence[str] = (await connection.execute(select(table.c.key_id).distinct())).scalars().all()
                 used.update(found)
         return used

@@ -1,5 +1,7 @@
 """Connections: one's own provider credentials, and a team's, in place of the hub's; what each server needs."""
 
+from urllib.parse import urlsplit
+
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -23,6 +25,8 @@ class ConnectionPages:
         note = ""
         if visit.request.method == "POST":
             form = {name: str(value) for name, value in (await form_of(visit.request)).items()}
+            if "server" in form:
+                return await self._account(visit, form)
             path, team = f"/me/connections/{form.get('provider', '')}", form.get("team", "")
             try:
                 if form.get("do") == "remove":
@@ -33,6 +37,22 @@ class ConnectionPages:
                 return self._site.go(visit, "/console/connections", "connected")
             except Refusal as refusal:
                 note = refusal.message
+        return await self._shown(visit, note)
+
+    async def _account(self, visit: Visit, form: dict[str, str]) -> Response:
+        """Connect an account at a server, or take it back."""
+        path = f"/me/accounts/{form['server']}"
+        try:
+            if form.get("do") == "remove":
+                await visit.send("DELETE", path)
+                return self._site.go(visit, "/console/connections", "disconnected")
+            url = str((await visit.send("POST", path))["url"])
+        except Refusal as refusal:
+            return await self._shown(visit, refusal.message)
+        # A link, not a redirect: whoever goes to another site sees which.
+        return self._site.show(visit, "leave.html", server=form["server"], url=url, host=urlsplit(url).netloc)
+
+    async def _shown(self, visit: Visit, note: str) -> Response:
         return self._site.show(
             visit,
             "connections.html",
@@ -40,4 +60,6 @@ class ConnectionPages:
             note=note,
             providers=await visit.items("/me/connections"),
             profiles=(await visit.get("/me/profiles"))["items"],
+            accounts=await visit.items("/me/accounts"),
+            wanted=visit.query("server"),
         )

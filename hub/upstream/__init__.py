@@ -10,8 +10,10 @@ from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_
 from hub.upstream.guard import is_public
 from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
+from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
 from hub.upstream.mcp_pool import Servers
+from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
 from hub.upstream.mcp_values import (
     Ask,
     Builtin,
@@ -30,11 +32,14 @@ from hub.upstream.mcp_values import (
     ToolDefinition,
 )
 from hub.upstream.models import ModelUpstream
+from hub.upstream.oauth_client import OAuthClient
 from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
 from hub.upstream.webhooks import Webhooks
 
 __all__ = [
+    "DOCUMENT",
     "SUGGESTED_MODEL",
+    "Accounts",
     "Ask",
     "Bounds",
     "Builtin",
@@ -48,6 +53,7 @@ __all__ = [
     "Era",
     "Exchange",
     "ModelUpstream",
+    "OAuthClient",
     "Outcome",
     "Pace",
     "Ports",
@@ -61,6 +67,7 @@ __all__ = [
     "Sandbox",
     "SecretSource",
     "ServerDefinitions",
+    "ServerSignIns",
     "ServerState",
     "ServerStatus",
     "Servers",
@@ -70,8 +77,10 @@ __all__ = [
     "can_be_asked",
     "check_query",
     "chunks_of",
+    "client_document",
     "handshake_form",
     "is_public",
+    "owner_for",
     "raw_headers",
     "read_whole",
     "wish_of",

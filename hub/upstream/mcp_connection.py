@@ -179,6 +179,12 @@ class ServerConnection:
 
     # -- the owner's task ----------------------------------------------------------------------------------------
 
+    def wake(self) -> None:
+        """What kept it from being connected may be gone: the next attempt is made at once."""
+        self._pacing = Pacing(self._means.pace, limited=self.spec.command is not None)
+        self._wanted = True
+        self._stir.set()
+
     def retire(self) -> None:
         """Take no more requests, and end once those that run have their answers."""
         self._retired = True

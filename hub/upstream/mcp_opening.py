@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
@@ -83,15 +84,19 @@ async def _stdio(name: str, spec: ServerSpec, means: Means, ears: Ears) -> tuple
 
 async def _address(spec: ServerSpec, means: Means) -> tuple[Address, Mask]:
     headers, secrets = await _filled(spec.headers, means.ports)
+    url = spec.url or ""
     if spec.auth is not None and spec.auth.secret is not None:
         secret = await means.ports.resolve(spec.auth.secret)
         secrets = (*secrets, secret)
         if spec.auth.type == "bearer":
             headers["Authorization"] = f"Bearer {secret}"
+        elif spec.auth.type == "query":
+            mark = "&" if "?" in url else "?"
+            url = f"{url}{mark}{spec.auth.parameter}={quote(secret, safe='')}"
         else:
             headers[spec.auth.header or ""] = secret
     clocks = Timeouts(connect=spec.timeouts.connect, first_byte=_A_DAY, idle=_A_DAY, total=_A_DAY)
-    address = Address(spec.url or "", tuple(headers.items()), clocks, spec.allow_private)
+    address = Address(url, tuple(headers.items()), clocks, spec.allow_private)
     return address, Mask(means.ports.redact, secrets)
 
 

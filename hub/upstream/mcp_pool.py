@@ -7,8 +7,9 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
+from hub.core.accounts import SignInNeeded
 from hub.core.logs import get_logger
-from hub.core.refusal import Unavailable
+from hub.core.refusal import Malformed, Unavailable
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_builtin import BuiltinServer
@@ -17,6 +18,7 @@ from hub.upstream.mcp_inspection import used_by
 from hub.upstream.mcp_keeping import identity
 from hub.upstream.mcp_opening import Means
 from hub.upstream.mcp_parking import Parking
+from hub.upstream.mcp_personal import Personal, asked_to_sign_in, is_personal, means_of
 from hub.upstream.mcp_pids import Pids
 from hub.upstream.mcp_values import (
     Builtin,
@@ -57,6 +59,7 @@ class Servers:
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._watched = Watched()
+        self._personal = Personal(self._means, self._own)
 
     async def __aenter__(self) -> Self:
         """End what a killed hub left behind, and remember what servers offered when they were last seen."""
@@ -111,6 +114,7 @@ class Servers:
         for name, connection in before.items():
             del self._connections[name]
             connection.retire()
+            self._personal.drop(name)
         self._follow_documents(wanted)
         self._builtins = {
             name: BuiltinServer(name, self._ports.builtins.get(spec.builtin, Builtin({})), spec.timeouts.call)
@@ -122,7 +126,8 @@ class Servers:
                 self._start(name, spec, before.get(name))
 
     def _start(self, name: str, spec: ServerSpec, before: ServerConnection | None) -> None:
-        connection = ServerConnection(name, spec, self._means, self._changed, self._watched)
+        means = means_of(self._means, name, spec)
+        connection = ServerConnection(name, spec, means, self._changed, self._watched)
         if before is not None and identity(before.spec) == identity(spec):
             connection.recall(before.definitions)
         elif name in self._kept:
@@ -154,9 +159,22 @@ class Servers:
         target = self._find(server)
         if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
-        if caller.resume is not None:
-            return await self._parking.resume(caller, caller.resume, progress_token(params))
-        return await target.request(method, params, caller)
+        try:
+            if caller.resume is not None:
+                return await self._parking.resume(caller, caller.resume, progress_token(params))
+            if isinstance(target, ServerConnection) and is_personal(target.spec):
+                user = caller.principal.user
+                target = await self._personal.connection(server, target.spec, target.definitions, user)
+            return await target.request(method, params, caller)
+        except SignInNeeded as needed:
+            return asked_to_sign_in(needed, method, caller)
+
+    def signed_in(self, server: str, owner: str) -> None:
+        """Somebody has connected an account, or taken it back."""
+        self._personal.drop(server, owner)
+        connection = self._connections.get(server)
+        if connection is not None:
+            connection.wake()
 
     async def watch(self, server: str, uri: str, listener: Listener) -> Callable[[], None]:
         """Call `listener(params)` when a resource of a server has changed; returns how to stop that."""
@@ -167,8 +185,11 @@ class Servers:
         return await self._watching(server, f"task {task}", listener)
 
     async def _watching(self, server: str, what: str, listener: Listener) -> Callable[[], None]:
-        stop = self._watched.add(server, what, listener)
         connection = self._connections.get(server)
+        if connection is not None and is_personal(connection.spec):
+            alone = f"Server '{server}' is called with each caller's own account, and tells nobody of its changes."
+            raise Malformed("malformed", alone)
+        stop = self._watched.add(server, what, listener)
         if connection is not None:
             await connection.rewatch()
 
@@ -182,7 +203,7 @@ class Servers:
 
     def tell(self, principal: str, session: str, message: bytes) -> None:
         """Send a client's notification to the sessions with servers that are its own."""
-        for connection in self._connections.values():
+        for connection in (*self._connections.values(), *self._personal.connections()):
             connection.tell(principal, session, message)
 
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 import time
 from typing import Protocol
 
+from hub.core.accounts import SignInNeeded
 from hub.core.refusal import Malformed, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_breaker import Breaker
@@ -73,6 +74,8 @@ class Relay:
             link = await self._line.linked(self._end(caller))
             reply = await self._for_era(link.greeting.speech.era, method, params, caller)
             return bridged(reply, method, caller)
+        except SignInNeeded:
+            raise
         except UpstreamFailed as failure:
             raise self._named(failure) from None
         except NotRpc:
@@ -91,6 +94,8 @@ class Relay:
     async def _parked(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
         try:
             return await self._once(method, params, caller)
+        except SignInNeeded:
+            raise
         except UpstreamFailed as failure:
             raise self._named(failure) from None
 
@@ -106,7 +111,7 @@ class Relay:
             known = True
             self._breaker.succeeded()
             return reply
-        except (Rejected, Unavailable):
+        except (Rejected, SignInNeeded, Unavailable):
             known = True
             self._breaker.succeeded()
             raise
@@ -138,7 +143,7 @@ class Relay:
             return await self._sent(method, params, caller, end)
         except Undelivered:
             return await self._sent(method, params, caller, end)
-        except Rejected:
+        except (Rejected, SignInNeeded):
             raise
         except UpstreamFailed as failure:
             if failure.code != "upstream_error" or not self._may_repeat(method, params):

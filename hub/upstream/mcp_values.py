@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hub.core.principal import ANONYMOUS, Principal
 from hub.upstream.exchange import Endpoint
+from hub.upstream.mcp_accounts import Accounts
 
 
 class Era(StrEnum):
@@ -59,7 +60,8 @@ class CallerContext(Struct, frozen=True):
     notification that belongs to the call and must not block. `ask(method, params)` gives the client's answer to a
     question of the server's; None when they cannot be asked while they wait. `log_level` is what they want to read
     of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
-    the server's own clock. `resume` is set for a later round of a parked call.
+    the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
+    caller sees it, "" where nobody could go there.
     """
 
     principal: Principal = ANONYMOUS
@@ -71,6 +73,7 @@ class CallerContext(Struct, frozen=True):
     session: str = ""
     log_level: str = ""
     resume: Resume | None = None
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +194,17 @@ class Builtin:
 class Ports:
     """What the servers need from outside.
 
-    `resolve` turns a secret reference into its value. `folder` is where process ids are kept while the
-    processes run. `environment` is the hub's own; few of it reach a server. `redact` masks what looks like a
-    secret in text. `builtins` maps the name in `builtin:` to the server.
+    `resolve` turns a secret reference into its value. `folder` is where process ids are kept while the processes run.
+    `accounts` are those that calls go out with, at servers that want a sign-in. `environment` is the hub's own; few of
+    it reach a server. `redact` masks what looks like a secret in text. `builtins` maps the name in `builtin:` to the
+    server.
     """
 
     transport: Endpoint
     resolve: Callable[[str], Awaitable[str]]
     snapshots: ServerSnapshots
     folder: Path
+    accounts: Accounts | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     redact: Callable[[str], str] = str
     builtins: Mapping[str, Builtin] = field(default_factory=dict[str, Builtin])
