@@ -23,7 +23,6 @@ from hub.edge.manage_api import route_rows
 from hub.identity import TABLE, Permission
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
-from hub.resources.spec import Spec
 from hub.routing import ENDPOINTS
 from hub.settings import Settings
 
@@ -143,9 +142,6 @@ def resources_page() -> str:
         schema = model.model_json_schema()
         shared.update(schema.get("$defs", {}))
         parts.append(_spec_section(f"`{kind}`", schema, "##"))
-        later: dict[str, str] = (issubclass(model, Spec) and model.LATER) or {}
-        if later:
-            parts.append("Not supported yet: " + ", ".join(f"`{field}`" for field in later) + ".\n")
     parts.append("## Nested\n")
     parts += [_spec_section(name, schema, "###") for name, schema in sorted(shared.items()) if "properties" in schema]
     return "\n".join(parts)

@@ -76,6 +76,7 @@ class Listings:
             tools=tools,
             updated=resource.updated_at.isoformat() if resource else "",
             gaps=tuple((gap.server, gap.message) for gap in view.gaps),
+            models=tuple(spec.models),
         )
 
 

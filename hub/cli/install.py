@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from hub.cli.client import Api, Connection
 from hub.cli.client_keys import end_keys, grant, is_good, narrow, new_key
 from hub.cli.output import say, show_json, table, warn
+from hub.core.principal import Globs
 from hub.core.refusal import Conflict, Malformed, NotFound
 from hub.install import (
     Client,
@@ -174,6 +175,10 @@ class _Desk:
         listing = from_json(self.api.call("GET", f"/catalog/{profile}.json"))
         self.cautions += [f"{c.tool or listing.profile}: {c.message}" for c in warnings(listing, [self.client])][:5]
         facts = facts_of(listing, name)
+        if listing.models:
+            found = tuple(one for one in found if Globs(listing.models).allows(one.id))
+            if model and model not in {one.id for one in found}:
+                raise NotFound("model_not_found", f"The model '{model}' does not go with the profile '{profile}'.")
         return Facts(
             facts.name, profile, self.api.url, facts.title, facts.description, "", facts.needs_key, found, model
         )

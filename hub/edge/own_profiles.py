@@ -26,6 +26,7 @@ def check_own_profile(principal: Principal, name: str, new: Spec | None, old: Sp
         require(principal, Permission.CATALOGUE_OWN, team)
     if new is not None:
         _check_name(principal, name, new)
+        _check_rules(new, old or {})
         _check_content(principal, new)
 
 
@@ -38,6 +39,12 @@ def _check_name(principal: Principal, name: str, new: Spec) -> None:
         )
     if new.get("security", "key") == "none":
         raise Forbidden("forbidden", "Only an administrator opens a profile to everybody: leave out security: none.")
+
+
+def _check_rules(new: Spec, old: Spec) -> None:
+    gone = [rule for rule in _names(old.get("guardrails")) if rule not in _names(new.get("guardrails"))]
+    if gone:
+        raise Forbidden("forbidden", f"Only an administrator takes the guardrail '{gone[0][:64]}' off a profile.")
 
 
 def _check_content(principal: Principal, new: Spec) -> None:

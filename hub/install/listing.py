@@ -67,7 +67,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A profile as one caller may use it. `version` moves whenever what they see does; `updated` is ISO 8601."""
+    """A profile as one caller may use it. `version` moves whenever what they see does; `updated` is ISO 8601.
+
+    `models` are globs over the models that go with it; without any, all do.
+    """
 
     profile: str
     title: str
@@ -79,6 +82,7 @@ class Listing:
     tools: tuple[Tool, ...]
     updated: str = ""
     gaps: tuple[tuple[str, str], ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -237,6 +241,7 @@ def to_json(listing: Listing) -> dict[str, Any]:
         "tokens": listing.tokens,
         "tools": [_tool_json(listing, tool) for tool in listing.tools],
         "gaps": [{"server": server, "message": message} for server, message in listing.gaps],
+        "models": list(listing.models),
         "warnings": [{"client": w.client, "tool": w.tool or None, "message": w.message} for w in warnings(listing)],
     }
 
@@ -281,4 +286,4 @@ def from_json(data: Mapping[str, Any]) -> Listing:
     )
     gaps = tuple((gap["server"], gap["message"]) for gap in data["gaps"])
     texts: dict[str, Any] = {field: str(data[field]) for field in _FIELDS}
-    return Listing(**texts, tools=tools, gaps=gaps)
+    return Listing(**texts, tools=tools, gaps=gaps, models=tuple(data.get("models", ())))

@@ -59,8 +59,11 @@ class Policy:
         self._limits = {name: LimitRule(name, spec) for name, spec in snapshot.limits.items()}
         self._limits_by_scope = _by_scope(self._limits.values())
         self._budgets_by_scope = _by_scope(budgets.values())
-        if dict(snapshot.guardrails) != self._guardrails.specs:
-            self._guardrails = Guardrails(snapshot.guardrails, self._judges)
+        named = {
+            ("profile", name): tuple(spec.guardrails) for name, spec in snapshot.profiles.items() if spec.guardrails
+        }
+        if (dict(snapshot.guardrails), named) != (self._guardrails.specs, self._guardrails.named):
+            self._guardrails = Guardrails(snapshot.guardrails, self._judges, named)
         self._stops = snapshot.stops
         self._known.clear()
         if self._open:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from hub.core.entry import Finding
@@ -17,6 +18,7 @@ from hub.policy.text import Reading
 from hub.resources.safety import SPANS, GuardrailSpec
 
 Scope = tuple[str, str]
+_NOBODY: Mapping[Scope, Sequence[str]] = MappingProxyType({})
 About = tuple[tuple[str, str], ...]
 _MOST_PACKS = 512
 _MOST_ASKED = 512 << 10  # characters that others are asked about
@@ -55,22 +57,31 @@ class Rule:
 
 
 class Guardrails:
-    """All rules of a snapshot, by their scopes. `judges` answers for those that ask others."""
+    """All rules of a snapshot, by their scopes. `judges` answers for those that ask others.
 
-    def __init__(self, specs: Mapping[str, GuardrailSpec], judges: Judges | None) -> None:
+    `named` are those that scopes name themselves, whatever their own scope is: a profile its `guardrails`.
+    """
+
+    def __init__(
+        self, specs: Mapping[str, GuardrailSpec], judges: Judges | None, named: Mapping[Scope, Sequence[str]] = _NOBODY
+    ) -> None:
         self.judges = judges
         self.specs = dict(specs)
+        self.named = {scope: tuple(names) for scope, names in named.items()}
         self._by_scope: dict[Scope, tuple[Rule, ...]] = {}
         self._packs: dict[tuple[Rule, ...], Pack] = {}
+        rules = {name: Rule(name, spec) for name, spec in specs.items()}
         for name, spec in specs.items():
             scope = spec.scope.parts
-            self._by_scope[scope] = (*self._by_scope.get(scope, ()), Rule(name, spec))
+            self._by_scope[scope] = (*self._by_scope.get(scope, ()), rules[name])
+        for scope, names in self.named.items():
+            self._by_scope[scope] = (*self._by_scope.get(scope, ()), *(rules[name] for name in names if name in rules))
 
     def applying(self, scopes: Iterable[Scope]) -> tuple[Rule, ...]:
         """The rules of a call's scopes."""
         if not self._by_scope:
             return ()
-        return tuple(rule for scope in scopes for rule in self._by_scope.get(scope, ()))
+        return tuple(dict.fromkeys(rule for scope in scopes for rule in self._by_scope.get(scope, ())))
 
     def pack(self, rules: tuple[Rule, ...]) -> Pack:
         """The rules compiled together; kept, since the same ones meet again."""

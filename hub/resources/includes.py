@@ -10,7 +10,7 @@ _MOST_INSTRUCTIONS = 8192
 
 
 def flat(profiles: Mapping[str, ProfileSpec]) -> dict[str, ProfileSpec]:
-    """Every profile with what it includes in its own `servers` and `instructions`.
+    """Every profile with what it includes in its own `servers`, `instructions` and `guardrails`.
 
     An included profile that is not there (disabled, say) brings nothing. There are no cycles (`include_faults`).
     """
@@ -25,15 +25,17 @@ def _flat(name: str, profiles: Mapping[str, ProfileSpec], made: dict[str, Profil
         return made[name]
     spec = profiles[name]
     servers: dict[str, ProfileServerSpec] = {}
-    texts = [spec.instructions]
+    texts, rules = [spec.instructions], [*spec.guardrails]
     for included in spec.include:
         if included in profiles:
             inner = _flat(included, profiles, made)
             texts.append(inner.instructions)
+            rules += inner.guardrails
             servers |= {server: _narrowed(selection, inner.only) for server, selection in inner.servers.items()}
     if spec.include:
         instructions = "\n\n".join(text for text in texts if text)[:_MOST_INSTRUCTIONS]
-        spec = spec.model_copy(update={"servers": {**servers, **spec.servers}, "instructions": instructions})
+        laid = {"servers": {**servers, **spec.servers}, "guardrails": list(dict.fromkeys(rules))}
+        spec = spec.model_copy(update={**laid, "instructions": instructions})
     made[name] = spec
     return spec
 

@@ -79,6 +79,8 @@ def _profile(specs: Specs, name: str, spec: ProfileSpec) -> Iterator[Fault]:
     yield from _missing(specs, f"profiles.{name}.team", "teams", spec.team)
     for server in spec.servers:
         yield from _missing(specs, f"profiles.{name}.servers.{server}", "servers", server)
+    for index, rule in enumerate(spec.guardrails):
+        yield from _missing(specs, f"profiles.{name}.guardrails.{index}", "guardrails", rule)
 
 
 _SCOPE_KINDS = {"team": "teams", "user": "users", "key": "keys", "profile": "profiles", "server": "servers"}

@@ -1,6 +1,6 @@
 """Specs of what to look for in traffic: guardrails."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import re2
 from jsonschema import Draft202012Validator
@@ -52,8 +52,6 @@ class GuardrailSpec(Spec):
     a streamed output is judged: `window` holds back the last `window` characters, `hold` all of it, and `observe`
     enforces nothing. A `reversible` redaction is undone in the answer to the same call.
     """
-
-    LATER: ClassVar[dict[str, str]] = {}
 
     title: Title = ""
     scope: ScopeSpec

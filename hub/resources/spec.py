@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -31,11 +31,9 @@ SecretRef = Annotated[str, AfterValidator(_secret_reference)]
 
 
 class Spec(BaseModel):
-    """A resource's spec. Unknown fields are errors; `LATER` names fields that a coming version will accept."""
+    """A resource's spec. Unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_max_length=65_536)
-
-    LATER: ClassVar[dict[str, str]] = {}
 
 
 def _spec_at(model: type[Spec], loc: tuple[int | str, ...]) -> type[Spec] | None:
@@ -69,8 +67,6 @@ def _message(model: type[Spec], error: Any) -> str:
     owner = _spec_at(model, error["loc"])
     if owner is None:
         return f"unsupported_field: there is no field '{field}' here"
-    if field in owner.LATER:
-        return f"unsupported_field: '{field}' is not supported yet ({owner.LATER[field]})"
     close = difflib.get_close_matches(field, owner.model_fields, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else f"; fields here: {', '.join(sorted(owner.model_fields))}"
     return f"unsupported_field: there is no field '{field}' here{hint}"

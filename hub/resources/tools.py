@@ -1,12 +1,12 @@
 """Specs of what serves tools: upstream MCP servers and the profiles composed of them."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from hub.resources.serving import HttpUrl, Money, Seconds
 from hub.resources.shaping import Bytes, Choice, HintsSpec, ProfileServerSpec, ToolName
-from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Text, Title
+from hub.resources.spec import Glob, Header, HeaderValue, Name, SecretRef, Spec, Text, Title
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 # A server's name is joined to its tools' names, so it is shorter and has no dots.
@@ -144,12 +144,9 @@ class ProfileSpec(Spec):
     tools are presented: all of them (`full`), as three that find, describe and call them (`search`), or as one that
     runs programs over them (`code`). `max_result` is how many bytes of a tool's result are shown; the rest is kept
     for an hour, to be read on. `team` says whose it is: the owners and developers of that team change it, too.
+    `guardrails` are rules that look at calls through it, beside those whose scope it falls under. `models` are those that
+    `hub install --models` sets up together with it, as globs over names; without any, all that the key may call.
     """
-
-    LATER: ClassVar[dict[str, str]] = {
-        "guardrails": "comes with guardrails per profile",
-        "models": "comes with the server-side tool loop",
-    }
 
     title: Title = ""
     description: Text = ""
@@ -161,6 +158,8 @@ class ProfileSpec(Spec):
     lock: Literal["warn", "enforce"] | None = None
     max_result: Bytes | None = None
     only: HintsSpec | None = None
+    guardrails: list[Name] = Field(default_factory=list, max_length=100)
+    models: list[Glob] = Field(default_factory=list, max_length=1000)
     include: list[Name] = Field(default_factory=list, max_length=50)
     servers: dict[ServerName, ProfileServerSpec] = Field(default_factory=dict, max_length=200)
     enabled: bool = True

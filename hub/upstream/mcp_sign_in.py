@@ -75,8 +75,11 @@ class ServerSignIns:
     async def begin(self, name: str, spec: ServerSpec, owner: str, redirect: str) -> str:
         """The address to which the browser goes. Raises UpstreamFailed: nobody says how to sign in there."""
         auth = spec.auth or ServerAuthSpec(type="oauth")
-        site = await self._client.site(spec.url or "", private=spec.allow_private)
-        registration = await self._registration(auth, site.issuer, redirect, private=spec.allow_private)
+        try:
+            site = await self._client.site(spec.url or "", private=spec.allow_private)
+            registration = await self._registration(auth, site.issuer, redirect, private=spec.allow_private)
+        except UpstreamFailed as failure:
+            raise UpstreamFailed(failure.code, f"Server '{name}': {failure.message}", status=failure.status) from None
         scope = await self._scope(name, auth, site, owner)
         verifier = new_verifier()
         begun = _Begun(

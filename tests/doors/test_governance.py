@@ -258,6 +258,30 @@ async def test_guardrails_work_on_the_way_in_and_out_and_stand_in_the_entry(worl
     assert "[DONE]" not in text
 
 
+async def test_a_profile_names_rules_that_look_at_its_calls_alone(world):
+    rule = {"scope": {"profile": "elsewhere"}, "on": ["tool_call", "tool_result"], "words": ["principal"]}
+    await world.put("profiles", "elsewhere", {"servers": {}})
+    await world.put("guardrails", "careful", rule)
+    await world.put("profiles", "inner", {"servers": {"hub": {}}, "guardrails": ["careful"]})
+    await world.put("profiles", "outer", {"include": ["inner"]})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hub__whoami", "arguments": {}}}
+    async with world.client() as client:
+        said = {name: (await client.post(f"/mcp/{name}", json=call)).json() for name in ("tools", "inner", "outer")}
+        unknown = {"spec": {"servers": {}, "guardrails": ["nothing"]}}
+        refused = await client.put("/api/v1/profiles/wrong", json=unknown)
+        assert refused.json()["faults"][0]["path"] == "profiles.wrong.guardrails.0"
+        used = (await client.get("/api/v1/guardrails/careful/uses")).json()["items"]
+        assert {"kind": "profiles", "name": "inner"}.items() <= used[0].items()
+    assert not said["tools"]["result"].get("isError")
+    for name in ("inner", "outer"):
+        assert "The guardrail 'careful'" in said[name]["error"]["message"]
+    found = (await world.entry(code="guardrail_blocked", profile="outer"))["findings"]
+    assert [one["rule"] for one in found] == ["careful"]
+    for name in ("outer", "inner"):
+        await world.admin("DELETE", f"/api/v1/profiles/{name}")
+    await world.admin("DELETE", "/api/v1/guardrails/careful")
+
+
 async def test_a_webhook_a_moderation_model_and_a_judge_are_asked(world):
     name, key = await world.key()
     asked = []

@@ -48,6 +48,16 @@ def test_a_client_gets_a_key_that_can_do_this_and_no_more(home, hub):
         assert client.get("/api/v1/me").status_code == 401
 
 
+def test_the_models_that_go_with_a_profile_are_set_up_with_it(home, hub):
+    hub.put("models", "second", {"targets": [{"model": "demo/demo-1"}]})
+    hub.put("profiles", "narrow", {"servers": {"hub": {}}, "models": ["sec*"]})
+    home.cli("install", "opencode", "--profile", "narrow", "--models")
+    data = json.loads((home.folder / ".config/opencode/opencode.json").read_text())
+    assert set(data["provider"]["hub"]["models"]) == {"second"}
+    wrong = home.cli("install", "opencode", "--profile", "narrow", "--models", "--model", "demo", check=False)
+    assert (wrong.returncode, "does not go with" in wrong.stderr) == (1, True)
+
+
 def test_one_key_serves_what_a_client_gets_later(home, hub):
     hub.put("profiles", "later", {"servers": {"hub": {}}})
     home.cli("install", "opencode", "--profile", "both")

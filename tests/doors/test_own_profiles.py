@@ -123,3 +123,15 @@ def test_a_team_that_has_a_profile_is_not_deleted_from_under_it(hub):
         assert admin.delete("/api/v1/teams/passing").status_code == 422
         assert admin.delete("/api/v1/profiles/passing-x").status_code == 200
         assert admin.delete("/api/v1/teams/passing").status_code == 200
+
+
+def test_a_rule_that_an_administrator_put_on_a_profile_stays(hub):
+    spec = {"team": "crew", "servers": {"hub": {"tools": ["whoami"]}}}
+    assert put(hub, "dev", "crew-ruled", spec).status_code == 201
+    hub.put("guardrails", "ruling", {"scope": {"profile": "crew-ruled"}, "on": ["tool_call"], "words": ["x"]})
+    hub.put("profiles", "crew-ruled", {**spec, "guardrails": ["ruling"]})
+    refused = put(hub, "dev", "crew-ruled", {**spec, "title": "Without"}, version=2)
+    assert (refused.status_code, "ruling" in refused.json()["detail"]) == (403, True)
+    assert (
+        put(hub, "dev", "crew-ruled", {**spec, "title": "With", "guardrails": ["ruling"]}, version=2).status_code == 200
+    )
