@@ -64,13 +64,15 @@ class ExplainApi:
             )
         dialect = _dialect(str(given.get("dialect", "")))
         pairs = _headers([f"{name}={value}" for name, value in headers.items()])
+        draft = given.get("draft")
         if "draft" in given:
-            ask = dataclasses.replace(ask, snapshot=await self._with(ask, given["draft"]))
+            ask = dataclasses.replace(ask, snapshot=await self._with(ask, draft))
         call = _call(ask.snapshot, dialect, orjson.dumps(body), pairs)
         tokens = given.get("tokens", 0)
         if isinstance(tokens, bool) or not isinstance(tokens, int) or not 0 <= tokens <= MOST_TOKENS:
             raise Malformed("malformed", f"tokens is a number from 0 to {MOST_TOKENS}.")
-        return self._answer(ask, _stretched(call, tokens), key=str(given.get("key", "")))
+        route = str(draft["name"]) if isinstance(draft, dict) and draft["kind"] == "routes" else ""
+        return self._answer(ask, _stretched(call, tokens), key=str(given.get("key", "")), granted=route)
 
     async def _with(self, ask: Ask, draft: object) -> Snapshot:
         """The snapshot with a draft in it, for those who could save it. Raises Malformed, Forbidden or InvalidSpec."""
@@ -81,8 +83,11 @@ class ExplainApi:
         require(ask.principal, WRITE[kind])
         return await self.resources.imagined(kind, name, spec)
 
-    def _answer(self, ask: Ask, call: ModelCall, *, key: str = "") -> Answer:
+    def _answer(self, ask: Ask, call: ModelCall, *, key: str = "", granted: str = "") -> Answer:
+        """The plan. `granted` is a drafted route: no key names it yet, so it is taken as one that this key may use."""
         grant = _grant(ask, key or ask.query("key"))
+        if granted:
+            grant = dataclasses.replace(grant, routes=(*grant.routes, granted))
         planned = plan(ask.snapshot, grant, call, self.conditions)
         return Answer(explain(ask.snapshot, planned, call.max_output or USUAL_OUTPUT))
 

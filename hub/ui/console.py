@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import Conflict, NotFound
+from hub.identity import WRITE
 from hub.install import clients
 from hub.ui.composer import may_change
 from hub.ui.resources import form_of
@@ -130,5 +131,7 @@ class ConsolePages:
             asked=asked,
             models=(await visit.get("/me/models"))["items"],
             key_names=await visit.names("keys") if visit.operator else [],
+            routes=await visit.names("routes") if visit.operator else [],
+            builds=visit.operator and visit.can(WRITE["routes"]),
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
         )

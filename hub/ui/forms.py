@@ -1,15 +1,15 @@
 """A form's text in, a spec out, and back: nothing typed is lost, every fault stands at its field."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hub.core.refusal import Fault
+from hub.ui.conditions import read_conditions, shown, with_condition
 from hub.ui.shapes import Shape
+from hub.ui.typed import ABSENT, Form, number, one
 
-Form = Mapping[str, Sequence[str]]
-ABSENT: Any = object()
 MOST_ROWS = 1000
 
 
@@ -43,53 +43,34 @@ def read(shapes: Iterable[Shape], form: Form, old: Any, prefix: str = "spec") ->
     return spec
 
 
-def _one(form: Form, name: str) -> str:
-    values = form.get(name)
-    return values[0] if values else ""
-
-
 def _text(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    text = _one(form, name).replace("\r\n", "\n")
+    text = one(form, name).replace("\r\n", "\n")
     if shape.widget != "area":
         text = text.strip()
     return text if text or not shape.optional else ABSENT
 
 
 def _moment(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    text = _one(form, name).strip()
+    text = one(form, name).strip()
     if not text:
         return ABSENT
     return text if text.endswith("Z") or "+" in text[10:] else f"{text}Z"
 
 
 def _number(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    text = _one(form, name).strip()
+    text = one(form, name).strip()
     if not text:
         return ABSENT
     return number(text, whole=shape.whole)
 
 
-def number(text: str, *, whole: bool = False) -> Any:
-    """The number that a text says, or the text itself when it says none."""
-    try:
-        return int(text)
-    except ValueError:
-        if whole:
-            return text
-    try:
-        found = float(text)
-    except ValueError:
-        return text
-    return found if found - found == 0 else text
-
-
 def _switch(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    on = bool(_one(form, name))
+    on = bool(one(form, name))
     return on if on or shape.default is True or old is not ABSENT else ABSENT
 
 
 def _choice(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    return _one(form, name) or ABSENT
+    return one(form, name) or ABSENT
 
 
 def is_plain_lines(value: Any) -> bool:
@@ -100,7 +81,7 @@ def is_plain_lines(value: Any) -> bool:
 def _lines(shape: Shape, name: str, form: Form, old: Any) -> Any:
     if f"{name}.@json" in form:
         return _json(shape, f"{name}.@json", form, old)
-    lines = [line.strip() for line in _one(form, name).splitlines()]
+    lines = [line.strip() for line in one(form, name).splitlines()]
     if shape.numbers:
         lines = [word.strip() for line in lines for word in line.split(",")]
     found: list[Any] = [number(line) if shape.numbers else line for line in lines if line]
@@ -127,7 +108,7 @@ def _group(shape: Shape, name: str, form: Form, old: Any) -> Any:
 
 
 def _scope(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    kind, which = _one(form, f"{name}.@kind"), _one(form, f"{name}.@name").strip()
+    kind, which = one(form, f"{name}.@kind"), one(form, f"{name}.@name").strip()
     if kind not in shape.choices:
         return {}
     return {kind: True if kind == "org" else which}
@@ -151,14 +132,18 @@ def _entries(shape: Shape, name: str, form: Form, old: Any) -> Any:
     before = old if isinstance(old, dict) else {}
     found: dict[str, Any] = {}
     for index in _indices(form, name):
-        key = _one(form, f"{name}.{index}.@key").strip()
+        key = one(form, f"{name}.{index}.@key").strip()
         if key:
             found[key] = read(shape.parts, form, before.get(key, {}), f"{name}.{index}")
     return found if found or old == {} else ABSENT
 
 
+def _when(shape: Shape, name: str, form: Form, old: Any) -> Any:
+    return read_conditions(name, form, old)
+
+
 def _json(shape: Shape, name: str, form: Form, old: Any) -> Any:
-    text = _one(form, name).strip()
+    text = one(form, name).strip()
     if not text:
         return ABSENT
     try:
@@ -171,6 +156,7 @@ _READERS = {
     "text": _text, "area": _text, "secret": _text, "moment": _moment, "number": _number, "switch": _switch,
     "choice": _choice, "lines": _lines, "flags": _flags, "pairs": _pairs, "group": _group, "scope": _scope,
     "rows": _rows, "entries": _entries, "json": _json,
+    "conditions": _when,
 }  # fmt: skip
 
 
@@ -192,6 +178,9 @@ def _field(shape: Shape, value: Any, faults: Sequence[Fault], name: str, at: str
     if shape.widget == "group":
         parts = fields(shape.parts, value, mine, prefix=name, at=f"{at}.")
         return Field(shape, name, value, _left(mine, parts), parts)
+    if shape.widget == "conditions":
+        rows, whole = shown(value, mine, at)
+        return Field(shape, name, rows, whole)
     if shape.widget == "rows":
         given = value if isinstance(value, list) else []
         rows = tuple(
@@ -217,6 +206,9 @@ def _left(faults: Sequence[Fault], parts: Iterable[Field]) -> tuple[str, ...]:
 
 def _all(field: Field) -> Iterable[str]:
     yield from field.wrong
+    if field.shape.widget == "conditions":
+        for row in field.value:
+            yield from row.wrong
     for part in field.parts:
         yield from _all(part)
     for _, parts in field.rows:
@@ -226,20 +218,28 @@ def _all(field: Field) -> Iterable[str]:
 
 def with_row(spec: dict[str, Any], path: str, key: str = "") -> dict[str, Any]:
     """The spec with an empty row added to the rows or entries at a form path such as `spec.targets`."""
-    parts = path.split(".")[1:]
-    return _with_row(spec, parts, key)
 
-
-def _with_row(value: Any, parts: Sequence[str], key: str) -> Any:
-    if not parts:
+    def longer(value: Any) -> Any:
         if key:
             return {**(value if isinstance(value, dict) else {}), key: {}}
         return [*(value if isinstance(value, list) else []), {}]
+
+    return _changed(spec, path.split(".")[1:], longer)
+
+
+def with_when(spec: dict[str, Any], path: str, kind: str) -> dict[str, Any]:
+    """The spec with one more condition of a kind at a form path such as `spec.rules.0.when`."""
+    return _changed(spec, path.split(".")[1:], lambda value: with_condition(value, kind))
+
+
+def _changed(value: Any, parts: Sequence[str], change: Callable[[Any], Any]) -> Any:
+    if not parts:
+        return change(value)
     if isinstance(value, list):
         place = int(parts[0]) if parts[0].isdecimal() else -1
-        return [_with_row(item, parts[1:], key) if i == place else item for i, item in enumerate(value)]
+        return [_changed(item, parts[1:], change) if i == place else item for i, item in enumerate(value)]
     given = value if isinstance(value, dict) else {}
-    return {**given, parts[0]: _with_row(given.get(parts[0]), parts[1:], key)}
+    return {**given, parts[0]: _changed(given.get(parts[0]), parts[1:], change)}
 
 
 def faults_within(kind: str, name: str, faults: Iterable[Fault]) -> tuple[list[Fault], list[str]]:

@@ -1,6 +1,6 @@
 """Resources of every kind: their lists, and one editor whose form is made from the spec's schema."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,14 +18,14 @@ from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
 from hub.ui.actions import ACTIONS, Act
 from hub.ui.columns import PAGES, pick
-from hub.ui.drafts import imagined
-from hub.ui.forms import ABSENT, Field, faults_within, fields, read, with_row
+from hub.ui.drafts import Draft, drafted, faulty, imagined, longer
+from hub.ui.forms import Field, fields
 from hub.ui.shapes import Shape, about, shapes_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 MOST_FIELDS = 20_000
-_ASKED = ("model", "header", "tokens", "tools", "images")
+_ASKED = ("model", "header", "key", "tokens", "tools", "images", "stream")
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
 _OF_ADMINISTRATORS = frozenset({"secret", "routes"})
 # Keys that nobody used for so many days; 0: ever.
@@ -39,23 +39,6 @@ _ZONES = (
     "Asia/Tokyo",
     "Asia/Kolkata",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What the editor shows: a resource as somebody is about to write it.
-
-    `version` is what they have seen (0: it does not exist yet). `text` is the YAML as typed, when that is edited.
-    """
-
-    kind: str
-    name: str
-    spec: dict[str, Any]
-    version: int
-    text: str | None = None
-    notes: tuple[str, ...] = ()
-    faults: tuple[Any, ...] = ()
-    conflict: dict[str, Any] | None = None
 
 
 class ResourcePages:
@@ -178,21 +161,18 @@ class ResourcePages:
 
     async def _write(self, visit: Visit, old: Draft, resource: dict[str, Any] | None) -> Response:
         form = await form_of(visit.request)
-        draft = _drafted(form, old, _editable(visit, old.kind))
+        draft = drafted(values_of(form), old, _editable(visit, old.kind))
         do = str(form.get("do", "save"))
-        if do.startswith("add:"):
-            path = do.removeprefix("add:")
-            key = str(form.get(f"{path}.@new", "")).strip()
-            spec = draft.spec if f"{path}.@new" in form and not key else with_row(draft.spec, path, key)
-            return await self._editor(visit, replace(draft, spec=spec), resource)
-        if do != "save" or draft.notes:
+        if do.startswith(("add:", "when:")):
+            return await self._editor(visit, longer(draft, do, values_of(form)), resource)
+        if do != "save" or draft.notes or draft.faults:
             return await self._unsaved(visit, draft, resource, do, values_of(form))
         try:
             written = await visit.send(
                 "PUT", f"/{draft.kind}/{draft.name}", {"spec": draft.spec, "version": draft.version}
             )
         except InvalidSpec as invalid:
-            return await self._editor(visit, _faulty(draft, invalid), resource, status=422)
+            return await self._editor(visit, faulty(draft, invalid), resource, status=422)
         except Conflict as conflict:
             return await self._conflict(visit, draft, resource, conflict)
         except Refusal as refusal:
@@ -205,13 +185,13 @@ class ResourcePages:
         self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, do: str, values: dict[str, list[str]]
     ) -> Response:
         """The editor again: with one more row, with what cannot be read, or with the plan of a call under the draft."""
-        if do != "explain" or draft.notes:
-            return await self._editor(visit, draft, resource, status=422 if do == "save" else 200)
+        if do != "explain" or draft.notes or draft.faults:
+            return await self._editor(visit, draft, resource, status=422 if do in ("save", "explain") else 200)
         asked = {name: (values.get(f"explain.{name}") or [""])[-1].strip() for name in _ASKED}
         try:
             found = await imagined(visit, draft.kind, draft.name, draft.spec, asked)
         except InvalidSpec as invalid:
-            return await self._editor(visit, _faulty(draft, invalid), resource, status=422, asked=asked)
+            return await self._editor(visit, faulty(draft, invalid), resource, status=422, asked=asked)
         except Refusal as refusal:
             draft = replace(draft, notes=(refusal.message,))
             return await self._editor(visit, draft, resource, status=refusal.status, asked=asked)
@@ -262,12 +242,6 @@ class ResourcePages:
         )
 
 
-def _faulty(draft: Draft, invalid: InvalidSpec) -> Draft:
-    """The draft with what is wrong, each fault beside its field."""
-    own, others = faults_within(draft.kind, draft.name, invalid.faults)
-    return replace(draft, faults=tuple(own), notes=tuple(others))
-
-
 def is_unused(status: dict[str, Any], days: int) -> bool:
     """Whether a key was used last more than `days` days ago, or never (0 days: never at all)."""
     last = status.get("last_used")
@@ -300,47 +274,6 @@ def values_of(form: FormData) -> dict[str, list[str]]:
         if isinstance(value, str):
             found.setdefault(name, []).append(value)
     return found
-
-
-def _drafted(form: FormData, old: Draft, shapes: tuple[Shape, ...]) -> Draft:
-    values = values_of(form)
-    name = old.name or (values.get("name") or [""])[0].strip()
-    typed = (values.get("version") or [""])[0]
-    version = int(typed) if typed.isdecimal() and len(typed) < 10 else old.version
-    if "yaml" in values:
-        text = values["yaml"][0]
-        spec, fault = _parsed(text)
-        return Draft(old.kind, name, spec if spec is not ABSENT else {}, version, text, (fault,) if fault else ())
-    do = (values.get("do") or [""])[0]
-    if do.startswith("drop:"):
-        path, _, index = do.removeprefix("drop:").rpartition(".")
-        values[f"{path}.@row"] = [row for row in values.get(f"{path}.@row", []) if row != index]
-    return Draft(old.kind, name, {**_kept(old.spec, shapes), **read(shapes, values, old.spec)}, version)
-
-
-def _kept(spec: dict[str, Any], shapes: tuple[Shape, ...]) -> dict[str, Any]:
-    """What the form does not show stays as it is."""
-    shown = {shape.name for shape in shapes}
-    return {name: value for name, value in spec.items() if name not in shown}
-
-
-def _parsed(text: str) -> tuple[Any, str]:
-    """The mapping that a YAML text says, and what is wrong with it. Aliases are refused: they can grow without bound."""
-    try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            return ABSENT, "Write every value out: anchors and aliases are not read here."
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        return ABSENT, f"This is not YAML{where}: {getattr(error, 'problem', None) or 'it cannot be read'}."
-    if found is None:
-        return {}, ""
-    return (
-        (found, "")
-        if isinstance(found, dict)
-        else (ABSENT, "A mapping of fields is needed, one 'name: value' per line.")
-    )
 
 
 def _yaml(spec: dict[str, Any]) -> str:

@@ -37,8 +37,8 @@ _LONG = 1000  # texts that may be longer get an area
 class Shape:
     """How one field is edited.
 
-    `widget` is text, area, secret, moment, number, switch, choice, lines, flags, pairs, group, scope, rows, entries
-    or json. `optional` fields may be left out; `default` is what then holds. `parts` are the fields of a group, or
+    `widget` is text, area, secret, moment, number, switch, choice, lines, flags, pairs, group, scope, rows, entries,
+    conditions or json. `optional` fields may be left out; `default` is what then holds. `parts` are the fields of a group, or
     of each of its rows; `choices` the values of a choice.
     """
 
@@ -144,6 +144,8 @@ def _shape(name: str, given: Schema, definitions: _Book, optional: bool) -> Shap
 def _widget(name: str, schema: Schema, definitions: _Book) -> tuple[str, dict[str, Any]]:
     if schema.get("title") == "ScopeSpec":
         return "scope", {"choices": tuple(schema.get("properties", {}))}
+    if schema.get("title") == "WhenSpec":
+        return "conditions", {}
     if "enum" in schema or "const" in schema:
         values = schema.get("enum", [schema.get("const")])
         if values == [True]:

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from hub import __version__
 from hub.core.refusal import Forbidden, Refusal
 from hub.ui.assets import Assets, accepts_gzip
+from hub.ui.conditions import KINDS as CONDITIONS
 from hub.ui.forms import is_plain_lines
 from hub.ui.navigation import current, menu
 from hub.ui.sources import Sources, Visit
@@ -39,7 +40,7 @@ class Site:
         self._templates.filters.update(FILTERS)
         self._templates.tests["plain_lines"] = is_plain_lines
         known = cast("dict[str, Any]", self._templates.globals)
-        known.update(static=assets.url, version=__version__, with_query=with_query)
+        known.update(static=assets.url, version=__version__, with_query=with_query, CONDITIONS=CONDITIONS)
         # The kits are globals, so that a block of a page that is rendered alone has them too.
         known["kit"] = self._templates.get_template("kit.html").module
         known["widgets"] = self._templates.get_template("fields.html").module

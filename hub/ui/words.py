@@ -94,6 +94,21 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
+def tiers(targets: Any) -> list[list[dict[str, Any]]]:
+    """Targets as they are typed as tiers, the first that is tried first, each with its share of its tier's traffic."""
+    found: dict[int, list[tuple[str, int]]] = {}
+    for one in targets if isinstance(targets, list) else ():
+        model, priority, weight = one.get("model") or "…", one.get("priority", 0), one.get("weight", 1)
+        if isinstance(priority, int) and isinstance(weight, int) and weight >= 0:
+            found.setdefault(priority, []).append((model, weight))
+    whole = {priority: sum(weight for _, weight in tier) for priority, tier in found.items()}
+    return [
+        [{"target": model, "share": weight / whole[priority]} for model, weight in found[priority] if weight]
+        for priority in sorted(found)
+        if whole[priority]
+    ]
+
+
 class _Plain(yaml.SafeDumper):
     """YAML without aliases: each value is written where it stands."""
 
@@ -109,5 +124,5 @@ def as_yaml(value: Any) -> str:
 FILTERS = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
     "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
-    "markdown": markdown,
+    "markdown": markdown, "tiers": tiers,
 }  # fmt: skip

@@ -20,10 +20,21 @@ def hub(tmp_path_factory):
         yield running
 
 
-def explain(hub, draft, key=None, model=None, **more):
+def explain(hub, draft, key=None, model=None, key_name="", **more):
     body = {"model": model or draft["name"], "messages": [{"role": "user", "content": "hi"}]}
     with hub.client(key or hub.admin_key) as client:
-        return client.post("/api/v1/explain", json={"body": body, "draft": draft, **more})
+        return client.post("/api/v1/explain", json={"body": body, "draft": draft, "key": key_name, **more})
+
+
+def test_a_drafted_route_is_explained_for_a_key_that_it_is_not_granted_to_yet(hub):
+    rule = {"name": "own", "when": {"keys": ["dev"]}, "targets": [{"model": "demo/for-dev"}]}
+    draft = {"kind": "routes", "name": "fresh", "spec": {"rules": [rule], "targets": [{"model": "demo/a"}]}}
+    headers = {"x-hub-route": "fresh"}
+    mine = explain(hub, draft, model="one", headers=headers, key_name="dev")
+    assert mine.status_code == 200, mine.text
+    assert [one["target"] for one in mine.json()["attempts"]] == ["demo/for-dev"]
+    other = explain(hub, draft, model="one", headers=headers)
+    assert [one["target"] for one in other.json()["attempts"]] == ["demo/a"]
 
 
 def test_a_new_model_is_explained_before_it_exists(hub):

@@ -1,4 +1,6 @@
-"""Building a model's tiers and weights, and seeing where a call would go before it is saved."""
+"""Building tiers, weights and rules, and seeing where a call would go before any of it is saved."""
+
+from tests.ui.conftest import axe
 
 
 def test_tiers_are_built_and_explained_before_they_are_saved(world, browse):
@@ -26,3 +28,105 @@ def test_tiers_are_built_and_explained_before_they_are_saved(world, browse):
         page.get_by_text("Created. It is in force").wait_for()
         assert operator.get("/api/v1/models/tiered").json()["spec"]["targets"][0]["weight"] == 3
         operator.delete("/api/v1/models/tiered")
+
+
+def conditions(rule):
+    return rule.locator(".condition")
+
+
+def test_a_rule_is_built_of_conditions_and_explained_before_it_is_saved(world, browse):
+    page = browse("admin", "/admin/new/routes", allowed=("422",))
+    page.get_by_label("Name *").fill("by-team")
+    page.get_by_role("button", name="Add a rule").click()
+    rule = page.locator(".item").first
+    page.locator("[name='spec.rules.0.name']:focus").wait_for()
+    page.keyboard.type("careful")
+    choose = rule.get_by_label("A condition to add")
+    for kind in "header", "team", "tokens", "tools", "time":
+        before = conditions(rule).count()
+        choose.select_option(kind)
+        rule.get_by_role("button", name="Add the condition").click()
+        conditions(rule).nth(before).wait_for()
+    rule.get_by_label("Header: name").fill("x-env")
+    rule.get_by_role("button", name="Add a target").click()
+    rule.locator("[name='spec.rules.0.targets.0.model']").fill("demo/b")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Say which header has to have which value").wait_for()
+    page.get_by_text("Say at least one team").wait_for()
+    assert rule.get_by_label("Header: name").input_value() == "x-env"
+    assert rule.locator("[name='spec.rules.0.name']").input_value() == "careful"
+    axe(page)
+    rule.get_by_label("Header: value").fill("prod-*")
+    rule.get_by_label("Team", exact=True).fill("platform")
+    for name in "Tokens of the prompt", "Tools", "Time of the week":
+        rule.get_by_role("button", name=name).click()
+        rule.get_by_role("button", name=name).wait_for(state="detached")
+    page.get_by_label("Called model").fill("demo")
+    page.get_by_label("As the key").fill("ci")
+    page.get_by_role("button", name="Explain").click()
+    page.locator("#imagined").get_by_text("x-env").wait_for()
+    assert "demo/demo-1" in page.locator("#imagined").inner_text()
+    page.get_by_label("Header of the call").fill("x-env=prod-eu")
+    page.get_by_role("button", name="Explain").click()
+    page.locator("#imagined").get_by_text("decides").wait_for()
+    assert "demo/b" in page.locator("#imagined .traffic").inner_text()
+    page.locator("#name").press("Enter")  # saves, and presses no button of a row
+    page.get_by_text("Created. It is in force").wait_for()
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/routes/by-team").json()["spec"]["rules"] == [
+            {
+                "name": "careful",
+                "when": {"headers": {"x-env": "prod-*"}, "teams": ["platform"]},
+                "targets": [{"model": "demo/b"}],
+            }
+        ]
+        operator.delete("/api/v1/routes/by-team")
+
+
+def test_shares_are_drawn_anew_while_weights_are_typed(world, browse):
+    page = browse("admin", "/admin/models/demo")
+    page.get_by_role("button", name="Add a target").click()
+    page.locator("[name='spec.targets.1.model']").fill("demo/other")
+    shares = page.locator("#spec-targets-shares")
+    shares.get_by_text("demo/other").wait_for()
+    weight = page.locator("[name='spec.targets.1.weight']")
+    weight.fill("3")
+    shares.get_by_text("75 %").wait_for()
+    assert page.evaluate("document.activeElement.name") == "spec.targets.1.weight"
+    assert weight.input_value() == "3"
+    page.locator("[name='spec.targets.1.priority']").fill("1")
+    shares.get_by_text("then, when those fail").wait_for()
+
+
+def test_rules_are_ordered_and_built_without_scripts(world, browse):
+    world.hub.put(
+        "routes",
+        "ordered",
+        {"rules": [{"name": name, "targets": [{"model": f"demo/{name}"}]} for name in ("one", "two", "three")]},
+    )
+    page = browse("admin", "/admin/routes/ordered", java_script_enabled=False)
+    page.locator("[name='spec.rules.1.about']").fill("Typed before it moved")
+    page.get_by_role("button", name="Ask rule 2 before rule 1").click()
+    assert page.locator("[name='spec.rules.0.about']").input_value() == "Typed before it moved"
+    rule = page.locator(".item:has([name='spec.rules.0.name'])").first
+    rule.get_by_label("A condition to add").first.select_option("share")
+    rule.get_by_role("button", name="Add the condition").click()
+    page.get_by_label("Share of the calls, in percent").fill("5")
+    page.get_by_label("Share of the calls, in percent").press("Enter")
+    with world.hub.client() as operator:
+        rules = operator.get("/api/v1/routes/ordered").json()["spec"]["rules"]
+        assert [(rule["name"], rule.get("when")) for rule in rules] == [
+            ("two", {"share": 5}),
+            ("one", None),
+            ("three", None),
+        ]
+        operator.delete("/api/v1/routes/ordered")
+
+
+def test_the_routing_page_leads_to_the_builder_for_those_who_may_build(world, browse):
+    page = browse("admin", "/console/routing?model=demo")
+    axe(page)
+    page.get_by_role("link", name="Build a route").click()
+    page.get_by_role("heading", name="New route").wait_for()
+    reader = browse("dev", "/console/routing?model=demo")
+    assert reader.get_by_role("link", name="Build a route").count() == 0

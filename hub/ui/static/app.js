@@ -97,6 +97,21 @@ export function say(text) {
   $("#flash").replaceChildren(box);
 }
 
-document.addEventListener("htmx:after:swap", () => reveal(document));
+// Where the keyboard is after a row came or went: in the new row, or at the button that adds one.
+let pressed = "";
+document.addEventListener("submit", (event) => { pressed = event.submitter?.value || ""; }, true);
+
+function refocus() {
+  const [verb, path] = pressed.split(":");
+  pressed = "";
+  if (!["add", "when", "drop"].includes(verb) || !path) return;
+  const list = verb === "drop" ? path.slice(0, path.lastIndexOf(".")) : path;
+  const button = $(`button[value="add:${CSS.escape(list)}"], button[value="when:${CSS.escape(list)}"]`);
+  const rows = button?.closest("fieldset").querySelectorAll(":scope > .item, :scope > .condition") ?? [];
+  const first = verb === "drop" ? null : $("input:not([type=hidden]), select, textarea", rows[rows.length - 1] ?? document.createElement("p"));
+  (first ?? button)?.focus();
+}
+
+document.addEventListener("htmx:after:swap", () => { reveal(document); refocus(); });
 reveal(document);
 $(".places [aria-current]")?.scrollIntoView({ block: "nearest" });

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hub.core.refusal import Fault, InvalidSpec
 from hub.resources import KINDS
 from hub.resources.kinds import dump, parse
+from hub.ui.conditions import KINDS as CONDITIONS
 from hub.ui.forms import ABSENT, faults_within, fields, is_plain_lines, number, read, with_row
 from hub.ui.shapes import schema_shapes, shapes_of
 from hub.ui.words import FILTERS
@@ -14,7 +15,10 @@ from hub.ui.words import FILTERS
 SPECS = {
     "providers": {"kind": "openai-compatible", "base_url": "http://127.0.0.1:9/v1", "allow_private": True, "headers": {"x-a": "b"}, "models": ["a", "b*"], "timeouts": {"connect": 2.5}},
     "models": {"title": "Fast", "targets": [{"model": "demo/a", "priority": 0, "weight": 80}, {"model": "demo/b", "weight": 20}], "price": {"input": "0.10"}, "max_output_tokens": 4096, "enabled": False},
-    "routes": {"targets": [{"model": "demo/a"}], "timeouts": {"total": 30.0}},
+    "routes": {"targets": [{"model": "demo/a"}], "timeouts": {"total": 30.0}, "rules": [
+        {"name": "eu", "when": {"headers": {"x-env": "prod-*", "x-b": "*"}, "tags": {"env": "eu"}, "models": ["fast", "g*"], "teams": ["a"], "keys": ["ci"], "users": ["ann"], "tokens_over": 10}, "targets": [{"model": "demo/b"}]},
+        {"name": "rest", "when": {"tools": False, "images": True, "stream": False, "tokens_under": 5, "hours": {"days": ["mon", "sun"], "start": "08:00"}, "share": 2.5}, "route": "other"},
+        {"name": "all", "targets": [{"model": "demo/a", "weight": 3}], "enabled": False}]},
     "servers": {"command": ["python", "-c", "print(1)\nprint(2)", " x "], "env": {"A": "b c", "B": "two\nlines"}, "timeouts": {"call": 5.0}, "title": "T", "categories": ["code"]},
     "profiles": {"title": "Both", "security": "none", "servers": {"time": {}, "git": {"tools": ["get_*", "!*_delete*"], "rename": {"get.me": "whoami"}, "arguments": {"list": {"region": "eu"}}}}},
     "teams": {"models": ["fast", "demo/*"], "profiles": [], "title": "Platform"},
@@ -81,6 +85,7 @@ def widgets():
     )
     environment.filters.update(FILTERS)
     environment.tests["plain_lines"] = is_plain_lines
+    environment.globals["CONDITIONS"] = CONDITIONS
     environment.globals["kit"] = environment.get_template("kit.html").module
     return environment.get_template("fields.html").module
 

@@ -1,0 +1,27 @@
+"""What was typed into a form, and how a text becomes a number."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Form = Mapping[str, Sequence[str]]
+ABSENT: Any = object()
+
+
+def one(form: Form, name: str) -> str:
+    """The first value of a field, "" where there is none."""
+    values = form.get(name)
+    return values[0] if values else ""
+
+
+def number(text: str, *, whole: bool = False) -> Any:
+    """The number that a text says, or the text itself when it says none."""
+    try:
+        return int(text)
+    except ValueError:
+        if whole:
+            return text
+    try:
+        found = float(text)
+    except ValueError:
+        return text
+    return found if found - found == 0 else text
