@@ -243,7 +243,12 @@ def _pages(doors: Doors) -> Starlette:
     api = ManageApi(management)
     ui = Pages(Sources(visitor=visitor, api=api.ask, offers=api.offers, address=address), doors.listings)
     ops = OpsApi(
-        doors.metrics, lambda: doors.ready, doors.identity, doors.resources.snapshot, doors.settings.metrics_open
+        doors.metrics,
+        lambda: doors.ready,
+        doors.identity,
+        doors.resources.snapshot,
+        address,
+        doors.settings.metrics_open,
     )
     catalogue_visitors = CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot, doors.programs.seals)
     return Starlette(

@@ -25,6 +25,7 @@ _PREFERRED = (
     Dialect.ANTHROPIC_MESSAGES, Dialect.GEMINI, Dialect.OPENAI_RESPONSES, Dialect.BEDROCK, Dialect.OPENAI_CHAT,
 )  # fmt: skip
 _COUNTS = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
+REASONING = "x-hub-supports-reasoning"  # the caller says that thoughts need not be left out
 # The provider inside the process that gives back what it gets.
 ECHO = "echo"
 
@@ -105,6 +106,8 @@ class Translate:
         self.keep_alive = self._wire.keep_alive
         notes = Notes()
         request = narrowed(self._heard.read_request(parse(call.body), notes))
+        if call.arrival.header(REASONING).lower() == "true":
+            request = msgspec.structs.replace(request, keeps_thoughts=True)
         body = self._spoken.write_request(request, deployment, call.stream, notes)
         for name, value in deployment.members.get(spoken, {}).items():
             body.pop(name, None)

@@ -155,7 +155,10 @@ class Thought(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """A call. `extras` are fields that one vendor family has a home for, by their own names."""
+    """A call. `extras` are fields that one vendor family has a home for, by their own names.
+
+    `keeps_thoughts`: its caller says that the model takes back what another one thought.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -178,6 +181,7 @@ class Request(Struct, frozen=True, kw_only=True):
     user: str = ""
     tier: str = ""
     extras: dict[str, Any] = {}
+    keeps_thoughts: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):

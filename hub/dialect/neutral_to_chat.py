@@ -32,7 +32,7 @@ _BUDGETS = ((2048, "low"), (10_000, "medium"))
 def write_request(request: Request, deployment: Deployment, stream: bool, notes: Notes) -> dict[str, Any]:
     """The call for `deployment`, which may be OpenAI itself or any server of its dialect."""
     own = deployment.kind in ("openai", "azure-openai")
-    writer = _Writer(notes, own=own, marks=takes_breakpoints(deployment.model))
+    writer = _Writer(notes, own=own, marks=takes_breakpoints(deployment.model), thoughts=request.keeps_thoughts)
     body: dict[str, Any] = {"model": deployment.model, "messages": writer.messages(request.messages)}
     if request.tools:
         body["tools"] = [_tool(tool, own=own) for tool in request.tools]
@@ -123,10 +123,11 @@ def _choice(choice: Choice, tools: tuple[Tool, ...]) -> Any:
 
 
 class _Writer:
-    def __init__(self, notes: Notes, *, own: bool, marks: bool) -> None:
+    def __init__(self, notes: Notes, *, own: bool, marks: bool, thoughts: bool) -> None:
         self._notes = notes
         self._own = own
         self._marks = marks
+        self._thoughts = thoughts
 
     def messages(self, messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         return [written for message in messages for written in self._message(message)]
@@ -224,6 +225,8 @@ class _Writer:
         return written
 
     def _thought(self, block: Thinking) -> str:
+        if self._thoughts:
+            return block.text
         if block.signature:
             self._notes.drop("messages.content.thinking")
             return ""

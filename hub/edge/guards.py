@@ -52,7 +52,7 @@ class Guard:
         self._known: set[bytes] = set()  # Host headers that were found good, to look at each once
 
     def check(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
-        """Raises Forbidden `host_not_allowed` (421) or `origin_not_allowed` (403)."""
+        """Raises Forbidden `host_not_allowed` or `origin_not_allowed`."""
         host = headers.get(b"host", b"")
         if host not in self._known:
             self._check_host(host, scope)
@@ -72,7 +72,6 @@ class Guard:
         raise Forbidden(
             "host_not_allowed",
             "This hub does not answer to that host name. Name it in HUB_ALLOWED_HOSTS or HUB_PUBLIC_URL.",
-            status=421,
         )
 
     def _check_origin(self, origin: str, host: str, path: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hub.core.metrics import Metrics
@@ -17,9 +17,9 @@ _NO_STORE = {"cache-control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class OpsApi:
-    """`/healthz`, `/readyz`, `/metrics` and Claude Code's `/api/hello`; none of them writes an entry.
+    """`/`, `/healthz`, `/readyz`, `/metrics` and Claude Code's `/api/hello`; none of them writes an entry.
 
-    The first two say one word, no version and no count, since anybody may ask. `/metrics` tells about
+    The health paths say one word, no version and no count, since anybody may ask. `/metrics` tells about
     traffic and money, so it asks for a key whose role holds `metrics.read` (admin, auditor), unless
     `metrics_open` (HUB_METRICS_OPEN) says that the network is the guard. A loopback client is not trusted by
     itself: behind a reverse proxy everybody is one.
@@ -29,7 +29,20 @@ class OpsApi:
     ready: Callable[[], bool]
     identity: Identity
     snapshots: Callable[[], Snapshot]
+    address: Callable[[Request], str]
     metrics_open: bool = False
+
+    async def _root(self, request: Request) -> Response:
+        """The way to the Console for a browser; for a program, whether calls are served, and where."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/console", 303)
+        serving = self.ready()
+        told = {
+            "status": "serving" if serving else "not_serving",
+            "message": "Calls are served." if serving else "The hub is ending, or its disk takes no more entries.",
+            "data_plane": self.address(request),
+        }
+        return JSONResponse(told, 200 if serving else 503, headers=_NO_STORE)
 
     async def _healthz(self, request: Request) -> Response:
         return PlainTextResponse("ok\n", headers=_NO_STORE)
@@ -51,6 +64,7 @@ class OpsApi:
     def routes(self) -> list[Route]:
         """The routes, to be mounted at the root, before those of `/api`."""
         return [
+            Route("/", self._root, methods=["GET"]),
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),

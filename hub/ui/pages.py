@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from hub.ui.admin import AdminPages
 from hub.ui.approvals import ApprovalPages
@@ -50,14 +50,10 @@ class Pages:
         """Whether a program may be signed in that shows a code."""
         return self._site.bare(request, "device.html", **shown)
 
-    async def _root(self, request: Request) -> Response:
-        return RedirectResponse("/console", status_code=303)
-
     def routes(self) -> list[BaseRoute]:
         """The routes, sign-in aside (its GET is `login`)."""
         site = self._site
         return [
-            Route("/", self._root),
             *ConsolePages(site).routes(),
             *ConnectionPages(site).routes(),
             *PlaygroundPages(site).routes(),

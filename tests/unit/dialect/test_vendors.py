@@ -5,6 +5,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from hub.core.calls import Arrival
 from hub.core.plan import Deployment
 from hub.core.refusal import Malformed
 from hub.dialect import lane
@@ -109,3 +110,18 @@ def test_cache_marks_keep_their_lifetime_where_the_model_takes_them():
     told = json.loads(lane_of(MESSAGES, BEDROCK, body, model="eu.anthropic.claude-opus-5").body)["system"]
     assert told[1] == {"cachePoint": {"type": "default", "ttl": "1h"}}
     assert "cache_control" in lane_of(MESSAGES, RESPONSES, body, model="gpt-4o").dropped
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-compatible"])
+@pytest.mark.parametrize(
+    ("said", "kept"), [(None, False), ("true", True), ("TRUE", True), ("false", False), ("1", False)]
+)
+def test_thoughts_go_along_where_the_caller_says_that_they_may(kind, said, kept):
+    block = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
+    said_before = {"role": "assistant", "content": [block, {"type": "text", "text": "Hi"}]}
+    body = {**PLAIN[MESSAGES], "messages": [*PLAIN[MESSAGES]["messages"], said_before, *PLAIN[MESSAGES]["messages"]]}
+    headers = [] if said is None else [(b"x-hub-supports-reasoning", said.encode())]
+    call = replace(call_of(MESSAGES, body), arrival=Arrival(headers=headers))
+    made = lane(call, Deployment("p", "up", kind, paths={CHAT: "/x"}))
+    assert (json.loads(made.body)["messages"][1].get("reasoning_content") == "Hm.") is kept
+    assert ("messages.content.thinking" in made.dropped) is not kept

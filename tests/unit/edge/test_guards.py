@@ -40,7 +40,7 @@ def test_these_hosts_are_not(host):
     for _ in range(2):
         with pytest.raises(Forbidden) as caught:
             check(host=host)
-        assert (caught.value.code, caught.value.status) == ("host_not_allowed", 421)
+        assert (caught.value.code, caught.value.status) == ("host_not_allowed", 403)
         assert "HUB_ALLOWED_HOSTS" in caught.value.message
 
 
