@@ -17,7 +17,7 @@ from hub.core.refusal import Forbidden, NotFound, Refusal, UpstreamFailed
 from hub.core.unwinding import Unwinding
 from hub.core.usage import Usage
 from hub.core.values import a_dict
-from hub.dialect import plain_usage
+from hub.dialect import SEARCHES, plain_usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.ledger.pricing import cost_micro_usd
@@ -179,7 +179,9 @@ class _Answer:
         told = usage_in(bytes(self._tail[-_TAIL:]))
         self._record.told(told)
         usage = plain_usage(a_dict(msgspec.json.decode(told))) if told else None
-        cost = cost_micro_usd(usage, self._price) if usage is not None else None
+        # Searches that the provider made, and of which nobody knows how many it charges, leave the cost unknown.
+        counted = usage is not None and (usage.searches or not any(word in self._tail for word in SEARCHES))
+        cost = cost_micro_usd(usage, self._price) if usage is not None and counted else None
         self._record.settle(usage or Usage(), cost, self._price.as_of or self._price.source if self._price else "")
         self._decision.settle(usage or Usage(), cost)
 

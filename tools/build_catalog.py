@@ -69,7 +69,11 @@ BUCKETS = {
     "cache_write_1h": ("cache_creation_input_token_cost_above_1hr", None),
     "audio_in": ("input_cost_per_audio_token", "input_audio_mtok"),
     "audio_out": ("output_cost_per_audio_token", "output_audio_mtok"),
+    "image": ("output_cost_per_image_token", None),
+    "image_in": ("input_cost_per_image_token", None),
 }
+# What genai-prices does not tell of a model that it knows, and the JSON does.
+FROM_JSON = ("cache_write_1h", "audio_in", "audio_out", "image", "image_in")
 # Service tiers, by the ending of their fields in the JSON. Their rates are absolute, never multiplied.
 TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
 THRESHOLDS = {"100k": 100_000, "128k": 128_000, "200k": 200_000, "256k": 256_000, "272k": 272_000, "512k": 512_000}
@@ -170,8 +174,8 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
     if match is not None:
         new_base, new_above, new_threshold = from_genai(match, now)
         if new_base:
-            long_cache = {"cache_write_1h": base["cache_write_1h"]} if "cache_write_1h" in base else {}
-            base, above, threshold = {**long_cache, **new_base}, new_above, new_threshold
+            rest = {bucket: base[bucket] for bucket in FROM_JSON if bucket in base}
+            base, above, threshold = {**rest, **new_base}, new_above, new_threshold
     elif above:
         above = {**base, **above}
     record: dict[str, Any] = {
@@ -216,7 +220,9 @@ def build(facts_by_id: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
             name = identifier.removeprefix(prefix)
             if "/" in name and provider in ("openai", "anthropic"):
                 continue  # sizes of images and the like, not models
-            cleaned = dict(facts)
+            # Pictures in a conversation cost what its text does; only image endpoints count them apart.
+            apart = "input_cost_per_image_token" if facts["mode"] != "image_generation" else None
+            cleaned = {field: fact for field, fact in facts.items() if not apart or not field.startswith(apart)}
             for field in ("max_input_tokens", "max_tokens", "max_output_tokens"):
                 cleaned[field] = whole_number(facts.get(field))
             records[f"{provider}/{name}"] = record_of(provider, name, cleaned, now)

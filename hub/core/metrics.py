@@ -98,6 +98,7 @@ class Metrics:
         self.first_byte = Histogram("hub_first_byte_seconds", "Time to the first byte of an answer.", "call")
         self.attempts = Counter("hub_upstream_attempts_total", "Tries at upstreams.", ("provider", "outcome"))
         self.tokens = Counter("hub_tokens_total", "Tokens, in buckets that do not overlap.", ("provider", "bucket"))
+        self.searches = Counter("hub_searches_total", "Web searches that providers made.", ("provider",))
         self.cost = Counter("hub_cost_usd_total", "Cost of calls whose price is known.", ("provider",), scale=1e-6)
         self.unpriced = Counter("hub_unpriced_calls_total", "Model calls without a known price.", ("provider",))
         self.http_refused = Counter("hub_http_refused_total", "Requests refused before they were read.", ("status",))
@@ -126,8 +127,10 @@ class Metrics:
         provider, usage = entry.provider, entry.usage
         for bucket in usage.__struct_fields__:
             amount = getattr(usage, bucket)
-            if amount and bucket not in ("estimated", "tool_calls"):
+            if amount and bucket not in ("estimated", "tool_calls", "searches"):
                 self.tokens.add(amount, provider, bucket)
+        if usage.searches:
+            self.searches.add(usage.searches, provider)
         if entry.cost_micro_usd is not None:
             self.cost.add(entry.cost_micro_usd, provider)
         elif entry.provider and entry.own_micro_usd is None:
@@ -137,7 +140,7 @@ class Metrics:
         """Everything in Prometheus' text format."""
         lines: list[str] = []
         for metric in (
-            self.calls, self.seconds, self.first_byte, self.attempts, self.tokens, self.cost, self.unpriced,
+            self.calls, self.seconds, self.first_byte, self.attempts, self.tokens, self.searches, self.cost, self.unpriced,
             self.http_refused,
         ):  # fmt: skip
             lines.extend(metric.lines())

@@ -6,8 +6,10 @@ from msgspec import Struct
 class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
     """Token counts of one call. `input` excludes cached tokens, `output` excludes reasoning.
 
-    `tool_calls` counts calls of tools (the unit of a tool call's own entry), `estimated` is true when
-    the provider reported nothing and the hub counted for itself.
+    `image` is what was drawn, `image_in` what was looked at where pictures have a rate of their own (image endpoints).
+    `searches` counts web searches of the provider's own, which are charged each. `tool_calls` counts calls of tools
+    (the unit of a tool call's own entry), `estimated` is true when the provider reported nothing and the hub counted
+    for itself.
     """
 
     input: int = 0
@@ -20,14 +22,16 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
     audio_out: int = 0
     image: int = 0
     tool_calls: int = 0
+    image_in: int = 0
+    searches: int = 0
     estimated: bool = False
 
     @property
     def prompt(self) -> int:
         """All tokens of the prompt, cached or not."""
-        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.audio_in
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.audio_in + self.image_in
 
     @property
     def completion(self) -> int:
         """All tokens that the model produced."""
-        return self.output + self.reasoning + self.audio_out
+        return self.output + self.reasoning + self.audio_out + self.image

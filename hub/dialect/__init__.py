@@ -7,6 +7,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.fields import Peek
 from hub.dialect.lanes import lane
 from hub.dialect.plain import plain_usage
+from hub.dialect.searches import SEARCHES
 from hub.dialect.wires import WIRES
 
 
@@ -26,6 +27,7 @@ def keep_alive(dialect: Dialect) -> bytes:
 
 
 __all__ = [
+    "SEARCHES",
     "WIRES",
     "Peek",
     "error_body",

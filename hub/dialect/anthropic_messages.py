@@ -1,19 +1,23 @@
 """Anthropic's Messages: what the hub reads of a request, a reply and a stream."""
 
+from operator import add
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import astuple, replace
 
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
+from hub.core.values import a_dict, a_list
 from hub.dialect import fields
 from hub.dialect.errors import anthropic_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
+from hub.dialect.searches import counted, value_of
 from hub.dialect.sse import data_of, events_with
 
 
@@ -26,7 +30,7 @@ class _OutputDetails(Struct):
     thinking_tokens: int | None = None
 
 
-class _Usage(Struct):
+class _Counts(Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -35,9 +39,19 @@ class _Usage(Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
+class _Usage(_Counts):
+    server_tool_use: Any = None
+    iterations: Any = None
+
+
 class _Message(Struct):
     model: str | None = None
     usage: _Usage | None = None
+
+
+class _Block(Struct):
+    type: str = ""
+    content: Raw = Raw(b"")
 
 
 class _Event(Struct):
@@ -46,6 +60,7 @@ class _Event(Struct):
     type: str = ""
     message: _Message | None = None
     usage: _Usage | None = None
+    content_block: _Block | None = None
     error: Raw = Raw(b"")
 
 
@@ -54,6 +69,30 @@ _REPLY = msgspec.json.Decoder(_Message)
 
 
 def _buckets(told: _Usage) -> Usage:
+    """Disjoint buckets, with the searches, and with what it took to make a long conversation shorter.
+
+    That is charged too, and is not within the sums.
+    """
+    usage = _tokens(told)
+    for one in map(a_dict, a_list(told.iterations)):
+        if one.get("type") == "compaction" and (more := _counts_of(one)) is not None:
+            usage = _sum(usage, _tokens(more))
+    searches = counted({"server_tool_use": told.server_tool_use}) if told.server_tool_use else 0
+    return replace(usage, searches=searches) if searches else usage
+
+
+def _counts_of(value: dict[str, Any]) -> _Counts | None:
+    try:
+        return msgspec.convert(value, _Counts)
+    except msgspec.ValidationError:
+        return None
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(*map(add, astuple(one)[:-1], astuple(other)[:-1]))
+
+
+def _tokens(told: _Counts) -> Usage:
     """Disjoint buckets. `input_tokens` leaves out the cache, `output_tokens` holds the thinking."""
     written = told.cache_creation_input_tokens or 0
     creation = told.cache_creation or _CacheCreation()
@@ -84,6 +123,8 @@ def _joined(first: _Usage, later: _Usage) -> _Usage:
         cache_read_input_tokens=most("cache_read_input_tokens"),
         cache_creation=later.cache_creation or first.cache_creation,
         output_tokens_details=later.output_tokens_details or first.output_tokens_details,
+        server_tool_use=later.server_tool_use or first.server_tool_use,
+        iterations=later.iterations or first.iterations,
     )
 
 
@@ -104,7 +145,13 @@ def _parse(event: bytes) -> _Event:
         return _Event()
 
 
+def is_search(kind: str, result: Any) -> bool:
+    """Whether a block is the outcome of a web search; one that failed is not charged."""
+    return kind == "web_search_tool_result" and isinstance(result, list)
+
+
 _MARKS = (b'"message_start"', b'"message_stop"', b'"error"')
+_SEARCHED = b'"web_search_tool_result"'
 
 
 class AnthropicReader(Reader):
@@ -127,6 +174,10 @@ class AnthropicReader(Reader):
             if word in block:
                 for event in events_with(block, word):
                     self._note(_parse(event))
+        if _SEARCHED in block:
+            for event in events_with(block, _SEARCHED):
+                found = _parse(event).content_block
+                self._searched += found is not None and is_search(found.type, value_of(found.content))
         if b'"usage":{' in block or b'"usage": {' in block:
             self._counted = block
         return block
@@ -149,7 +200,7 @@ class AnthropicReader(Reader):
             return None
         # The prompt is known; the output counted at the start is only the first token or so.
         counted = _buckets(_joined(start, _Usage(output_tokens=self._delivered())))
-        return msgspec.structs.replace(counted, estimated=True)
+        return replace(counted, searches=self._searched, estimated=True)
 
 
 class AnthropicMessages:

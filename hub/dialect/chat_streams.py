@@ -56,7 +56,8 @@ class ChatReader:
         if not self._begun:
             self._begun = True
             yield Begun(a_text(chunk.get("id")), a_text(chunk.get("model")), None, a_number(chunk.get("created")) or 0)
-        self._usage = buckets_of(chunk.get("usage")) or self._usage
+        own = a_dict(chunk.get("x_groq"))
+        self._usage = buckets_of(chunk.get("usage") or own.get("usage")) or self._usage
         self._tier = a_text(chunk.get("service_tier")) or self._tier
         for choice in a_list(chunk.get("choices")):
             if a_dict(choice).get("index", 0) == 0:

@@ -29,7 +29,7 @@ from hub.dialect import (
 from hub.dialect.ask import Ask
 from hub.dialect.event_stream import EventStream
 from hub.dialect.given import Notes
-from hub.dialect.happenings import Happening
+from hub.dialect.happenings import Happening, Searched
 from hub.dialect.neutral import Answer, Request
 from hub.dialect.sse import SseEvents
 
@@ -39,7 +39,7 @@ class EventReader(Protocol):
 
     done: bool
 
-    def read(self, data: bytes, kind: str) -> Iterator[Happening]:
+    def read(self, data: bytes, kind: str) -> Iterator[Happening | Searched]:
         """What one event says. Raises UpstreamFailed when it reports an error."""
         ...
 

@@ -11,6 +11,7 @@ from hub.dialect.gemini_to_neutral import VENDOR
 from hub.dialect.given import json_object, json_text
 from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
 from hub.dialect.sealed import seal
+from hub.dialect.searches import charged, queries_in
 
 STOP = {
     "STOP": "end", "MAX_TOKENS": "length", "SAFETY": "filter", "RECITATION": "filter", "BLOCKLIST": "filter",
@@ -39,12 +40,13 @@ def read_answer(body: dict[str, Any]) -> Answer:
     if sources:
         blocks = [Text(b.text, citations=sources) if isinstance(b, Text) else b for b in blocks]
     called = any(isinstance(block, ToolUse) for block in blocks)
+    model = a_text(body.get("modelVersion"))
     return Answer(
         id=id_,
-        model=a_text(body.get("modelVersion")),
+        model=model,
         content=tuple(blocks),
         stop=stop_of(body, called=called) or "end",
-        usage=buckets_of(body.get("usageMetadata")),
+        usage=buckets_of(body.get("usageMetadata"), charged(queries_in(a_list(body.get("candidates"))), model)),
     )
 
 
@@ -156,7 +158,7 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     """Counts as this dialect has them."""
     told = {
         "promptTokenCount": usage.prompt,
-        "candidatesTokenCount": usage.output + usage.audio_out,
+        "candidatesTokenCount": usage.output + usage.audio_out + usage.image,
         "totalTokenCount": usage.prompt + usage.completion,
         "cachedContentTokenCount": usage.cache_read,
         "thoughtsTokenCount": usage.reasoning,

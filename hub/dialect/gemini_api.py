@@ -5,16 +5,19 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
+from hub.core.values import a_list
 from hub.dialect import fields
 from hub.dialect.errors import gemini_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
+from hub.dialect.searches import QUERIES, charged, queries_in, value_of
 from hub.dialect.sse import cut_off, data_of, events, events_with, is_silence
 
 _FINISHED = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
@@ -33,11 +36,14 @@ class _Usage(Struct, rename="camel"):
     tool_use_prompt_token_count: int | None = None
     prompt_tokens_details: list[_Modality] | None = None
     candidates_tokens_details: list[_Modality] | None = None
+    cache_tokens_details: list[_Modality] | None = None
+    tool_use_prompt_tokens_details: list[_Modality] | None = None
 
 
 class _Chunk(Struct, rename="camel"):
     model_version: str | None = None
     usage_metadata: _Usage | None = None
+    candidates: Raw = Raw(b"")
     error: Raw = Raw(b"")
 
 
@@ -49,31 +55,45 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 _CONFIG = msgspec.json.Decoder(_Config | None)
 
 
-def _audio(details: list[_Modality] | None) -> int:
-    return sum(one.token_count or 0 for one in details or () if one.modality == "AUDIO")
+def _of(modality: str, details: list[_Modality] | None) -> int:
+    return sum(one.token_count or 0 for one in details or () if one.modality == modality)
 
 
 def _buckets(told: _Usage) -> Usage:
-    """Disjoint buckets. The prompt's count holds the cached ones; the candidates' count leaves out the thoughts."""
-    cached, heard = told.cached_content_token_count or 0, _audio(told.prompt_tokens_details)
-    spoken = _audio(told.candidates_tokens_details)
+    """Disjoint buckets. The prompt's count holds the cached ones, of every modality, and not what tools found.
+
+    The candidates' count leaves out the thoughts. Drawn pictures have a rate of their own.
+    """
+    cached = told.cached_content_token_count or 0
+    heard = _of("AUDIO", told.prompt_tokens_details) + _of("AUDIO", told.tool_use_prompt_tokens_details)
+    heard = max(heard - _of("AUDIO", told.cache_tokens_details), 0)
+    made = told.candidates_token_count or 0
+    spoken = min(_of("AUDIO", told.candidates_tokens_details), made)
+    drawn = min(_of("IMAGE", told.candidates_tokens_details), made - spoken)
     read = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
+    heard = min(heard, max(read - cached, 0))
     return Usage(
         input=max(read - cached - heard, 0),
         cache_read=cached,
         audio_in=heard,
-        output=max((told.candidates_token_count or 0) - spoken, 0),
+        output=made - spoken - drawn,
         reasoning=told.thoughts_token_count or 0,
         audio_out=spoken,
+        image=drawn,
     )
 
 
-def buckets_of(usage: Any) -> Usage | None:
-    """Disjoint buckets of `usageMetadata`; None when it is none."""
+def buckets_of(usage: Any, searches: int = 0) -> Usage | None:
+    """Disjoint buckets of `usageMetadata`, with the searches that the answer tells of; None when it is none."""
     try:
-        return _buckets(msgspec.convert(usage, _Usage)) if usage else None
+        told = _buckets(msgspec.convert(usage, _Usage)) if usage else None
     except msgspec.ValidationError:
         return None
+    return replace(told, searches=searches) if told is not None and searches else told
+
+
+def _searched_for(chunk: _Chunk) -> set[str]:
+    return queries_in(a_list(value_of(chunk.candidates))) if QUERIES in bytes(chunk.candidates) else set()
 
 
 def _parse(event: bytes) -> _Chunk:
@@ -93,6 +113,7 @@ class GeminiReader(Reader):
         self._counted = b""
         self._first = b""
         self._finished = False
+        self._queries: set[str] = set()
 
     @property
     def model(self) -> str:
@@ -108,6 +129,10 @@ class GeminiReader(Reader):
                     self.failure = reported(bytes(chunk.error))
         if not self._finished and _FINISHED.search(block):
             self._finished = True
+        if QUERIES in block:
+            for chunk in map(_parse, events_with(block, QUERIES)):
+                self._queries |= _searched_for(chunk)
+            self._searched = charged(self._queries, self.model)
         if b'"usageMetadata"' in block:
             self._counted = block
         return block
@@ -126,7 +151,7 @@ class GeminiReader(Reader):
     def _told(self) -> Usage | None:
         for chunk in map(_parse, events_with(self._counted, b'"usageMetadata"')):
             if chunk.usage_metadata:
-                return _buckets(chunk.usage_metadata)
+                return replace(_buckets(chunk.usage_metadata), searches=self._searched)
         return None
 
 
@@ -156,7 +181,10 @@ class Gemini:
     def usage(self, body: bytes) -> Usage | None:
         """See `hub.dialect.wires.Wire`."""
         reply = reply_object(body, _CHUNK)
-        return _buckets(reply.usage_metadata) if reply is not None and reply.usage_metadata is not None else None
+        if reply is None or reply.usage_metadata is None:
+            return None
+        searches = charged(_searched_for(reply), reply.model_version or "")
+        return replace(_buckets(reply.usage_metadata), searches=searches)
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
         """See `hub.dialect.wires.Wire`."""

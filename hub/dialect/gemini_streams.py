@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.core.usage import Usage
-from hub.core.values import a_text
+from hub.core.values import a_list, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.gemini_answers import (
     chunk,
@@ -19,10 +20,11 @@ from hub.dialect.gemini_answers import (
     write_thought,
 )
 from hub.dialect.gemini_api import buckets_of
-from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
+from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed
 from hub.dialect.neutral import Citation, Refused, Text, Thinking, ToolUse
 from hub.dialect.replies import reported
 from hub.dialect.sealed import seal
+from hub.dialect.searches import charged, queries_in
 
 
 class GeminiReader:
@@ -36,9 +38,11 @@ class GeminiReader:
         self._called = False
         self._stop = ""
         self._usage: Usage | None = None
+        self._model = ""
+        self._queries: set[str] = set()
         self.done = False
 
-    def read(self, data: bytes, kind: str) -> Iterator[Happening]:
+    def read(self, data: bytes, kind: str) -> Iterator[Happening | Searched]:
         """What one event says. Raises UpstreamFailed when it reports an error."""
         del kind  # events have no names here
         body: Any = msgspec.json.decode(data)
@@ -50,7 +54,12 @@ class GeminiReader:
         if not self._begun:
             self._begun = True
             self._id = a_text(body.get("responseId"))
-            yield Begun(self._id, a_text(body.get("modelVersion")), self._usage)
+            self._model = a_text(body.get("modelVersion"))
+            yield Begun(self._id, self._model, self._usage)
+        before = charged(self._queries, self._model)
+        self._queries |= queries_in(a_list(body.get("candidates")))
+        for _ in range(charged(self._queries, self._model) - before):
+            yield Searched()
         candidate = first_candidate(body)
         for part in parts_of(candidate):
             block = read_part(part, self._id, self._index + 1)
@@ -93,7 +102,9 @@ class GeminiReader:
         if self._stop and not self.done:
             self.done = True
             yield from self._shut()
-            yield Ended(self._stop, "", self._usage)
+            searches = charged(self._queries, self._model)
+            usage = replace(self._usage, searches=searches) if self._usage is not None and searches else self._usage
+            yield Ended(self._stop, "", usage)
 
 
 class GeminiWriter:

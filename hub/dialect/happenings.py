@@ -70,6 +70,10 @@ class Ended(Struct, frozen=True):
     tier: str = ""
 
 
+class Searched(Struct, frozen=True, gc=False):
+    """The provider has searched the web, which it charges. Nothing of it is for the caller."""
+
+
 Happening = Begun | Opened | Grown | Signed | Cited | Weighed | Shut | Ended
 
 

@@ -128,7 +128,7 @@ def write_thinking(block: Thinking) -> dict[str, Any]:
 def write_usage(usage: Usage) -> dict[str, Any]:
     """Counts as this dialect has them: the cached tokens beside the input's, the thinking within the output's."""
     return {
-        "input_tokens": usage.input + usage.audio_in,
+        "input_tokens": usage.input + usage.audio_in + usage.image_in,
         "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
         "cache_read_input_tokens": usage.cache_read,
         "cache_creation": {
@@ -136,5 +136,6 @@ def write_usage(usage: Usage) -> dict[str, Any]:
             "ephemeral_1h_input_tokens": usage.cache_write_1h,
         },
         "output_tokens": usage.completion,
+        **({"server_tool_use": {"web_search_requests": usage.searches}} if usage.searches else {}),
         **({"output_tokens_details": {"thinking_tokens": usage.reasoning}} if usage.reasoning else {}),
     }

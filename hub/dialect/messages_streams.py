@@ -7,10 +7,10 @@ import msgspec
 
 from hub.core.usage import Usage
 from hub.core.values import a_dict, a_number, a_text
-from hub.dialect.anthropic_messages import buckets_of
+from hub.dialect.anthropic_messages import buckets_of, is_search
 from hub.dialect.ask import Ask
 from hub.dialect.given import json_text
-from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
+from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed
 from hub.dialect.messages_answers import (
     REASON,
     STOP,
@@ -38,7 +38,7 @@ class MessagesReader:
         self._open: set[int] = set()
         self.done = False
 
-    def read(self, data: bytes, kind: str) -> Iterator[Happening]:
+    def read(self, data: bytes, kind: str) -> Iterator[Happening | Searched]:
         """What one event says. Raises UpstreamFailed when it reports an error."""
         del kind  # each event says it in its data
         event: Any = msgspec.json.decode(data)
@@ -79,7 +79,9 @@ class MessagesReader:
         self._sequence = a_text(delta.get("stop_sequence"))
         self._later = event.get("usage") or self._later
 
-    def _started(self, index: int, given: dict[str, Any]) -> Iterator[Happening]:
+    def _started(self, index: int, given: dict[str, Any]) -> Iterator[Happening | Searched]:
+        if is_search(a_text(given.get("type")), given.get("content")):
+            yield Searched()
         block = read_block(given)
         if block is None:  # what only this vendor knows, such as its own tools
             return

@@ -9,12 +9,14 @@ from msgspec import Raw, Struct
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
+from hub.core.values import a_number
 from hub.dialect import fields
 from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
+from hub.dialect.searches import counted
 from hub.dialect.sse import data_of, events, events_with
 
 _DONE = re.compile(rb"^data: ?\[DONE\]\r?$", re.MULTILINE)
@@ -35,6 +37,7 @@ class _PromptDetails(Struct):
 class _CompletionDetails(Struct):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 _NO_PROMPT_DETAILS = _PromptDetails()
@@ -47,6 +50,19 @@ class _Usage(Struct):
     total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
+    # What some vendors say in words of their own: the cached tokens, and how often they searched the web.
+    prompt_cache_hit_tokens: Any = None
+    cached_tokens: Any = None
+    server_tool_use: Any = None
+    server_side_tool_usage_details: Any = None
+    num_search_queries: Any = None
+    num_sources_used: Any = None
+
+
+class _Own(Struct):
+    """What Groq puts beside a chunk: the usage, asked for or not."""
+
+    usage: _Usage | None = None
 
 
 class _Chunk(Struct):
@@ -55,7 +71,13 @@ class _Chunk(Struct):
     model: str | None = None
     choices: Raw = Raw(b"")
     usage: _Usage | None = None
+    x_groq: _Own | None = None
     error: Raw = Raw(b"")
+
+    @property
+    def used(self) -> _Usage | None:
+        """The usage, wherever it stands."""
+        return self.usage or (self.x_groq.usage if self.x_groq is not None else None)
 
 
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
@@ -64,22 +86,39 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def _buckets(told: _Usage) -> Usage:
-    """Disjoint buckets. `prompt_tokens` holds the cached ones; `completion_tokens` the reasoning, with most vendors."""
+    """Disjoint buckets. `prompt_tokens` holds the cached ones; `completion_tokens` the reasoning, with most vendors.
+
+    Where the total says otherwise, it is right: what it has more is reasoning that was left out (xAI, Gemini), or the
+    cached tokens.
+    """
     prompt = told.prompt_tokens_details or _NO_PROMPT_DETAILS
     completion = told.completion_tokens_details or _NO_COMPLETION_DETAILS
-    cached, written, heard = prompt.cached_tokens or 0, prompt.cache_write_tokens or 0, prompt.audio_tokens or 0
+    cached = prompt.cached_tokens or a_number(told.prompt_cache_hit_tokens) or a_number(told.cached_tokens) or 0
+    written, heard = prompt.cache_write_tokens or 0, prompt.audio_tokens or 0
     reasoning, spoken = completion.reasoning_tokens or 0, completion.audio_tokens or 0
-    read, made, total = told.prompt_tokens or 0, told.completion_tokens or 0, told.total_tokens or 0
-    outside = reasoning > made or (total == read + made + reasoning and reasoning > 0)
+    read, made = told.prompt_tokens or 0, told.completion_tokens or 0
+    drawn = min(completion.image_tokens or 0, made)
+    more = max((told.total_tokens or 0) - read - made, 0)
+    if more and more == cached + written != reasoning:
+        read, more = read + cached + written, 0
+    within = reasoning if reasoning <= made and more != reasoning else 0
     return Usage(
         input=max(read - cached - written - heard, 0),
         cache_read=cached,
         cache_write_5m=written,
         audio_in=heard,
-        output=max(made - spoken - (0 if outside else reasoning), 0),
-        reasoning=reasoning,
+        output=max(made - spoken - drawn - within, 0),
+        reasoning=reasoning or more,
         audio_out=spoken,
+        image=drawn,
+        searches=_searches(told),
     )
+
+
+def _searches(told: _Usage) -> int:
+    names = ("server_tool_use", "server_side_tool_usage_details", "num_search_queries", "num_sources_used")
+    given = {name: value for name in names if (value := getattr(told, name)) is not None}
+    return (counted(given) or 0) if given else 0
 
 
 def buckets_of(usage: Any) -> Usage | None:
@@ -141,8 +180,8 @@ class OpenAIReader(Reader):
     def _told(self) -> Usage | None:
         for event in events_with(self._counted, b'"usage"'):
             chunk = _parse(event)
-            if chunk is not None and chunk.usage is not None:
-                return _buckets(chunk.usage)
+            if chunk is not None and (told := chunk.used) is not None:
+                return _buckets(told)
         return None
 
 

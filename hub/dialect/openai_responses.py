@@ -1,19 +1,23 @@
 """OpenAI's Responses: what the hub reads of a request, a reply and a stream."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
+from hub.core.values import a_dict, a_number
 from hub.dialect import fields
 from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
+from hub.dialect.searches import CALL, is_search, of_response, value_of
 from hub.dialect.sse import data_of, events, events_with
 
 
@@ -35,13 +39,16 @@ class _Usage(Struct):
 
 class _Response(Struct):
     model: str | None = None
-    usage: _Usage | None = None
+    usage: Raw = Raw(b"")
+    output: Raw = Raw(b"")
+    tool_usage: Raw = Raw(b"")
     error: Raw = Raw(b"")
 
 
 class _Event(Struct):
     type: str = ""
     response: _Response | None = None
+    item: Raw = Raw(b"")
     error: Raw = Raw(b"")
     message: str | None = None
 
@@ -67,12 +74,24 @@ def _buckets(told: _Usage) -> Usage:
     )
 
 
-def buckets_of(usage: Any) -> Usage | None:
-    """Disjoint buckets of the `usage` of a response; None when it is none."""
+def buckets_of(response: Mapping[str, Any]) -> Usage | None:
+    """Disjoint buckets of what a response says was used, by the model and by its tools; None when it says nothing."""
+    usage = response.get("usage")
     try:
-        return _buckets(msgspec.convert(usage, _Usage)) if usage else None
+        tokens = _buckets(msgspec.convert(usage, _Usage)) if usage else None
     except msgspec.ValidationError:
         return None
+    if tokens is None:
+        return None
+    drawn = a_dict(a_dict(response.get("tool_usage")).get("image_gen"))
+    return replace(tokens, searches=of_response(response), image=a_number(drawn.get("output_tokens")) or 0)
+
+
+def _told_by(response: _Response) -> Usage | None:
+    """The same of a response that is read only as far as it matters."""
+    output = response.output if CALL in bytes(response.output) else Raw(b"")
+    parts = {"usage": response.usage, "output": output, "tool_usage": response.tool_usage}
+    return buckets_of({name: value_of(part) for name, part in parts.items()})
 
 
 def _parse(event: bytes) -> _Event:
@@ -113,6 +132,10 @@ class ResponsesReader(Reader):
         elif any(fail in block for fail in _FAILS):
             for event in map(_parse, events(block)):
                 self._note_failure(event)
+        if CALL in block:
+            for event in map(_parse, events_with(block, CALL)):
+                done = event.type == "response.output_item.done"
+                self._searched += done and is_search(a_dict(value_of(event.item)))
         return block
 
     def _note_failure(self, event: _Event) -> None:
@@ -123,8 +146,8 @@ class ResponsesReader(Reader):
 
     def _told(self) -> Usage | None:
         for event in map(_parse, events_with(self._end_block, b'"usage"')):
-            if event.response is not None and event.response.usage is not None:
-                return _buckets(event.response.usage)
+            if event.response is not None and (told := _told_by(event.response)) is not None:
+                return told
         return None
 
 
@@ -153,7 +176,7 @@ class OpenAIResponses:
     def usage(self, body: bytes) -> Usage | None:
         """See `hub.dialect.wires.Wire`."""
         reply = reply_object(body, _REPLY)
-        return _buckets(reply.usage) if reply is not None and reply.usage is not None else None
+        return _told_by(reply) if reply is not None else None
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
         """See `hub.dialect.wires.Wire`."""

@@ -3,12 +3,13 @@
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall
 from hub.core.refusal import Malformed, Refusal
 from hub.core.usage import Usage
 from hub.core.values import a_dict, a_number
-from hub.dialect import fields
+from hub.dialect import anthropic_messages, fields, gemini_api, openai_chat, openai_responses
 from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
@@ -73,25 +74,33 @@ def usage_of(told: dict[str, Any], made: Counted) -> Usage | None:
     total = a_number(told.get("total_tokens")) or 0
     if not (read or written or total):
         return None
-    details = a_dict(told.get("input_tokens_details")) or a_dict(told.get("input_token_details"))
-    heard = min(a_number(details.get("audio_tokens")) or 0, read)
-    match made:
-        case "image":
-            return Usage(input=read or total - written, image=written)
-        case "audio":
-            return Usage(input=max(read - heard, 0), audio_in=heard, audio_out=written)
-        case _:
-            return Usage(input=max((read or total - written) - heard, 0), audio_in=heard, output=written)
+    read = read or total - written
+    given = a_dict(told.get("input_tokens_details")) or a_dict(told.get("input_token_details"))
+    heard = min(a_number(given.get("audio_tokens")) or 0, read)
+    seen = min(a_number(given.get("image_tokens")) or 0, read - heard) if made == "image" else 0
+    plain = Usage(input=max(read - heard - seen, 0), audio_in=heard, image_in=seen)
+    if made == "text":
+        return replace(plain, output=written)
+    if made == "audio":
+        return replace(plain, audio_out=written)
+    said = min(a_number(a_dict(told.get("output_tokens_details")).get("text_tokens")) or 0, written)
+    return replace(plain, image=written - said, output=said)
+
+
+_ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation", "server_tool_use")
 
 
 def plain_usage(told: dict[str, Any]) -> Usage | None:
-    """Disjoint buckets of a `usage` in either of OpenAI's two vocabularies, or Anthropic's; None when it counts nothing."""
-    cached = a_number(told.get("cache_read_input_tokens")) or 0
-    written = a_number(told.get("cache_creation_input_tokens")) or 0
-    usage = usage_of(told, "text")
-    if not cached and not written:
-        return usage
-    plain = usage or Usage()
-    return Usage(
-        input=plain.input, audio_in=plain.audio_in, output=plain.output, cache_read=cached, cache_write_5m=written
-    )
+    """Disjoint buckets of a `usage` in whichever vendor's words; None when it counts nothing."""
+    if "promptTokenCount" in told:
+        return gemini_api.buckets_of(told)
+    if "prompt_tokens" in told and "completion_tokens" in told:
+        return openai_chat.buckets_of(told)
+    if any(name in told for name in _ANTHROPIC):
+        return anthropic_messages.buckets_of(told)
+    given = a_dict(told.get("input_tokens_details"))
+    if "image_tokens" in given:
+        return usage_of(told, "image")
+    if "cached_tokens" in given or "output_tokens_details" in told:
+        return openai_responses.buckets_of({"usage": told})
+    return usage_of(told, "text")

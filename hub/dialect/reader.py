@@ -20,6 +20,7 @@ class Reader:
         self._prompt = prompt
         self._size = 0
         self._events = 0
+        self._searched = 0  # web searches seen on the way, for a stream that is cut before it counts them
         self.done = False
         self.failure: UpstreamFailed | None = None
 
@@ -50,7 +51,7 @@ class Reader:
         told = self._told()
         if told is not None:
             return told
-        return Usage(input=self._prompt, output=self._delivered(), estimated=True)
+        return Usage(input=self._prompt, output=self._delivered(), searches=self._searched, estimated=True)
 
     def _delivered(self) -> int:
         return estimate_output(self._size, self._events, self.ENVELOPE)

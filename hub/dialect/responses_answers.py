@@ -44,7 +44,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
         model=a_text(body.get("model")),
         content=tuple(blocks),
         stop=stop_of(body, called=any(isinstance(block, ToolUse) for block in blocks)),
-        usage=buckets_of(body.get("usage")),
+        usage=buckets_of(body),
         tier=a_text(body.get("service_tier")),
         created=int(created) if isinstance(created := body.get("created_at"), int | float) else 0,
     )

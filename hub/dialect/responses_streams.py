@@ -8,7 +8,7 @@ import msgspec
 from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.chat_answers import citation_of
-from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed, Weighed
+from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed, Weighed
 from hub.dialect.neutral import Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_responses import buckets_of
 from hub.dialect.replies import reported
@@ -24,6 +24,7 @@ from hub.dialect.responses_answers import (
     write_part,
 )
 from hub.dialect.responses_to_neutral import VENDOR
+from hub.dialect.searches import is_search
 from hub.dialect.sse import event_of
 
 _GROWS = frozenset(
@@ -44,7 +45,7 @@ class ResponsesReader:
         self._summaries: dict[int, int] = {}
         self.done = False
 
-    def read(self, data: bytes, kind: str) -> Iterator[Happening]:
+    def read(self, data: bytes, kind: str) -> Iterator[Happening | Searched]:
         """What one event says. Raises UpstreamFailed when it reports an error."""
         del kind  # each event says it in its data
         event: Any = msgspec.json.decode(data)
@@ -83,7 +84,7 @@ class ResponsesReader:
                 yield Begun(a_text(response.get("id")), a_text(response.get("model")), None, made)
             case "response.completed" | "response.incomplete":
                 self.done = True
-                stop, usage = stop_of(response, called=self._called), buckets_of(response.get("usage"))
+                stop, usage = stop_of(response, called=self._called), buckets_of(response)
                 yield Ended(stop, "", usage, a_text(response.get("service_tier")))
             case "response.failed":
                 raise reported(msgspec.json.encode(response.get("error")))
@@ -111,10 +112,12 @@ class ResponsesReader:
             case _:
                 return
 
-    def _ended_item(self, place: int, item: dict[str, Any]) -> Iterator[Happening]:
+    def _ended_item(self, place: int, item: dict[str, Any]) -> Iterator[Happening | Searched]:
         opaque = a_text(item.get("encrypted_content"))
         if item.get("type") == "reasoning" and opaque and place in self._open:
             yield Signed(place, opaque)
+        if is_search(item):
+            yield Searched()
         if item.get("type") != "message":
             yield from self._shut(place)
 

@@ -6,7 +6,7 @@ from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.dialect.ask import Names, Renaming
 from hub.dialect.codecs import EventReader, EventWriter, Splitter
-from hub.dialect.happenings import Begun, Ended, Grown, Happening, InOrder, Opened
+from hub.dialect.happenings import Begun, Ended, Grown, Happening, InOrder, Opened, Searched
 from hub.dialect.members import UNREADABLE
 from hub.dialect.neutral import ToolUse
 from hub.dialect.sse import cut_off
@@ -23,6 +23,7 @@ class TranslatingReader:
         self._renaming = Renaming(names) if names else None
         self._prompt = prompt
         self._size = 0
+        self._searches = 0
         self._usage: Usage | None = None
         self.model = ""
         self.done = False
@@ -36,7 +37,8 @@ class TranslatingReader:
         known = self._usage or Usage(input=self._prompt)
         return Usage(
             input=known.input, cache_read=known.cache_read, cache_write_5m=known.cache_write_5m,
-            cache_write_1h=known.cache_write_1h, output=-(-self._size // 4), estimated=True,
+            cache_write_1h=known.cache_write_1h, output=-(-self._size // 4), searches=max(known.searches, self._searches),
+            estimated=True,
         )  # fmt: skip
 
     def feed(self, chunk: bytes) -> bytes:
@@ -55,15 +57,18 @@ class TranslatingReader:
             raise cut_off()
         return last
 
-    def _events(self, events: Iterable[tuple[str, bytes]]) -> Iterator[Happening]:
+    def _events(self, events: Iterable[tuple[str, bytes]]) -> Iterator[Happening | Searched]:
         for kind, data in events:
             try:
                 yield from self._reader.read(data, kind)
             except UNREADABLE:
                 raise UpstreamFailed("upstream_protocol", "The provider sent an event that is not JSON.") from None
 
-    def _told(self, happenings: Iterable[Happening]) -> Iterator[bytes]:
+    def _told(self, happenings: Iterable[Happening | Searched]) -> Iterator[bytes]:
         for given in happenings:
+            if isinstance(given, Searched):
+                self._searches += 1
+                continue
             for what in self._order.put(given):
                 self._note(what)
                 if self._renaming is None:

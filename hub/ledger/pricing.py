@@ -7,11 +7,13 @@ from hub.resources.model_catalog import Price, Rates
 
 _PICO_PER_MICRO = 1_000_000
 _of_usage = attrgetter(
-    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image"
-)
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
+    "image_in",
+)  # fmt: skip
 _of_rates = attrgetter(
-    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "output", "audio_in", "audio_out", "image"
-)
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "output", "audio_in", "audio_out", "image",
+    "image_in",
+)  # fmt: skip
 
 
 def _rates(price: Price, prompt_tokens: int) -> Rates:
@@ -24,8 +26,9 @@ def cost_micro_usd(usage: Usage, price: Price | None) -> int | None:
     """The cost in micro-dollars: the sum over all buckets of tokens times rate, rounded half up once, at the end.
 
     The tier is chosen first, by the size of the whole prompt; then each bucket is charged at exactly one
-    rate of it. Reasoning is output and is charged as such. A bucket that was used and has no published
-    rate makes the whole cost unknown: None, never zero and never another bucket's rate.
+    rate of it. Reasoning is output and is charged as such; a web search costs the same in every tier. A bucket
+    that was used and has no published rate makes the whole cost unknown: None, never zero and never another
+    bucket's rate.
     """
     if price is None:
         return None
@@ -36,11 +39,17 @@ def cost_micro_usd(usage: Usage, price: Price | None) -> int | None:
             if rate is None:
                 return None
             total += tokens * rate
+    if usage.searches:
+        if price.search is None:
+            return None
+        total += usage.searches * price.search
     return (total + _PICO_PER_MICRO // 2) // _PICO_PER_MICRO
 
 
 def ceiling_micro_usd(prompt_tokens: int, output_tokens: int, price: Price | None) -> int | None:
     """The most that a call can cost before it is made: its prompt at the dearest prompt rate, its output in full.
+
+    How often a provider will search the web cannot be known: searches are charged when they are told.
 
     None when the price is not known.
     """

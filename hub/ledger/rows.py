@@ -21,7 +21,7 @@ _NUMBERS = (
 _ATTEMPT = ("target", "outcome", "failure", "status", "duration_ms", "error", "cost_micro_usd")
 BUCKETS = (
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_in", "audio_out", "image",
-    "tool_calls",
+    "tool_calls", "image_in", "searches",
 )  # fmt: skip
 
 ENTRY = metadata.tables["entry"]

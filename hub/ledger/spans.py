@@ -81,6 +81,7 @@ def _model(entry: Entry) -> dict[str, Value]:
         names.TIME_TO_FIRST_CHUNK: None if entry.ttft_ms is None else entry.ttft_ms / 1000,
         names.HUB_COST: entry.cost_micro_usd,
         names.HUB_ESTIMATED: usage.estimated or None,
+        names.HUB_SEARCHES: usage.searches or None,
         names.HUB_LANE: entry.lane,
         names.HUB_DROPPED: entry.dropped,
     }

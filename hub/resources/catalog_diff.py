@@ -10,7 +10,7 @@ from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, CatalogModel, 
 
 _LOOKED_AT = (
     "mode", "context_window", "max_output_tokens", "input_modalities", "output_modalities", "capabilities", "aliases",
-    "deprecated", "successor", "name",
+    "deprecated", "successor", "name", "searches",
 )  # fmt: skip
 
 

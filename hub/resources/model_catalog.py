@@ -12,6 +12,8 @@ DATA = Path(__file__).parent / "data" / "catalog.json"
 
 # Prices are kept as whole pico-dollars per token: USD per million tokens times 10^6, exact for every published rate.
 PICO_PER_USD_PER_MILLION = 1_000_000
+# Web searches have prices in USD per thousand.
+PICO_PER_USD_PER_THOUSAND = 1_000_000_000
 
 
 def _pico(usd_per_million: str) -> int:
@@ -20,6 +22,10 @@ def _pico(usd_per_million: str) -> int:
     if whole != scaled:
         raise ValueError(f"the price {usd_per_million!r} has more than 6 decimal places")
     return whole
+
+
+def _pico_per_search(usd_per_thousand: str | None) -> int | None:
+    return round(Decimal(usd_per_thousand) * PICO_PER_USD_PER_THOUSAND) if usd_per_thousand else None
 
 
 class Rates(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
@@ -33,11 +39,13 @@ class Rates(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fi
     audio_in: int | None = None
     audio_out: int | None = None
     image: int | None = None
+    image_in: int | None = None
 
 
 class Price(Struct, frozen=True, omit_defaults=True):
     """The price of one model: its rates, and those that hold above `threshold` prompt tokens, if it has such.
 
+    `search` is what one web search of the provider's costs, in pico-dollars; None where that is not known.
     `tiers` are the prices of its service tiers (`batch`, `flex`, `priority`), each whole by itself. `source` says
     where the figures are from and `as_of` when they were read (YYYY-MM-DD).
     """
@@ -48,15 +56,17 @@ class Price(Struct, frozen=True, omit_defaults=True):
     source: str = ""
     as_of: str = ""
     tiers: dict[str, "Price"] = {}
+    search: int | None = None
 
     def at(self, tier: str) -> "Price":
         """The price in a service tier; the usual one where the tier has none of its own."""
         return self.tiers.get(tier, self)
 
     @classmethod
-    def from_usd_per_million(cls, **rates: str) -> "Price":
-        """A price from decimal strings in USD per million tokens, as an operator writes them."""
-        return cls(Rates(**{bucket: _pico(value) for bucket, value in rates.items()}), source="operator")
+    def from_usd_per_million(cls, searches: str | None = None, **rates: str) -> "Price":
+        """A price from decimal strings in USD per million tokens (and per thousand `searches`), as an operator writes them."""
+        known = Rates(**{bucket: _pico(value) for bucket, value in rates.items()})
+        return cls(known, source="operator", search=_pico_per_search(searches))
 
 
 class _Tier(Struct, forbid_unknown_fields=True):
@@ -160,17 +170,18 @@ class ModelCatalog:
         return [m for m in self if all(word in m.id.lower() or word in m.name.lower() for word in words)]
 
 
-def _priced(record: _Record | _Tier, as_of: str, source: str) -> Price:
+def _priced(record: _Record | _Tier, as_of: str, source: str, search: int | None) -> Price:
     rates = Rates(**{bucket: _pico(value) for bucket, value in record.prices.items()})
     above = Rates(**{bucket: _pico(value) for bucket, value in record.above.items()}) if record.above else None
-    return Price(rates, above, record.threshold, source, as_of)
+    return Price(rates, above, record.threshold, source, as_of, search=search)
 
 
 def _model(record: _Record, as_of: str, source: str) -> CatalogModel:
     price = None
     if record.prices:
-        tiers = {name: _priced(tier, as_of, source) for name, tier in record.tiers.items()}
-        price = msgspec.structs.replace(_priced(record, as_of, source), tiers=tiers)
+        search = _pico_per_search(record.searches)
+        tiers = {name: _priced(tier, as_of, source, search) for name, tier in record.tiers.items()}
+        price = msgspec.structs.replace(_priced(record, as_of, source, search), tiers=tiers)
     return CatalogModel(
         id=record.id,
         mode=record.mode,

@@ -136,13 +136,22 @@ class ProviderSpec(Spec):
 
 
 class PriceSpec(Spec):
-    """Prices in USD per million tokens, as decimal strings. What is left out is unknown, not free."""
+    """Prices in USD per million tokens, as decimal strings. What is left out is unknown, not free.
+
+    `image` is for pictures that are drawn, `image_in` for those that an image endpoint is given. `searches` is in USD
+    per thousand: what the web searches cost that the provider makes itself.
+    """
 
     input: Money | None = None
     output: Money | None = None
     cache_read: Money | None = None
     cache_write_5m: Money | None = None
     cache_write_1h: Money | None = None
+    audio_in: Money | None = None
+    audio_out: Money | None = None
+    image: Money | None = None
+    image_in: Money | None = None
+    searches: Money | None = None
 
 
 class ModelSpec(Spec):

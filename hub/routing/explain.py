@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from hub.core.plan import Plan, Target
-from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, Price
+from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, PICO_PER_USD_PER_THOUSAND, Price
 from hub.resources.snapshot import Snapshot
 from hub.routing.order import expected_pico
 from hub.routing.sift import ENDPOINTS
@@ -77,11 +77,17 @@ def _attempt(snapshot: Snapshot, plan: Plan, target: Target, output: int) -> dic
 
 
 def price_view(price: Price | None) -> dict[str, str] | None:
-    """The rates of a price in USD per million tokens, as decimal strings; None when it is not known."""
+    """The rates of a price in USD per million tokens, as decimal strings; None when it is not known.
+
+    `searches` is in USD per thousand web searches.
+    """
     if price is None:
         return None
     rates = {name: getattr(price.rates, name) for name in price.rates.__struct_fields__}
-    return {name: _usd(rate) for name, rate in rates.items() if rate is not None}
+    known = {name: _usd(rate) for name, rate in rates.items() if rate is not None}
+    if price.search is not None:
+        known["searches"] = _usd(price.search * PICO_PER_USD_PER_MILLION // PICO_PER_USD_PER_THOUSAND)
+    return known
 
 
 def _usd(pico: int) -> str:

@@ -2,7 +2,7 @@
 # SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
 # pyright: reportAssignmentType=false
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, MetaData, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Text, false
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -237,6 +237,8 @@ class EntryRow(SQLModel, table=True):
     audio_out: int
     image: int
     tool_calls: int
+    image_in: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    searches: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     estimated: bool
     cost_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     price_version: str
@@ -356,6 +358,8 @@ class RollupRow(SQLModel, table=True):
     audio_out: int = Field(sa_column=Column(BigInteger, nullable=False))
     image: int = Field(sa_column=Column(BigInteger, nullable=False))
     tool_calls: int = Field(sa_column=Column(BigInteger, nullable=False))
+    image_in: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    searches: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class ExportPositionRow(SQLModel, table=True):

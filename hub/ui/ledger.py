@@ -44,6 +44,7 @@ _COLUMNS = (
     "cost_micro_usd",
     "own_micro_usd",
     "unpriced",
+    "searches",
 )
 
 

@@ -13,7 +13,8 @@ _LABELS = {
     "usd": "Amount (USD)", "rpm": "Requests per minute", "tpm": "Tokens per minute", "url": "URL", "base_url": "Base URL",
     "cwd": "Working directory", "env": "Environment", "api_key": "API key", "parallel": "Calls at the same time",
     "on": "Looks at", "input": "Input", "cache_write_5m": "Cache write, 5 min", "cache_write_1h": "Cache write, 1 h",
-    "openapi": "OpenAPI document", "rpd": "Requests per day", "tls": "TLS",
+    "audio_in": "Audio in", "audio_out": "Audio out", "image": "Pictures drawn", "image_in": "Pictures given",
+    "searches": "Web searches, per thousand", "openapi": "OpenAPI document", "rpd": "Requests per day", "tls": "TLS",
 }  # fmt: skip
 # Fields that name other resources, for suggestions.
 REFERS = {

@@ -116,18 +116,19 @@ async def test_one_entry(engine):
 async def test_usage_of_everything(engine):
     queries = await fill(
         engine,
-        entry(1, usage=Usage(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), cost_micro_usd=5),
+        entry(1, usage=Usage(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), cost_micro_usd=5),
         entry(2, usage=Usage(input=10, estimated=True), outcome="interrupted", cost_micro_usd=7),
         entry(3, usage=Usage(output=1)),  # tokens without a price
         entry(4, outcome="refused", status=403),  # used nothing, so it is not unpriced
         entry(5, outcome="error", status=502),
         entry(6, outcome="cancelled", status=499, cost_micro_usd=0),
+        entry(8, usage=Usage(searches=2)),  # nor have these searches
         entry(7, call="tool", usage=Usage(tool_calls=1)),  # a tool has no price
     )
     (total,) = await queries.usage()
-    assert (total.calls, total.errors, total.refused, total.cancelled) == (7, 2, 1, 1)
-    assert (total.cost_micro_usd, total.unpriced, total.estimated) == (12, 1, 1)
-    assert total.usage == Usage(11, 2, 3, 4, 6, 6, 7, 8, 9, 11, True)
+    assert (total.calls, total.errors, total.refused, total.cancelled) == (8, 2, 1, 1)
+    assert (total.cost_micro_usd, total.unpriced, total.estimated) == (12, 2, 1)
+    assert total.usage == Usage(11, 2, 3, 4, 6, 6, 7, 8, 9, 11, 11, 14, True)
     assert total.group == {}
 
 
