@@ -47,6 +47,7 @@ def modern_caller(request: Request, message: Message, outbox: Outbox, resume: Re
         log_level=text_of(message.meta.get(_LOG_LEVEL)),
         resume=resume,
         site=request.site,
+        headers=request.headers,
     )
 
 
@@ -55,7 +56,9 @@ def legacy_caller(request: Request, outbox: Outbox | None) -> CallerContext:
     session = request.session
     if session is None or outbox is None:
         notify = outbox.notify if outbox is not None else None
-        return CallerContext(principal=request.visit.principal, notify=notify, site=request.site)
+        return CallerContext(
+            principal=request.visit.principal, notify=notify, site=request.site, headers=request.headers
+        )
     able = can_be_asked(session.capabilities)
     reachable = request.may_stream or not able
     ask: Ask | None = session.asking.on(outbox) if able and reachable else None
@@ -67,4 +70,5 @@ def legacy_caller(request: Request, outbox: Outbox | None) -> CallerContext:
         session=session.id,
         log_level=session.log_level,
         site=request.site,
+        headers=request.headers,
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hub.resources.serving import HttpUrl, Money, Seconds
 from hub.resources.shaping import Bytes, Choice, HintsSpec, ProfileServerSpec, ToolName
@@ -13,6 +13,12 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r
 ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]{0,30}[a-z0-9])?$")]
 
 
+# Headers of a client that are not for servers: who it is, how it speaks, and what belongs to one connection.
+_STAY = frozenset(
+    {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "host", "connection", "keep-alive", "te", "trailer",
+     "transfer-encoding", "upgrade", "expect", "accept", "accept-encoding", "origin", "referer", "forwarded", "last-event-id",
+     "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
+)  # fmt: skip
 Scope = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 
 
@@ -81,7 +87,8 @@ class ServerSpec(Spec):
 
     `openapi` is the path or address of a document whose operations become tools; it is read again now and then, and
     nothing that it refers to elsewhere is fetched. `base_url` is where its API is, when it does not say so itself;
-    `operations` are globs over operation ids, or over `METHOD /path`. `parallel` calls of it run at a time; further
+    `operations` are globs over operation ids, or over `METHOD /path`. `forward` names headers of the client's request that
+    go on to this server, each under another name where one is given. `parallel` calls of it run at a time; further
     ones wait. A process is stopped after `idle_stop` seconds without a call, and started again by the next one; it is
     ended when it and what it started have more than `memory_mib` of memory or more than so many `processes`.
     """
@@ -97,6 +104,7 @@ class ServerSpec(Spec):
     )
     cwd: Word | None = None
     headers: dict[Header, HeaderValue] = Field(default_factory=dict)
+    forward: dict[Header, Header | Literal[""]] = Field(default_factory=dict, max_length=50)
     auth: ServerAuthSpec | None = None
     allow_private: bool = False
     timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
@@ -112,16 +120,26 @@ class ServerSpec(Spec):
     price: ToolPriceSpec | None = None
     enabled: bool = True
 
+    @field_validator("forward")
+    @classmethod
+    def _may_go_on(cls, forward: dict[str, str]) -> dict[str, str]:
+        for name in (*forward, *forward.values()):
+            if name.lower() in _STAY or name.lower().startswith(("mcp-", "x-hub-", "proxy-", "sec-", "content-")):
+                raise ValueError(
+                    f"'{name}' does not go on: it is the hub's own, a credential, or of one connection only"
+                )
+        return forward
+
     @model_validator(mode="after")
     def _one_transport(self) -> "ServerSpec":
         given = [name for name in ("command", "url", "openapi", "builtin") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("a server has exactly one of command, url, openapi and builtin")
         wrong = {
-            "command": ("headers", "auth", "base_url"),
+            "command": ("headers", "forward", "auth", "base_url"),
             "url": ("env", "cwd", "base_url"),
             "openapi": ("env", "cwd"),
-            "builtin": ("env", "cwd", "headers", "auth", "base_url"),
+            "builtin": ("env", "cwd", "headers", "forward", "auth", "base_url"),
         }
         for name in wrong[given[0]]:
             if getattr(self, name):

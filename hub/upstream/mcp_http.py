@@ -17,7 +17,7 @@ from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting, Link
 from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_refusals import refused
-from hub.upstream.mcp_values import Era
+from hub.upstream.mcp_values import CallerContext, Era
 from hub.upstream.mcp_wire import Speech
 
 log = get_logger(__name__)
@@ -32,12 +32,18 @@ _RELISTEN = (1.0, 60.0)  # seconds before a lost stream of changes is opened aga
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is, and what every request to it carries."""
+    """Where a server is, and what every request to it carries; `forward` is what of the caller's, and under which name."""
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeouts: Timeouts = field(default_factory=Timeouts)
     private: bool = False
+    forward: tuple[tuple[bytes, str], ...] = ()
+
+
+def forwarded(forward: tuple[tuple[bytes, str], ...], caller: CallerContext) -> tuple[tuple[str, str], ...]:
+    """The headers of a caller's request that go on to a server, under the names that it wants."""
+    return tuple((theirs, caller.headers[ours].decode("latin-1")) for ours, theirs in forward if ours in caller.headers)
 
 
 class HttpLink(Link):
@@ -59,7 +65,8 @@ class HttpLink(Link):
         """Send one request, and take its answer where that is all that comes; a stream is read in a task of the link."""
         body = mcp_wire.request(pending.number, pending.method, params)
         try:
-            response = await self._post(body, self._headers(pending.method, params, speech))
+            own = forwarded(self._address.forward, pending.caller)
+            response = await self._post(body, (*self._headers(pending.method, params, speech), *own))
         except UpstreamFailed as failure:
             pending.fail(failure)
             self._ears.changed()  # is it still there?

@@ -96,7 +96,8 @@ async def _address(spec: ServerSpec, means: Means) -> tuple[Address, Mask]:
         else:
             headers[spec.auth.header or ""] = secret
     clocks = Timeouts(connect=spec.timeouts.connect, first_byte=_A_DAY, idle=_A_DAY, total=_A_DAY)
-    address = Address(url, tuple(headers.items()), clocks, spec.allow_private)
+    forward = tuple((name.lower().encode(), other or name) for name, other in spec.forward.items())
+    address = Address(url, tuple(headers.items()), clocks, spec.allow_private, forward)
     return address, Mask(means.ports.redact, secrets)
 
 

@@ -9,7 +9,7 @@ from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.mcp_calls import MOST_RESULT
-from hub.upstream.mcp_http import Address
+from hub.upstream.mcp_http import Address, forwarded
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting, Link, Rejected
 from hub.upstream.mcp_pending import Pending
@@ -89,7 +89,7 @@ class SseLink(Link):
 
     async def _sent(self, pending: Pending, body: bytes) -> None:
         try:
-            status = await self._post(body)
+            status = await self._post(body, forwarded(self._address.forward, pending.caller))
         except UpstreamFailed as failure:
             pending.fail(failure)
             self._ears.changed()
@@ -100,9 +100,9 @@ class SseLink(Link):
                 self.lose(failure)
             pending.fail(failure)
 
-    async def _post(self, body: bytes) -> int:
+    async def _post(self, body: bytes, more: tuple[tuple[str, str], ...] = ()) -> int:
         address = self._address
-        headers = (("Content-Type", "application/json"), *address.headers)
+        headers = (("Content-Type", "application/json"), *address.headers, *more)
         target = await asyncio.shield(self._target)
         response = await self._endpoint.request(
             Exchange("POST", target, headers, body, _POSTING, address.private, resend=False)

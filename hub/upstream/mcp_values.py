@@ -61,7 +61,7 @@ class CallerContext(Struct, frozen=True):
     question of the server's; None when they cannot be asked while they wait. `log_level` is what they want to read
     of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
     the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
-    caller sees it, "" where nobody could go there.
+    caller sees it, "" where nobody could go there. `headers` are those of their request, names in lower case.
     """
 
     principal: Principal = ANONYMOUS
@@ -74,6 +74,7 @@ class CallerContext(Struct, frozen=True):
     log_level: str = ""
     resume: Resume | None = None
     site: str = ""
+    headers: Mapping[bytes, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from hub.core.refusal import Refusal, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.exchange import Exchange, read_whole
 from hub.upstream.mcp_definitions import checked
+from hub.upstream.mcp_http import forwarded
 from hub.upstream.mcp_values import (
     CallerContext,
     Era,
@@ -196,6 +197,8 @@ class OpenApiServer:
             seconds = max(0.001, min(seconds, caller.deadline - time.monotonic()))
         clocks = Timeouts(connect=self.spec.timeouts.connect, first_byte=seconds, idle=seconds, total=seconds)
         headers = {name.lower(): (name, value) for name, value in request.headers}
+        forward = tuple((name.lower().encode(), other or name) for name, other in self.spec.forward.items())
+        headers |= {name.lower(): (name, value) for name, value in forwarded(forward, caller)}
         headers |= {name.lower(): (name, value) for name, value in (await self._own_headers()).items()}
         exchange = Exchange(
             request.method,

@@ -1,0 +1,42 @@
+"""Headers of a caller's request that go on to a server, and a credential that stands in its address."""
+
+import json
+
+import pytest
+
+from tests.support.mcp_pool import call, pool, ready, text
+from tests.support.mcp_upstreams import McpUpstream
+
+pytestmark = pytest.mark.anyio
+SENT = {
+    b"x-tenant": b"acme", b"x-lang": b"de", b"x-other": b"no", b"authorization": b"Bearer hub-key", b"cookie": b"a=b",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_named_headers_go_on_and_no_others(tmp_path, era):
+    async with McpUpstream(era) as upstream:
+        server = {"url": upstream.url, "forward": {"X-Tenant": "", "x-lang": "Accept-Language", "x-missing": ""}}
+        async with pool(tmp_path, {"a": server, "b": {"url": upstream.url}}) as servers:
+            await ready(servers, "a", "b")
+            got = json.loads(text(await call(servers, "a", "headers", headers=SENT)))
+            assert (got["x-tenant"], got["accept-language"]) == ("acme", "de")
+            assert not {"x-other", "x-lang", "x-missing", "cookie", "authorization"} & set(got)
+            other = json.loads(text(await call(servers, "a", "headers", headers={b"x-tenant": b"else"})))
+            assert (other["x-tenant"], "accept-language" in other) == ("else", False)
+            plain = json.loads(text(await call(servers, "b", "headers", headers=SENT)))
+            assert not set(plain) & {name.decode() for name in SENT}
+        listings = [one for one in upstream.requests if one.json and one.json.get("method") == "tools/list"]
+        assert listings
+        assert not any("x-tenant" in one.headers for one in listings)
+
+
+async def test_a_credential_may_stand_in_the_address(tmp_path):
+    async with McpUpstream() as upstream:
+        auth = {"type": "query", "parameter": "key", "secret": "env:K"}
+        async with pool(
+            tmp_path, {"a": {"url": upstream.url, "auth": auth}}, secrets={"env:K": "s3 cret&x"}
+        ) as servers:
+            await ready(servers, "a")
+            assert text(await call(servers, "a", "echo", {"text": "hi"}))
+            assert {one.target.partition("?")[2] for one in upstream.requests} == {"key=s3%20cret%26x"}
