@@ -1,6 +1,9 @@
 """What a call consumed, in buckets that never overlap, so that each is priced exactly once."""
 
+from operator import add
+
 from msgspec import Struct
+from msgspec.structs import astuple
 
 
 class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -25,6 +28,11 @@ class Usage(Struct, frozen=True, gc=False, omit_defaults=True):
     image_in: int = 0
     searches: int = 0
     estimated: bool = False
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Both together."""
+        counts = map(add, astuple(self)[:-1], astuple(other)[:-1])
+        return Usage(*counts, estimated=self.estimated or other.estimated)
 
     @property
     def prompt(self) -> int:

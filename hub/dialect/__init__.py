@@ -6,7 +6,7 @@ from hub.dialect.errors import error_body, gemini_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.fields import Peek
 from hub.dialect.lanes import lane
-from hub.dialect.plain import plain_usage
+from hub.dialect.plain_usage import plain_usage
 from hub.dialect.searches import SEARCHES
 from hub.dialect.wires import WIRES
 

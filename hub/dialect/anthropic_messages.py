@@ -1,11 +1,10 @@
 """Anthropic's Messages: what the hub reads of a request, a reply and a stream."""
 
-from operator import add
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
@@ -76,7 +75,7 @@ def _buckets(told: _Usage) -> Usage:
     usage = _tokens(told)
     for one in map(a_dict, a_list(told.iterations)):
         if one.get("type") == "compaction" and (more := _counts_of(one)) is not None:
-            usage = _sum(usage, _tokens(more))
+            usage = usage.plus(_tokens(more))
     searches = counted({"server_tool_use": told.server_tool_use}) if told.server_tool_use else 0
     return replace(usage, searches=searches) if searches else usage
 
@@ -86,10 +85,6 @@ def _counts_of(value: dict[str, Any]) -> _Counts | None:
         return msgspec.convert(value, _Counts)
     except msgspec.ValidationError:
         return None
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(*map(add, astuple(one)[:-1], astuple(other)[:-1]))
 
 
 def _tokens(told: _Counts) -> Usage:

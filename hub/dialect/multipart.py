@@ -8,6 +8,7 @@ from hub.core.usage import Usage
 from hub.dialect import fields
 from hub.dialect.members import Places, splice
 from hub.dialect.plain import PlainWire
+from hub.dialect.plain_streams import PlainReader
 
 _MOST_PARTS = 64
 _MOST_HEAD = 2048
@@ -77,13 +78,16 @@ class FormWire(PlainWire):
         if not name or len(name) > 256:
             raise Malformed("malformed", "The field 'model' is missing. GET /v1/models lists what this key may call.")
         flag = places.get("stream", (0, 0))
-        if body[slice(*flag)].strip().lower() in (b"true", b"1"):
-            raise Malformed("unsupported_field", "The field 'stream' is not supported here: leave it out.")
-        return fields.Peek(name, False, places)
+        stream = body[slice(*flag)].strip().lower() in (b"true", b"1")
+        return fields.Peek(name, stream, places)
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""
         return call.body if model == call.named else splice(call.body, [(*call.places["model"], model.encode())])
+
+    def reader(self, call: ModelCall) -> PlainReader:
+        """See `hub.dialect.wires.Wire`."""
+        return PlainReader(self.estimate(call, 0), "text")
 
     def estimate(self, call: ModelCall, reply_bytes: int) -> Usage:
         """See `hub.dialect.wires.Wire`."""

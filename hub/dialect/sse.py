@@ -20,15 +20,16 @@ def border(data: bytes) -> int:
 
 
 class Cutter:
-    """Gives back bytes at event borders only; keeps at most one event, of at most 8 MiB."""
+    """Gives back bytes at event borders only; keeps at most one event, of at most `most` bytes (8 MiB)."""
 
-    __slots__ = ("pending",)
+    __slots__ = ("_most", "pending")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PENDING) -> None:
+        self._most = most
         self.pending = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
-        """The whole events that `chunk` completes. Raises UpstreamFailed when one event grows beyond 8 MiB."""
+        """The whole events that `chunk` completes. Raises UpstreamFailed when one event grows too large."""
         if not self.pending:
             if chunk.endswith(b"\n\n"):
                 return chunk
@@ -47,8 +48,9 @@ class Cutter:
 
     def _keep(self, rest: bytes) -> None:
         self.pending += rest
-        if len(self.pending) > MOST_PENDING:
-            raise UpstreamFailed("upstream_protocol", "The provider sent an event of more than 8 MiB without an end.")
+        if len(self.pending) > self._most:
+            size = f"{self._most >> 20} MiB"
+            raise UpstreamFailed("upstream_protocol", f"The provider sent an event of more than {size} without an end.")
 
 
 def events(block: bytes) -> Iterator[bytes]:

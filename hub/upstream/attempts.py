@@ -218,6 +218,14 @@ def check_query(call: ModelCall) -> None:
         raise Malformed("malformed", "The query string is too long or holds characters that a URL must escape.")
 
 
+def is_stream(response: Response) -> bool:
+    """Whether the answer says of itself that it is a stream of events.
+
+    Outside of conversations a provider may give a whole answer where a stream was asked for: not every model streams.
+    """
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
 def check_stream(response: Response) -> None:
     """Raise UpstreamFailed when the answer to a streamed call is labelled as something else."""
     label = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -5,14 +5,23 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from hub.core.calls import ModelCall, Reply
+from hub.core.calls import PLAIN, ModelCall, Reply
 from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
 from hub.core.raw_usage import usage_in
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.wire import Lane
 from hub.upstream.answers import Answers, Wish
-from hub.upstream.attempts import Attempt, Record, Senders, check_query, check_status, check_stream, patience_of
+from hub.upstream.attempts import (
+    Attempt,
+    Record,
+    Senders,
+    check_query,
+    check_status,
+    check_stream,
+    is_stream,
+    patience_of,
+)
 from hub.upstream.copies import Copies
 from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
@@ -118,7 +127,7 @@ class ModelUpstream:
             check_status(response.status)
             if response.status >= 400:
                 raise await _error(response, lane, attempt)
-            if not call.stream:
+            if not call.stream or (call.dialect in PLAIN and not is_stream(response)):
                 return await _whole(response, lane, attempt, record)
             check_stream(response)
         except BaseException:

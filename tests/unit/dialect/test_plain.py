@@ -74,7 +74,18 @@ def test_what_cannot_be_streamed_is_refused():
         PlainWire().peek(b'{"model":"m","stream":true}')
     assert caught.value.code == "unsupported_field"
     with pytest.raises(Malformed):
-        FormWire().peek(form((b"model", b"m"), (b"stream", b"true")))
+        PlainWire("audio").peek(b'{"model":"m","stream":true}')
+    with pytest.raises(Malformed):
+        PlainWire("image").peek(b'{"model":"m","stream":true,"n":"two"}')
+
+
+def test_pictures_speech_and_what_was_heard_are_streamed_when_that_is_asked_for():
+    for wire, asked, plain in (
+        (PlainWire("image"), b'{"model":"m","stream":true,"partial_images":2}', b'{"model":"m","stream":false}'),
+        (PlainWire("audio"), b'{"model":"m","stream_format":"sse"}', b'{"model":"m","stream_format":"audio"}'),
+        (FormWire(), form((b"model", b"m"), (b"stream", b"true")), form((b"model", b"m"), (b"stream", b"false"))),
+    ):
+        assert (wire.peek(asked).stream, wire.peek(plain).stream) == (True, False)
 
 
 def test_a_form_keeps_every_byte_but_the_model():
