@@ -46,6 +46,7 @@ from hub.store import (
     Dismissals,
     PasswordHashes,
     ProfileMemory,
+    RedisShelf,
     Resources,
     Secrets,
     ServerSnapshots,
@@ -167,6 +168,14 @@ async def _open_servers(
     return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, servers.signed_in)
 
 
+async def _open_shelf(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> RedisShelf | None:
+    """What replicas share for a while beside what they count; None for a hub that is alone."""
+    if settings.redis_url is None:
+        return None
+    key = stored.vault.derive("shelf")
+    return await stack.enter_async_context(RedisShelf(settings.redis_url.get_secret_value(), key))
+
+
 async def _open_profiles(
     stack: AsyncExitStack, stored: _Stored, servers: Servers
 ) -> tuple[Catalogue[ServerDefinitions, ProfileView], ProfileDesk]:
@@ -205,8 +214,11 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
 
         provider_secrets = ProviderSecrets(stored.secrets)
         health = Health()
-        models = ModelUpstream(transport, provider_secrets, lane, {"demo": DemoProvider(), "echo": Echo()}, health)
+        local = {"demo": DemoProvider(), "echo": Echo()}
+        shelf = await _open_shelf(stack, settings, stored)
+        models = ModelUpstream(transport, provider_secrets, lane, local, health, shelf)
         await stack.enter_async_context(models.copies)
+        await stack.enter_async_context(models.everywhere)
         servers, server_sign_ins = await _open_servers(stack, stored, settings, transport, queries)
         catalogue, desk = await _open_profiles(stack, stored, servers)
 

@@ -10,6 +10,7 @@ from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
 from hub.store.redis_meters import RedisMeters, WhenDown
+from hub.store.redis_shelf import RedisShelf
 from hub.store.resources import Resources
 from hub.store.secrets import Secrets
 from hub.store.server_snapshots import ServerSnapshots
@@ -35,6 +36,7 @@ __all__ = [
     "Poll",
     "ProfileMemory",
     "RedisMeters",
+    "RedisShelf",
     "Resource",
     "Resources",
     "SchemaTooNew",

@@ -1,7 +1,7 @@
 """Answers that are given again: to the same request under one idempotency key, and from a team's cache.
 
-All of it is memory of this process, bounded in bytes, and never shared between owners: a key belongs to the
-principal who sent it, a cached answer to the team that asked.
+It is memory of this process, bounded in bytes, and where replicas share a shelf of all of them. Never is it shared
+between owners: a key belongs to the principal who sent it, a cached answer to the team that asked.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from hub.core.principal import Globs, Principal
 from hub.core.refusal import Conflict, Malformed, Refusal
 from hub.core.usage import Usage
 from hub.resources.snapshot import Snapshot
+from hub.upstream.answers_everywhere import Another, Everywhere, Held, Kept
 from hub.upstream.delivery import Delivery
 
 MOST_BYTES = 64 << 20
@@ -24,6 +25,7 @@ MOST_ANSWER = 4 << 20
 MOST_KEYS = 10_000
 KEY_SECONDS = 24 * 3600.0
 LONGEST_KEY = 255
+ALONE = Everywhere(None)  # a process that shares nothing
 # What is about one exchange and not about the answer.
 _NOT_AGAIN = frozenset({"x-hub-attempts", "x-upstream-request-id", "retry-after", "retry-after-ms"})
 
@@ -65,6 +67,16 @@ class _Kept:
     def size(self) -> int:
         return len(self.body) + sum(map(len, self.chunks or ())) + 1024
 
+    def everywhere(self, digest: bytes) -> Kept:
+        """The same for the shelf of all replicas."""
+        headers = dict(self.headers)
+        return Kept(digest, self.status, headers, self.body, self.chunks, self.target, self.usage)
+
+    @classmethod
+    def of(cls, kept: Kept) -> "_Kept":
+        """What the shelf held."""
+        return cls(kept.status, kept.headers, kept.body, kept.chunks, kept.target, kept.usage)
+
     def delivery(self, how: str) -> Delivery:
         """The answer once more; nothing is used by it."""
         headers = {**self.headers, "x-hub-cache": how, "x-hub-attempts": "0"}
@@ -85,12 +97,19 @@ class _Slot:
     until: float
     outcome: "asyncio.Future[_Kept | Refusal | None]"
     kept: _Kept | None = None
+    held: Held | None = None
 
 
 class Answers:
-    """Gives answers again, and keeps those that may be. `now` is monotonic."""
+    """Gives answers again, and keeps those that may be. `now` is monotonic. `everywhere` is what replicas share."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        most_bytes: int = MOST_BYTES,
+        everywhere: Everywhere = ALONE,
+    ) -> None:
+        self._everywhere = everywhere
         self._now = now
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -107,8 +126,12 @@ class Answers:
             return await send()
         digest = digest_of(call)
         shelf = (wish.shelf, digest) if wish.shelf else None
-        if shelf is not None and (found := self._found(shelf)) is not None:
-            return found.delivery("hit")
+        if shelf is not None:
+            found = self._found(shelf)
+            if found is None and (kept := await self._everywhere.find(_cached(shelf))) is not None:
+                found = _Kept.of(kept)
+            if found is not None:
+                return found.delivery("hit")
         slot = await self._claim(wish, digest) if wish.key else None
         if isinstance(slot, _Kept):
             return slot.delivery("replay")
@@ -137,18 +160,30 @@ class Answers:
                 self._slots[place] = made
                 self._slots.move_to_end(place)
                 self._trim()
-                return made
+                return await self._claim_everywhere(wish, made)
             if slot.digest != digest:
-                raise Conflict(
-                    "idempotency_conflict",
-                    "This idempotency-key came with another request before. Use a new key for a new request.",
-                    status=422,
-                )
+                raise _another()
             outcome = slot.kept or await asyncio.shield(slot.outcome)
             if isinstance(outcome, Refusal):
                 raise outcome
             if outcome is not None:
                 return outcome
+
+    async def _claim_everywhere(self, wish: Wish, slot: _Slot) -> "_Slot | _Kept":
+        """The right to send for a key among all replicas, or what another one got for it."""
+        try:
+            found = await self._everywhere.claim(f"key\0{wish.owner}\0{wish.key}", slot.digest)
+        except BaseException as error:
+            self._release(wish, slot, None)
+            if isinstance(error, Another):
+                raise _another() from None
+            raise
+        if isinstance(found, Kept):
+            kept = _Kept.of(found)
+            self._keep_in(slot, kept)
+            return kept
+        slot.held = found
+        return slot
 
     def _release(self, wish: Wish, slot: _Slot | None, outcome: "_Kept | Refusal | None") -> None:
         """Let those who wait go on; a later call with the key is sent anew."""
@@ -158,6 +193,8 @@ class Answers:
             del self._slots[(wish.owner, wish.key)]
         if not slot.outcome.done():
             slot.outcome.set_result(outcome)
+        if slot.held is not None:
+            self._everywhere.settle(slot.held, None, 0)
 
     def _trim(self) -> None:
         while len(self._slots) > MOST_KEYS:
@@ -182,12 +219,18 @@ class Answers:
         good = 200 <= kept.status < 300
         if claim.shelf is not None and good and kept.size <= MOST_ANSWER:
             self._shelve(claim.shelf, kept, claim.wish.seconds)
+            self._everywhere.put(_cached(claim.shelf), kept.everywhere(claim.shelf[1]), claim.wish.seconds)
         slot = claim.slot
         if slot is None:
             return
         if kept.status >= 500 or kept.status in (408, 409, 429) or kept.size > MOST_ANSWER:
             self._release(claim.wish, slot, kept)
             return
+        self._keep_in(slot, kept)
+        if slot.held is not None:
+            self._everywhere.settle(slot.held, kept.everywhere(slot.digest), KEY_SECONDS)
+
+    def _keep_in(self, slot: _Slot, kept: _Kept) -> None:
         slot.kept = kept
         self._bytes += kept.size
         if not slot.outcome.done():
@@ -228,6 +271,18 @@ class Answers:
             if self._bytes <= self._most_bytes:
                 return
             self._bytes -= self._slots.pop(place).kept.size  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def _another() -> Conflict:
+    return Conflict(
+        "idempotency_conflict",
+        "This idempotency-key came with another request before. Use a new key for a new request.",
+        status=422,
+    )
+
+
+def _cached(shelf: tuple[str, bytes]) -> str:
+    return f"cache\0{shelf[0]}\0{shelf[1].hex()}"
 
 
 @dataclass(slots=True)

@@ -10,8 +10,10 @@ from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
 from hub.core.raw_usage import usage_in
 from hub.core.refusal import Refusal, UpstreamFailed
+from hub.core.shelf import Shelf
 from hub.core.wire import Lane
 from hub.upstream.answers import Answers, Wish
+from hub.upstream.answers_everywhere import Everywhere
 from hub.upstream.attempts import (
     Attempt,
     Record,
@@ -45,7 +47,8 @@ class _Answered(Failed):
 class ModelUpstream:
     """Carries out plans. `lanes` chooses how a call is carried, `locals_` are the providers inside the process.
 
-    `health` is told how every try ended. `copies` are those for shadow targets; open them beside the hub.
+    `health` is told how every try ended. `copies` are those for shadow targets, `everywhere` the answers that replicas
+    share on the `shelf`; open them beside the hub.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class ModelUpstream:
         lanes: Callable[[ModelCall, Deployment], Lane],
         locals_: Mapping[str, Endpoint],
         health: HealthLog,
+        shelf: Shelf | None = None,
     ) -> None:
         self._senders = Senders(transport, secrets, locals_)
         self._lanes = lanes
         self._health = health
         self._budget = RetryBudget()
-        self._answers = Answers()
+        self.everywhere = Everywhere(shelf)
+        self._answers = Answers(everywhere=self.everywhere)
         self.copies = Copies()
 
     async def deliver(self, plan: Plan, call: ModelCall, record: Record, wish: Wish) -> Delivery:

