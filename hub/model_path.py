@@ -16,7 +16,7 @@ from hub.core.usage import Usage
 from hub.dialect import estimate_tokens, peek
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
-from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
+from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd, version_of
 from hub.policy import Decision, Elsewhere, Policy
 from hub.resources import KeyGrant, Snapshot
 from hub.resources.model_catalog import Price
@@ -251,7 +251,9 @@ class Bill:
     ) -> None:
         self._own = delivery.own == "caller"
         price = snapshot.price(call.model, delivery.target)
-        self._price = price and price.at(_tier_of(call))
+        tier = _tier_of(call)
+        self._price = price and price.at(tier)
+        self._version = version_of(price, tier) if price else ""
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -281,8 +283,7 @@ class Bill:
             self._record.settle(usage, None, "caller's own")
             self._decision.settle(usage, 0)
             return
-        version = self._price.as_of or self._price.source if self._price else ""
-        self._record.settle(usage, cost, version)
+        self._record.settle(usage, cost, self._version)
         self._decision.settle(usage, cost)
 
     def _spare(self) -> None:

@@ -16,6 +16,17 @@ _of_rates = attrgetter(
 )  # fmt: skip
 
 
+def version_of(price: Price, tier: str = "") -> str:
+    """The version of a price as entries keep it, with the service tier that it was taken at where that has its own."""
+    version = price.as_of or price.source
+    return f"{version} {tier}" if tier in price.tiers else version
+
+
+def tier_in(version: str) -> str:
+    """The service tier that such a version names, or ""."""
+    return version.partition(" ")[2]
+
+
 def _rates(price: Price, prompt_tokens: int) -> Rates:
     if price.above is not None and prompt_tokens > price.threshold:
         return price.above

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.filters import Filters, conditions
-from hub.ledger.pricing import cost_micro_usd
+from hub.ledger.pricing import cost_micro_usd, tier_in, version_of
 from hub.ledger.rollups import mark
 from hub.ledger.rows import ENTRY, to_entry
 from hub.ledger.sums import HOUR
@@ -35,11 +35,6 @@ class Repriced:
     newly: int = 0
     before: int = 0
     after: int = 0
-
-
-def version_of(price: Price) -> str:
-    """The version of a price as entries keep it."""
-    return price.as_of or price.source
 
 
 class Repricing:
@@ -90,11 +85,11 @@ class Repricing:
 
 def _change(entry: Entry, price_of: PriceOf) -> tuple[Entry, int, str] | None:
     """The entry, its new cost and price version; None when it stays as it is."""
-    price = price_of(entry.model, entry.target)
-    cost = cost_micro_usd(entry.usage, price)
+    price, tier = price_of(entry.model, entry.target), tier_in(entry.price_version)
+    cost = cost_micro_usd(entry.usage, price and price.at(tier))
     if price is None or cost is None or cost == entry.cost_micro_usd:
         return None
-    return entry, cost, version_of(price)
+    return entry, cost, version_of(price, tier)
 
 
 def _trail(entry: Entry, now: str) -> str:

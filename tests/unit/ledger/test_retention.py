@@ -4,10 +4,11 @@ import pytest
 
 from hub.core.capture import Capture
 from hub.core.usage import Usage
-from hub.ledger import Payloads, Queries, Retention, Rollups
+from hub.ledger import Filters, Payloads, Queries, Repricing, Retention, Rollups
 from hub.ledger.bodies import Payload
+from hub.ledger.pricing import version_of
 from hub.ledger.sink import Sink
-from hub.resources.model_catalog import Price
+from hub.resources.model_catalog import Price, Rates
 from hub.store import Vault
 from hub.store.audit import AuditTrail
 from tests.support.ledger import count, entry
@@ -45,7 +46,6 @@ async def test_entries_stay_unless_days_are_said(engine, tmp_path):
 
 
 async def test_costs_anew_change_sums_and_leave_a_trail(engine, tmp_path):
-    from hub.ledger import Filters, Repricing
 
     spent = {"target": "p/m", "model": "fast", "usage": Usage(input=1_000_000)}
     entries = [
@@ -78,3 +78,19 @@ async def test_costs_anew_change_sums_and_leave_a_trail(engine, tmp_path):
     assert (again.changed, again.checked) == (0, 3)
     changed = await queries.entry(entries[0].id)
     assert '"price_version":"2026-01"' in changed.repriced
+
+
+async def test_a_cost_is_worked_out_anew_at_the_service_tier_that_it_was_taken_at(engine, tmp_path):
+    price = Price(
+        Rates(input=2_000_000), as_of="2026-11", tiers={"flex": Price(Rates(input=1_000_000), as_of="2026-11")}
+    )
+    spent = {"target": "p/m", "usage": Usage(input=1_000_000)}
+    entries = [
+        entry(1, **spent, cost_micro_usd=900_000, price_version=version_of(price, "flex")),
+        entry(2, **spent, cost_micro_usd=1_900_000, price_version=version_of(price, "default")),
+    ]
+    await Sink(engine, tmp_path / "rejects", ()).write(entries)
+    await Repricing(engine).run(Filters(), lambda _model, _target: price, dry_run=False)
+    found = [await Queries(engine).entry(one.id) for one in entries]
+    assert [one.cost_micro_usd for one in found] == [1_000_000, 2_000_000]
+    assert [one.price_version for one in found] == ["2026-11 flex", "2026-11"]

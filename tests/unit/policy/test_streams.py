@@ -33,6 +33,10 @@ def anthropic(text, index=0, kind="text"):
     return f"event: content_block_delta\ndata: {json.dumps(event)}\n\n".encode()
 
 
+def heard(text):
+    return f"data: {json.dumps({'type': 'transcript.text.delta', 'delta': text})}\n\n".encode()
+
+
 def screened(pieces, judges=None, body=b"{}", **rule):
     """The events that leave, the text they say, and how it ended."""
 
@@ -66,7 +70,8 @@ def said(out):
         if line.startswith(b"data: {"):
             event = json.loads(line[6:])
             found += [choice["delta"]["content"] for choice in event.get("choices", ())]
-            found += [event["delta"].get("text", event["delta"].get("partial_json", ""))] if "delta" in event else []
+            delta = event.get("delta", "")
+            found.append(delta if isinstance(delta, str) else delta.get("text", delta.get("partial_json", "")))
     return "".join(found)
 
 
@@ -81,7 +86,7 @@ def cut(text, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.integers(0, 300), st.integers(0, 300), st.sampled_from([openai, anthropic]))
+@given(st.integers(0, 2**32), st.integers(0, 300), st.integers(0, 300), st.sampled_from([openai, anthropic, heard]))
 async def test_a_blocked_string_never_leaves_however_it_is_cut(seed, before, after, event):
     text = "a " * (before // 2) + SECRET + " b" * (after // 2)
     pieces = [event(piece) for piece in cut(text, seed)]
@@ -95,7 +100,7 @@ async def test_a_blocked_string_never_leaves_however_it_is_cut(seed, before, aft
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([openai, anthropic]))
+@given(st.integers(0, 2**32), st.sampled_from([openai, anthropic, heard]))
 async def test_a_redaction_in_a_stream_leaves_the_rest_as_it_was(seed, event):
     text = f"write to ann.lee@example.com or +49 30 901820 today; {'x' * 200} ann.lee@example.com."
     out, end, findings = await screened(
