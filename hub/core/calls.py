@@ -41,11 +41,15 @@ PLAIN = frozenset(
 
 
 class Arrival(Struct, frozen=True):
-    """Where a request came from and to: client address, path, raw headers (names lower case)."""
+    """Where a request came from and to: client address, path, raw headers (names lower case).
+
+    `fields` are the same headers by their names, or empty: only there to be looked up at once.
+    """
 
     client: str = ""
     path: str = ""
     headers: Sequence[tuple[bytes, bytes]] = ()
+    fields: Mapping[bytes, bytes] = {}
 
     def __repr__(self) -> str:
         """Never shows the headers, which hold credentials."""
@@ -54,6 +58,8 @@ class Arrival(Struct, frozen=True):
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
         wanted, found = name.lower().encode("latin-1"), b""
+        if len(self.fields) == len(self.headers):  # each came once
+            return self.fields.get(wanted, b"").decode("latin-1").strip()
         for key, value in self.headers:
             if key == wanted:
                 if found not in (b"", value):

@@ -15,6 +15,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_SPACED = re.compile(rb'\{"[^"\\]{1,256}": ')
 _AFTER = re.compile(rb"[ \t\r\n]*[,}]")
 
 
@@ -32,7 +33,9 @@ def places_of(body: bytes) -> Places:
         raise Malformed("malformed", f"The request body is not JSON: {error}.") from None
     except RecursionError:
         raise Malformed("malformed", "The request body is nested too deep. Send a flatter one.") from None
-    return _compact(body, raws) or _spaced(body, raws) or _walk(body, raws)
+    if _SPACED.match(body):
+        return _spaced(body, raws) or _walk(body, raws)
+    return _compact(body, raws) or _walk(body, raws)
 
 
 def _compact(body: bytes, raws: dict[str, Raw]) -> Places:

@@ -1,6 +1,6 @@
 """Reading a request's body: never more than its cap, and only what is not compressed."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hub.core.refusal import Malformed, TooLarge
@@ -21,63 +21,56 @@ def too_large(cap: int) -> TooLarge:
     return TooLarge("body_too_large", f"The body is larger than the {_size(cap)} that are read here. Send less.")
 
 
-def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+def declared_length(fields: Mapping[bytes, bytes]) -> int | None:
     """The body's length by its header; None when it comes in chunks of unknown number."""
-    length: int | None = 0
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value) if value.strip().isdigit() else None
-        elif name == b"transfer-encoding":
-            length = None
-    return length
+    if b"transfer-encoding" in fields:
+        return None
+    length = fields.get(b"content-length", b"0")
+    return int(length) if length.strip().isdigit() else None
 
 
-def check_length(headers: Iterable[tuple[bytes, bytes]], cap: int) -> None:
+def check_length(fields: Mapping[bytes, bytes], cap: int) -> None:
     """Refuse by the head alone a body of more than `cap` bytes. Raises TooLarge."""
-    length = declared_length(headers)
+    length = declared_length(fields)
     if length is not None and length > cap:
         raise too_large(cap)
 
 
-def check_kind(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def check_kind(fields: Mapping[bytes, bytes]) -> None:
     """Refuse by the head alone a body that is compressed, or a form with files; otherwise JSON is assumed.
 
     Raises Malformed `unsupported_encoding` (415).
     """
-    for name, value in headers:
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise Malformed(
-                "unsupported_encoding", "Compressed bodies are not read. Send it without content-encoding.", status=415
-            )
-        if name == b"content-type" and value.lstrip().lower().startswith(b"multipart/"):
-            raise Malformed(
-                "unsupported_encoding", "A JSON body is expected here: content-type: application/json.", status=415
-            )
+    coding = fields.get(b"content-encoding")
+    if coding is not None and coding.strip().lower() not in (b"", b"identity"):
+        raise Malformed(
+            "unsupported_encoding", "Compressed bodies are not read. Send it without content-encoding.", status=415
+        )
+    if fields.get(b"content-type", b"").lstrip().lower().startswith(b"multipart/"):
+        raise Malformed(
+            "unsupported_encoding", "A JSON body is expected here: content-type: application/json.", status=415
+        )
 
 
-async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], cap: int) -> bytes:
+async def read_body(receive: Receive, fields: Mapping[bytes, bytes], cap: int) -> bytes:
     """The whole body, of at most `cap` bytes.
 
     A body that only trickles in is cut by the connection's own deadline (see `HttpLimits`), which shows here as
     a caller who left. Raises TooLarge, Malformed, CallerLeft.
     """
-    headers = list(headers)
-    check_length(headers, cap)
-    check_kind(headers)
+    check_length(fields, cap)
+    check_kind(fields)
     return await read_any(receive, cap)
 
 
-async def read_form(receive: Receive, headers: Iterable[tuple[bytes, bytes]], cap: int) -> bytes:
+async def read_form(receive: Receive, fields: Mapping[bytes, bytes], cap: int) -> bytes:
     """The whole body, which is a form of `multipart/form-data`. Raises TooLarge, Malformed, CallerLeft."""
-    headers = list(headers)
-    check_length(headers, cap)
-    others = [(name, value) for name, value in headers if name != b"content-type"]
-    kinds = [value.strip().lower() for name, value in headers if name == b"content-type"]
-    if len(kinds) != 1 or not kinds[0].startswith(b"multipart/form-data"):
+    check_length(fields, cap)
+    if not fields.get(b"content-type", b"").strip().lower().startswith(b"multipart/form-data"):
         raise Malformed(
             "unsupported_encoding", "A form is expected here: content-type: multipart/form-data.", status=415
         )
-    check_kind(others)
+    check_kind({name: value for name, value in fields.items() if name != b"content-type"})
     return await read_any(receive, cap)
 
 

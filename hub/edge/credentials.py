@@ -11,12 +11,10 @@ twice with different values is nobody's key. Whatever stands here is only ever l
 can do more than be wrong.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
-from hub.core.calls import Arrival, Credentials
+from hub.core.calls import NOWHERE, Arrival, Credentials
 
 _OWN = b"x-hub-key"
 _SHARED = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -25,31 +23,39 @@ _KEY_PREFIX = "hub_"
 _AMBIGUOUS = "\0 several values"  # no key has this form, so it is refused as an invalid one
 
 
-def credentials(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
+def credentials(headers: Sequence[tuple[bytes, bytes]], arrival: Arrival = NOWHERE) -> Credentials:
     """The credential of a request, by its raw headers (names lower case). Never raises."""
+    found = _found(headers, arrival.fields)
+    if not found:
+        return Credentials(arrival=arrival)
+    own = found.get(_OWN, "")
+    if own:
+        return Credentials(own, _foreign(found, own), arrival)
+    secrets = [secret for name in _SHARED if name in found and (secret := _secret(name, found[name]))]
+    for secret in secrets:
+        if secret.startswith(_KEY_PREFIX):
+            return Credentials(secret, None, arrival)
+    return Credentials(secrets[0] if secrets else "", None, arrival)
+
+
+def _found(headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> dict[bytes, str]:
+    """The headers that may hold a credential; `fields` are all of them by name, where somebody has made that."""
+    if len(fields) == len(headers):  # each came once
+        return {name: fields[name].decode("latin-1").strip() for name in _ALL & fields.keys()}
     found: dict[bytes, str] = {}
     for name, value in headers:
         if name in _ALL:
             text = value.decode("latin-1").strip()
             if found.setdefault(name, text) != text:
                 found[name] = _AMBIGUOUS
-    if not found:
-        return Credentials()
-    own = found.get(_OWN, "")
-    if own:
-        return Credentials(own, _foreign(found, own))
-    secrets = [secret for name in _SHARED if (secret := _secret(name, found.get(name, "")))]
-    for secret in secrets:
-        if secret.startswith(_KEY_PREFIX):
-            return Credentials(secret)
-    return Credentials(secrets[0] if secrets else "")
+    return found
 
 
 def presented(scope: Mapping[str, Any]) -> Credentials:
     """The credential of a request, and how the request arrived."""
-    client = scope.get("client")
-    arrival = Arrival(client[0] if client else "", scope["path"], scope["headers"])
-    return replace(credentials(scope["headers"]), arrival=arrival)
+    client, headers = scope.get("client"), scope["headers"]
+    arrival = Arrival(client[0] if client else "", scope["path"], headers, dict(headers))
+    return credentials(headers, arrival)
 
 
 def _secret(name: bytes, value: str) -> str:

@@ -116,7 +116,7 @@ class Dispatch:
         elif path.startswith("/mcp/"):
             await self._tools(scope, receive, send)
         else:
-            check_length(scope["headers"], self._body_bytes)
+            check_length(headers, self._body_bytes)
             await self._pages(scope, capped(receive, self._body_bytes), send)
 
 

@@ -90,7 +90,7 @@ class McpApi:
         headers = dict(scope["headers"])
         origin = origin_of(scope, headers, request_id_of(scope))
         answer = Answer(send, [(b"x-request-id", origin.request_id.encode("latin-1"))])
-        body = await read_body(receive, scope["headers"], self._body_bytes) if scope["method"] == "POST" else b""
+        body = await read_body(receive, headers, self._body_bytes) if scope["method"] == "POST" else b""
         with self._in_flight.watch(scope, receive) as exchange:
             site = base_of(scope, self._public_url)
             request = Request(visit, given, headers, scope["headers"], origin, answer, exchange, site=site)

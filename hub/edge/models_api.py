@@ -132,7 +132,7 @@ class ModelsApi:
         elif path in TELEMETRY:
             _check_method(scope, "POST")
             self._desk.identity.resolve(self._desk.snapshots(), presented(scope))
-            await read_body(receive, scope["headers"], self._desk.body_bytes)
+            await read_body(receive, dict(scope["headers"]), self._desk.body_bytes)
             await _send_json({}, scope, send)
         elif path == STATUS:
             _check_method(scope, "GET", "HEAD")
@@ -145,15 +145,15 @@ class ModelsApi:
     async def _call(self, aim: Aim, scope: Scope, receive: Receive, send: Send) -> None:
         desk, dialect = self._desk, aim.dialect
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        fields = dict(headers)
         given = presented(scope)
-        length = declared_length(headers)
+        fields = given.arrival.fields
+        length = declared_length(fields)
         if not given.secret or length is None or length > _UNASKED_BYTES:
             desk.identity.resolve(desk.snapshots(), given)
         request_id = request_id_of(scope)
         request = ModelRequest(
             dialect=dialect,
-            body=await _READERS.get(dialect, read_body)(receive, headers, desk.body_bytes),
+            body=await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes),
             origin=origin_of(scope, fields, request_id),
             credentials=given,
             headers=(*provider_headers(headers, given), *_form(dialect, fields)),
@@ -179,9 +179,10 @@ class ModelsApi:
         _check_method(scope, *METHODS)
         provider, _, rest = scope["raw_path"].decode("ascii").removeprefix(PROVIDERS).partition("/")
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        fields, given = dict(headers), presented(scope)
+        given = presented(scope)
+        fields = given.arrival.fields
         desk.identity.resolve(desk.snapshots(), given)
-        check_length(headers, desk.body_bytes)
+        check_length(fields, desk.body_bytes)
         request_id = request_id_of(scope)
         request = ProviderRequest(
             provider=provider,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hub.core.calls import Reply
@@ -28,7 +29,14 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI takes them, without those that frame. Characters that cannot stand in one are left out."""
     # Nearly always all of them may stand as they are, which one look at all of them tells.
     clean = str.encode if (text := "".join(headers.values())).isprintable() and text.isascii() else _clean
-    return [(name.encode("latin-1"), clean(headers[key])) for key in headers if (name := key.lower()) not in _FRAMING]
+    return [(known, clean(value)) for name, value in headers.items() if (known := _known(name))]
+
+
+@lru_cache(maxsize=1024)
+def _known(name: str) -> bytes:
+    """A header's name as ASGI takes it, or b"" for one that frames."""
+    lower = name.lower()
+    return b"" if lower in _FRAMING else lower.encode("latin-1")
 
 
 def _clean(value: str) -> bytes:

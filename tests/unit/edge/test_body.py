@@ -26,9 +26,9 @@ class Receive:
 
 async def read(*parts, cap=10, end="last", **headers):
     receive = Receive(*parts, end=end)
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    fields = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     try:
-        return await read_body(receive, raw, cap), receive.read
+        return await read_body(receive, fields, cap), receive.read
     except Refusal as refusal:
         return (refusal.status, refusal.code), receive.read
 
@@ -67,7 +67,7 @@ async def test_a_caller_who_leaves_is_not_a_refusal():
 
 async def test_the_cap_is_named():
     with pytest.raises(Refusal, match="20 MiB"):
-        await read_body(Receive(b""), [(b"content-length", b"999999999999999999999")], 20 << 20)
+        await read_body(Receive(b""), {b"content-length": b"999999999999999999999"}, 20 << 20)
 
 
 async def test_what_others_read_is_counted():
