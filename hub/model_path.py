@@ -251,9 +251,8 @@ class Bill:
     ) -> None:
         self._own = delivery.own == "caller"
         price = snapshot.price(call.model, delivery.target)
-        tier = _tier_of(call)
-        self._price = price and price.at(tier)
-        self._version = version_of(price, tier) if price else ""
+        self._usual = price
+        self._price = price and price.at(_tier_of(call))
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -276,14 +275,16 @@ class Bill:
         if self._delivery.again:
             self._spare()
             return
-        usage = self._delivery.usage
-        cost = cost_micro_usd(usage, self._price)
+        usage, usual = self._delivery.usage, self._usual
+        # What was asked for is a wish: the provider says at which tier it answered.
+        tier = self._delivery.answered_at or _tier_of(self._call)
+        cost = cost_micro_usd(usage, usual and usual.at(tier))
         if self._own:
             self._record.own_micro_usd = cost
             self._record.settle(usage, None, "caller's own")
             self._decision.settle(usage, 0)
             return
-        self._record.settle(usage, cost, self._version)
+        self._record.settle(usage, cost, version_of(usual, tier) if usual else "")
         self._decision.settle(usage, cost)
 
     def _spare(self) -> None:

@@ -28,6 +28,11 @@ class StreamReader(Protocol):
         ...
 
     @property
+    def tier(self) -> str:
+        """The service tier that the upstream said it answered at, which decides the price; "" when it did not say."""
+        ...
+
+    @property
     def usage(self) -> Usage:
         """What was used, by the upstream's own account; estimated from what was delivered without one."""
         ...
@@ -49,10 +54,11 @@ class StreamReader(Protocol):
 
 
 class Whole(Struct, frozen=True):
-    """A whole reply as the caller gets it, and what it used."""
+    """A whole reply as the caller gets it, what it used, and the service tier that it says it was answered at."""
 
     body: bytes
     usage: Usage
+    tier: str = ""
 
 
 class Lane(Protocol):

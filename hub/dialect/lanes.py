@@ -15,6 +15,7 @@ from hub.dialect.errors import error_body, message_of
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
+from hub.dialect.replies import tier_in
 from hub.dialect.sealed import holds_sealed
 from hub.dialect.translation import TranslatingReader
 from hub.dialect.unsealing import unsealed
@@ -26,6 +27,7 @@ _PREFERRED = (
 )  # fmt: skip
 _COUNTS = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
 REASONING = "x-hub-supports-reasoning"  # the caller says that thoughts need not be left out
+_TIERED = (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES)  # whose replies name their service tier
 # The provider inside the process that gives back what it gets.
 ECHO = "echo"
 
@@ -63,7 +65,8 @@ class Passthrough:
 
     def whole(self, body: bytes) -> Whole:
         """See `hub.core.wire.Lane`."""
-        return Whole(body, self._wire.usage(body) or self._wire.estimate(self._call, len(body)))
+        tier = tier_in(body) if self.spoken in _TIERED else ""
+        return Whole(body, self._wire.usage(body) or self._wire.estimate(self._call, len(body)), tier)
 
     def error(self, status: int, body: bytes) -> bytes:
         """See `hub.core.wire.Lane`."""
@@ -136,7 +139,7 @@ class Translate:
         if self._names:
             answer = self._names.answer(answer)
         usage = answer.usage or Usage(input=estimate_tokens(self._call.body), output=len(body) // 4, estimated=True)
-        return Whole(msgspec.json.encode(self._heard.write_answer(answer, self._ask)), usage)
+        return Whole(msgspec.json.encode(self._heard.write_answer(answer, self._ask)), usage, answer.tier)
 
     def error(self, status: int, body: bytes) -> bytes:
         """See `hub.core.wire.Lane`. The provider's own words are kept."""

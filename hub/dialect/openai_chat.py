@@ -15,7 +15,7 @@ from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
-from hub.dialect.replies import reply_object, reported
+from hub.dialect.replies import reply_object, reported, tier_in
 from hub.dialect.searches import counted
 from hub.dialect.sse import data_of, events, events_with
 
@@ -152,6 +152,11 @@ class OpenAIReader(Reader):
     def model(self) -> str:
         """See `hub.core.wire.StreamReader`."""
         return next((c.model for e in events(self._first) if (c := _parse(e)) is not None and c.model), "")
+
+    @property
+    def tier(self) -> str:
+        """See `hub.core.wire.StreamReader`. Every chunk says it, where any does."""
+        return next((found for event in events(self._counted) if (found := tier_in(data_of(event)))), "")
 
     def _look(self, block: bytes) -> bytes:
         if not self._first:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from hub.core.calls import ModelCall
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
-from hub.core.values import a_dict, a_number
+from hub.core.values import a_dict, a_number, a_text
 from hub.dialect import fields
 from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
@@ -42,6 +42,7 @@ class _Response(Struct):
     usage: Raw = Raw(b"")
     output: Raw = Raw(b"")
     tool_usage: Raw = Raw(b"")
+    service_tier: Raw = Raw(b"")
     error: Raw = Raw(b"")
 
 
@@ -117,6 +118,14 @@ class ResponsesReader(Reader):
         return next(
             (e.response.model for one in events(self._first) if (e := _parse(one)).response and e.response.model), ""
         )
+
+    @property
+    def tier(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        for event in map(_parse, events_with(self._end_block, b'"service_tier"')):
+            if event.response is not None and event.type in ("response.completed", "response.incomplete"):
+                return a_text(value_of(event.response.service_tier))
+        return ""  # what it says at its beginning is what was asked for
 
     def _look(self, block: bytes) -> bytes:
         if not self._first:

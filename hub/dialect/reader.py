@@ -13,6 +13,7 @@ class Reader:
     where it holds one that matters at the end. `prompt` is the estimate of the prompt's tokens.
     """
 
+    tier = ""
     ENVELOPE = 0  # bytes of JSON around the text of one event
 
     def __init__(self, prompt: int) -> None:

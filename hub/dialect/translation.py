@@ -26,6 +26,7 @@ class TranslatingReader:
         self._searches = 0
         self._usage: Usage | None = None
         self.model = ""
+        self.tier = ""
         self.done = False
         self.failure: UpstreamFailed | None = None
 
@@ -87,4 +88,5 @@ class TranslatingReader:
             self._size += len(what.block.name) if isinstance(what.block, ToolUse) else len(what.block.text)
         elif isinstance(what, Ended):
             self.done = True
+            self.tier = what.tier
             self._usage = what.usage

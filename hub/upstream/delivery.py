@@ -17,6 +17,7 @@ class Delivery(Struct, frozen=True):
 
     `own` is whose credential it was called on instead of the hub's, or "". `again` says how an answer that was
     kept is given (`hit` from the cache, `replay` for an idempotency key), `spared` what it used the first time.
+    `tier` is the service tier that a whole answer names.
     """
 
     reply: Reply
@@ -27,11 +28,17 @@ class Delivery(Struct, frozen=True):
     again: str = ""
     spared: Usage = _NOTHING
     closing: Callable[[], None] | None = None
+    tier: str = ""
 
     @property
     def usage(self) -> Usage:
         """What was used: final when the answer was read to its end, else what was delivered until now."""
         return self.stream.usage if self.stream is not None else self.counted
+
+    @property
+    def answered_at(self) -> str:
+        """The service tier that the provider said it answered at, or ""."""
+        return self.stream.tier if self.stream is not None else self.tier
 
     @property
     def complete(self) -> bool:

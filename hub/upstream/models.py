@@ -176,7 +176,7 @@ async def _whole(response: Response, lane: Lane, attempt: Attempt, record: Recor
     record.told(usage_in(body))
     attempt.ok(whole.usage.completion)
     reply = Reply(response.status, _headers(response, lane, attempt), whole.body)
-    return Delivery(reply, attempt.deployment.target, whole.usage)
+    return Delivery(reply, attempt.deployment.target, whole.usage, tier=whole.tier)
 
 
 async def _streamed(response: Response, lane: Lane, attempt: Attempt, record: Record) -> Delivery:

@@ -41,6 +41,11 @@ class ModelStream:
         return self._reader.usage
 
     @property
+    def tier(self) -> str:
+        """The service tier that the provider said it answered at, or ""."""
+        return self._reader.tier
+
+    @property
     def reported(self) -> UpstreamFailed | None:
         """The error that the provider itself put into the stream."""
         return self._reader.failure
