@@ -121,6 +121,7 @@ class ConsolePages:
             address=visit.address,
             clients=list(clients().values()),
             composing=may_change(visit, await visit.get(f"/profiles/{name}")),
+            accounts=[one for one in await visit.items("/me/accounts") if name in one["profiles"]],
         )
 
     async def _routing(self, visit: Visit) -> Response:
