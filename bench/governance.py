@@ -1,6 +1,7 @@
 """What governance costs by itself, in CPU time: `python -m bench.governance`. Reported, never a gate."""
 
 import asyncio
+import base64
 import json
 import random
 import time
@@ -28,7 +29,7 @@ WORDS = [
     "config",
     "system",
 ]
-PII = ["email", "phone", "ssn", "card", "iban", "ip"]
+PII = ["email", "phone", "ssn", "card", "iban", "ip", "national-id"]
 
 
 def policy(**resources: dict[str, Any]) -> Policy:
@@ -72,15 +73,24 @@ async def without_content_rules() -> float:
     return await least(7, 2000, work)
 
 
-async def hundred_rules() -> float:
-    """A hundred rules of patterns and personal data over a body of 100 kB in which one of them finds something."""
+def prose(length: int) -> str:
+    """Words by chance."""
     dice = random.Random(1)
-    text = " ".join(dice.choice(WORDS) for _ in range(17_000))[:100_000]
+    return " ".join(dice.choice(WORDS) for _ in range(length // 5))[:length]
+
+
+async def hundred_rules(text: str) -> float:
+    """A hundred rules of patterns, personal data and secrets over a body."""
     rules = {f"p{i}": {"patterns": [rf"\b{WORDS[i % len(WORDS)]}-{i}-[a-z0-9]{{4,12}}\b"]} for i in range(80)}
     rules |= {f"d{i}": {"pii": PII, "secrets": i % 2 == 0} for i in range(20)}
+    return await screened(rules, text)
+
+
+async def screened(rules: dict[str, Any], text: str) -> float:
+    """The cost of rules over a body of one message."""
     common = {"scope": {"org": True}, "on": ["input"], "action": "flag"}
     subject = policy(guardrails={name: {**common, **rule} for name, rule in rules.items()})
-    made = call(json.dumps({"messages": [{"role": "user", "content": f"{text} ann@example.com"}]}).encode())
+    made = call(json.dumps({"messages": [{"role": "user", "content": text}]}).encode())
 
     async def work() -> None:
         async with subject.admit(KEY, made):
@@ -89,10 +99,20 @@ async def hundred_rules() -> float:
     return await least(7, 20, work)
 
 
+def disguised() -> str:
+    """100 kB with look-alike letters in it, escapes, and pieces in base64."""
+    piece = base64.b64encode(b"the customer wrote to the office, and not to Ann, at noon").decode()
+    return f"{prose(900)} re\u0440ort caf%C3%A9 &amp; more {piece} " * 97
+
+
 async def main() -> None:
     """Measure and print."""
     print(f"all governance without content rules: {await without_content_rules() * 1e6:.1f} us of CPU a call (goal 60)")
-    print(f"100 rules on a body of 100 kB: {await hundred_rules() * 1e3:.2f} ms of CPU (goal 5)")
+    found = await hundred_rules(f"{prose(100_000)} ann@example.com")
+    print(f"100 rules on a body of 100 kB: {found * 1e3:.2f} ms of CPU (goal 5)")
+    print(f"the same, full of look-alikes, escapes and base64: {await hundred_rules(disguised()) * 1e3:.2f} ms of CPU")
+    orders = await screened({"i": {"injection": "medium"}}, prose(100_000))
+    print(f"signs of injection on a body of 100 kB: {orders * 1e3:.2f} ms of CPU")
 
 
 if __name__ == "__main__":

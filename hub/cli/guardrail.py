@@ -29,24 +29,19 @@ def samples_in(file: Path) -> list[dict[str, Any]]:
     return samples
 
 
-@app.command(name="test")
-def try_(name: str, file: Path, *, connection: Connection = Connection()) -> int:
-    """Try a guardrail on a file of samples (JSON lines); exit status 1 when it misses or finds wrongly."""
-    try:
-        samples = samples_in(file)
-    except OSError as error:
-        raise Malformed("malformed", f"{file}: {error.strerror}") from None
-    with connection.api() as api:
-        report = api.call("POST", f"/api/v1/guardrails/{name}/test", {"samples": samples})
+def _share(part: float | None, count: int) -> str:
+    return f"{'-' if part is None else f'{part * 100:.0f} %'} of {count}"
+
+
+def _row(name: str, file: Path, report: dict[str, Any]) -> str:
+    """A row of the table of the documentation."""
+    counts = [sum(result["expected"] is wanted for result in report["results"]) for wanted in (True, False)]
+    recall, false = _share(report["recall"], counts[0]), _share(report["false_positives"], counts[1])
+    return f"| {file.name} | `{name}` | {recall} | {false} |"
+
+
+def _show(file: Path, samples: list[dict[str, Any]], report: dict[str, Any]) -> None:
     results = report["results"]
-    wrong = [
-        (sample, result)
-        for sample, result in zip(samples, results, strict=True)
-        if result["expected"] is not None and result["found"] != result["expected"]
-    ]
-    if connection.json:
-        show_json(report)
-        return 1 if wrong else 0
     table(
         ("", "kinds", "ms", "sample"),
         (
@@ -56,13 +51,43 @@ def try_(name: str, file: Path, *, connection: Connection = Connection()) -> int
                 f"{result['ms']:.2f}",
                 sample["text"][:80],
             )
-            for sample, result in wrong
+            for sample, result in zip(samples, results, strict=True)
+            if _is_wrong(result)
         ),
         right=("ms",),
     )
     percent = {part: "-" if report[part] is None else f"{report[part]:.1%}" for part in ("recall", "false_positives")}
     say(
-        f"{len(results)} samples, {sum(result['found'] for result in results)} found; recall {percent['recall']}, "
-        f"false positives {percent['false_positives']}, slowest {report['slowest_ms']:.2f} ms"
+        f"{file.name}: {len(results)} samples, {sum(result['found'] for result in results)} found; "
+        f"recall {percent['recall']}, false positives {percent['false_positives']}, slowest {report['slowest_ms']:.2f} ms"
     )
-    return 1 if wrong else 0
+
+
+def _is_wrong(result: dict[str, Any]) -> bool:
+    return result["expected"] is not None and result["found"] != result["expected"]
+
+
+@app.command(name="test")
+def try_(name: str, *files: Path, rows: bool = False, connection: Connection = Connection()) -> int:
+    """Try a guardrail on files of samples (JSON lines); exit status 1 when it misses or finds wrongly.
+
+    `--rows` prints a row of a Markdown table for each file, with recall and false positives, and nothing else.
+    """
+    if not files:
+        raise Malformed("malformed", "Name a file of samples.")
+    is_right = True
+    for file in files:
+        try:
+            samples = samples_in(file)
+        except OSError as error:
+            raise Malformed("malformed", f"{file}: {error.strerror}") from None
+        with connection.api() as api:
+            report = api.call("POST", f"/api/v1/guardrails/{name}/test", {"samples": samples})
+        if connection.json:
+            show_json(report)
+        elif rows:
+            say(_row(name, file, report))
+        else:
+            _show(file, samples, report)
+        is_right = is_right and not any(map(_is_wrong, report["results"]))
+    return 0 if is_right or rows else 1

@@ -195,10 +195,9 @@ class Screening:
             sensitivity = rule.spec.injection
             if sensitivity is not None:
                 began = self._now()
-                suspects = sum(is_suspect(piece.seen, sensitivity, piece.text) for piece in reading.pieces)
-                if suspects:
+                if is_suspect(reading.ways(), sensitivity, [piece.text for piece in reading.pieces]):
                     took = (self._now() - began) * 1000
-                    found.append((rule, Finding(rule.name, "injection", count=suspects, ms=took)))
+                    found.append((rule, Finding(rule.name, "injection", ms=took)))
             for kind, fails in rule.checks:
                 began = self._now()
                 if fails(reading):

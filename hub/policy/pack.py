@@ -7,6 +7,7 @@ import ahocorasick
 import re2
 
 from hub.policy.detectors import PII, SECRETS, Check, Detector
+from hub.policy.disguise import views
 from hub.resources.safety import GuardrailSpec
 
 # Stands at the end of every text and is looked for like all else: where it is not found, the one pass has failed.
@@ -31,10 +32,12 @@ def options() -> Any:
 
 
 class _Looked(NamedTuple):
-    """One pattern and the rules that asked for it, each with what a match must also be."""
+    """One pattern, what a match must also be, its group that counts, and the rules that asked for it."""
 
     pattern: Any
-    asked: list[tuple[int, str, Check | None]]
+    holds: Check | None
+    group: int
+    asked: list[tuple[int, str]]
 
 
 class Pack:
@@ -43,20 +46,20 @@ class Pack:
     __slots__ = ("_looked", "_set", "_words")
 
     def __init__(self, rules: Sequence[GuardrailSpec]) -> None:
-        asked: dict[str, list[tuple[int, str, Check | None]]] = {}
+        asked: dict[tuple[str, Check | None], list[tuple[int, str]]] = {}
         words: dict[str, list[int]] = {}
         for index, rule in enumerate(rules):
             for pattern in rule.patterns:
-                asked.setdefault(f"(?m){pattern}", []).append((index, "pattern", None))
+                asked.setdefault((f"(?m){pattern}", None), []).append((index, "pattern"))
             for detector in _detectors(rule):
-                asked.setdefault(detector.pattern, []).append((index, detector.kind, detector.holds))
+                asked.setdefault((detector.pattern, detector.holds), []).append((index, detector.kind))
             for word in rule.words:
                 words.setdefault(_lower(word), []).append(index)
-        self._looked = [_Looked(re2.compile(pattern, options()), who) for pattern, who in asked.items()]
+        self._looked = [_looked(*what, who) for what, who in asked.items()]
         self._set: Any = None
         if asked:
             self._set = re2.Set.SearchSet(options())
-            for pattern in asked:
+            for pattern, _ in asked:
                 self._set.Add(pattern)
             self._set.Add(_CANARY)
             self._set.Compile()
@@ -68,7 +71,20 @@ class Pack:
             self._words.make_automaton()
 
     def scan(self, text: str) -> dict[int, list[Span]]:
-        """What each rule (by its index) finds in `text`."""
+        """What each rule (by its index) finds in `text`, also beneath disguises: a span is where that stands in `text`."""
+        found = self._scanned(text)
+        for view in views(text):
+            beneath = self._scanned(view.text)
+            if beneath:
+                starts, ends = view.places()
+                for index, spans in beneath.items():
+                    there = found.setdefault(index, [])
+                    known = {(span.start, span.end) for span in there}
+                    places = ((starts[span.start], ends[span.end - 1], span.kind) for span in spans)
+                    there += dict.fromkeys(Span(*place) for place in places if place[:2] not in known)
+        return found
+
+    def _scanned(self, text: str) -> dict[int, list[Span]]:
         found: dict[int, list[Span]] = {}
         if self._words is not None:
             self._scan_words(text, found)
@@ -76,8 +92,8 @@ class Pack:
             for number in self._candidates(text):
                 looked = self._looked[number]
                 for match in looked.pattern.finditer(text):
-                    self._note(match, looked.asked, found)
-        return found
+                    self._note(match, looked, found)
+        return {index: list(dict.fromkeys(spans)) for index, spans in found.items()}
 
     def _candidates(self, text: str) -> Sequence[int]:
         """The patterns that occur. All of them when the pass over all at once ran out of memory."""
@@ -85,13 +101,12 @@ class Pack:
         matched = self._set.Match(f"{text}\n{_CANARY}") or ()
         return [number for number in matched if number < every] if every in matched else range(every)
 
-    def _note(self, match: Any, asked: list[tuple[int, str, Check | None]], found: dict[int, list[Span]]) -> None:
-        start, end = match.span()
-        if start == end:
+    def _note(self, match: Any, looked: _Looked, found: dict[int, list[Span]]) -> None:
+        start, end = match.span(looked.group)
+        if start == end or (looked.holds is not None and not looked.holds(match.group())):
             return
-        for index, kind, holds in asked:
-            if holds is None or holds(match.group()):
-                found.setdefault(index, []).append(Span(start, end, kind))
+        for index, kind in looked.asked:
+            found.setdefault(index, []).append(Span(start, end, kind))
 
     def _scan_words(self, text: str, found: dict[int, list[Span]]) -> None:
         lower = _lower(text)
@@ -100,6 +115,12 @@ class Pack:
             if _is_bounded(lower, start, end):
                 for index in who:
                     found.setdefault(index, []).append(Span(start, end, "word"))
+
+
+def _looked(pattern: str, holds: Check | None, asked: list[tuple[int, str]]) -> _Looked:
+    made = re2.compile(pattern, options())
+    is_detector = asked[0][1] != "pattern"  # a group of that name in somebody's own pattern says nothing
+    return _Looked(made, holds, made.groupindex.get("it", 0) if is_detector else 0, asked)
 
 
 def _detectors(rule: GuardrailSpec) -> list[Detector]:

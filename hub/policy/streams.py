@@ -15,10 +15,10 @@ import msgspec
 
 from hub.core.entry import Finding
 from hub.core.refusal import Malformed
-from hub.policy.detectors import OPEN_ENDED
 from hub.policy.guardrails import Rule, Screening, kinds_of
 from hub.policy.masks import LONGEST
 from hub.policy.pack import Span
+from hub.policy.secret_shapes import OPEN_ENDED
 from hub.policy.shapes import stranger, tool_names
 from hub.policy.text import Reading, plain
 

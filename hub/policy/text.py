@@ -1,9 +1,9 @@
 """The strings of a JSON body: where they stand, what they say to a reader, and the body with some of them replaced.
 
 What rules see is declared: every string, keys too, with escapes resolved; JSON within a string, to a depth of two;
-compatibility forms folded (NFKC), invisible characters taken out, and hidden tag characters read as what they hide.
-Not seen: what is encoded otherwise (base64, ciphers), look-alikes of other alphabets, images, and one word that is
-split over two strings.
+compatibility forms folded (NFKC), invisible characters taken out, and hidden tag characters and variation selectors read as
+what they hide. What lies beneath look-alikes, escapes and base64 is looked at besides (`disguise`).
+Not seen: ciphers, images, what is encoded twice, and one word that is split over two strings.
 """
 
 import re
@@ -19,6 +19,7 @@ from hub.core.refusal import Malformed
 _RAW = msgspec.json.Decoder(Raw)
 _STRING = msgspec.json.Decoder(str)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_COLON = re.compile(rb"\s*:")
 _DEPTH = 2
 _GONE = (
     0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
@@ -28,6 +29,7 @@ _PLAIN: dict[int, str | None] = {
     **dict.fromkeys(_GONE),
     **dict.fromkeys(range(0xE0000, 0xE0080)),
     **{0xE0000 + code: chr(code) for code in range(0x20, 0x7F)},
+    **{0xE0100 - 16 + code: chr(code) for code in range(0x20, 0x7F)},  # bytes written as variation selectors
 }
 
 
@@ -36,10 +38,14 @@ def plain(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_PLAIN))
 
 
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e007a]{3,6}\U000e007f")  # of a part of a country
+
+
 def hides(text: str) -> bool:
     """Whether `text` holds tag characters or many invisible ones: nobody types them."""
     if text.isascii():
         return False
+    text = _FLAG.sub("", text)
     tags = sum(0xE0000 <= ord(char) < 0xE0080 for char in text)
     return tags > 3 or sum(ord(char) in _PLAIN for char in text) > max(20, len(text) // 10)
 
@@ -56,14 +62,15 @@ def _origins(text: str) -> list[int]:
 class Piece:
     """One string of a document. `new` replaces it when the document is written again; `inner` is JSON within it."""
 
-    __slots__ = ("end", "inner", "new", "seen", "start", "text")
+    __slots__ = ("end", "inner", "is_key", "new", "seen", "start", "text")
 
-    def __init__(self, start: int, end: int, text: str, inner: "Document | None") -> None:
+    def __init__(self, start: int, end: int, text: str, inner: "Document | None", *, is_key: bool) -> None:
         self.start = start
         self.end = end
         self.text = text
         self.seen = plain(text)
         self.inner = inner
+        self.is_key = is_key
         self.new: str | None = None
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
@@ -133,7 +140,7 @@ def _piece(match: "re.Match[bytes]", depth: int) -> Piece:
             inner = Document(text.encode(), depth + 1)
         except (Malformed, UnicodeEncodeError):
             inner = None
-    return Piece(match.start(), match.end(), text, inner)
+    return Piece(match.start(), match.end(), text, inner, is_key=_COLON.match(match.string, match.end()) is not None)
 
 
 class Reading:
@@ -146,6 +153,13 @@ class Reading:
         self.pieces = list(self.document.leaves())
         self.text = "\n".join(piece.seen for piece in self.pieces)
         self._starts: list[int] | None = None
+
+    def ways(self) -> Iterator[str]:
+        """The ways to read it: as it stands, and, where keys stand between its texts, without them."""
+        yield self.text
+        values = [piece.seen for piece in self.pieces if not piece.is_key]
+        if 1 < len(values) < len(self.pieces):
+            yield "\n".join(values)
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
         """Replace spans of `text` in the strings they lie in. Of spans that overlap, the first counts for both."""

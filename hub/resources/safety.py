@@ -12,7 +12,7 @@ from hub.resources.spec import Glob, SecretRef, Spec, Title
 from hub.resources.spending import ScopeSpec
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Pii = Literal["email", "phone", "ssn", "card", "iban", "ip"]
+Pii = Literal["email", "phone", "ssn", "card", "iban", "ip", "national-id"]
 Language = Literal[
     "ar", "de", "el", "en", "es", "fr", "he", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "th", "zh"
 ]

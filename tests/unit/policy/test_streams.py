@@ -205,3 +205,26 @@ async def test_others_judge_the_whole_stream():
     _, end, findings = await screened([openai("a bad "), openai("word"), DONE], judges=Judges(), **hook)
     assert end is not None
     assert findings[0].kind == "own"
+
+
+@pytest.mark.parametrize(
+    "said", ["the word is %68unter2", "h\u04afnter2 h\u0435llo: \u04bbunter2", "68756e746572322068756e74657232"]
+)
+async def test_a_disguise_is_seen_in_a_stream_before_it_leaves(said):
+    pieces = [openai(char) for char in f"well, {said} and so on"] + [DONE]
+    out, end, _ = await screened(pieces, words=["hunter2"])
+    assert end is not None
+    assert b"2" not in b"".join(out)
+
+
+async def test_what_was_disguised_is_redacted_in_a_stream():
+    pieces = [openai(char) for char in "well, %68unter2 and so on"] + [DONE]
+    out, end, (finding,) = await screened(pieces, words=["hunter2"], action="redact")
+    assert end is None
+    said = "".join(
+        json.loads(event[6:])["choices"][0]["delta"]["content"]
+        for event in b"".join(out).split(b"\n\n")
+        if event.startswith(b"data: {")
+    )
+    assert said == "well, [WORD] and so on"
+    assert finding.count == 1
