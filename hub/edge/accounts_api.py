@@ -11,7 +11,8 @@ from starlette.routing import Route as Page
 
 from hub.core.accounts import SHARED, Account, owner_of
 from hub.core.principal import Principal
-from hub.core.refusal import Forbidden, NotFound
+from hub.core.refusal import Fault, Forbidden, InvalidSpec, NotFound
+from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
@@ -21,6 +22,7 @@ from hub.upstream import DOCUMENT, ServerSignIns, client_document, owner_for
 
 RETURN = "/oauth/connected"
 CONSOLE = "/console/connections"
+MOST_CHARACTERS = 4096  # of a key, which goes into a header
 
 
 class Held(Protocol):
@@ -52,6 +54,7 @@ class AccountsApi:
                     "server": name,
                     "title": spec.title,
                     "account": "user" if personal else "hub",
+                    "by": "sign-in" if spec.auth is not None and spec.auth.type == "oauth" else "key",
                     "profiles": profiles,
                     "may_connect": bool(ask.principal.user) if personal else _may_share(ask.principal),
                     "connected": _told(await self.held.find(name, owner)),
@@ -62,8 +65,21 @@ class AccountsApi:
     async def _connect(self, ask: Ask) -> Answer:
         name, spec = _server(ask)
         owner = _owner(ask.principal, spec)
+        if spec.auth is not None and spec.auth.type != "oauth":
+            return await self._keep(ask, name, spec, owner)
         url = await self.sign_ins.begin(name, spec, owner, self.address(ask.request) + RETURN)
         return Answer({"server": name, "url": url})
+
+    async def _keep(self, ask: Ask, name: str, spec: ServerSpec, owner: str) -> Answer:
+        """Keep somebody's own key for a server."""
+        key = mapping_of(ask.body).get("key") if ask.body is not None else None
+        if not isinstance(key, str) or not key.strip() or len(key) > MOST_CHARACTERS or not key.strip().isprintable():
+            raise InvalidSpec(
+                [Fault("key", f"your key for '{name}': one line of at most {MOST_CHARACTERS} characters")]
+            )
+        account = await self.sign_ins.keep(name, spec, owner, key.strip())
+        await self.resources.note(ask.actor, "account-connected", detail=f"servers/{name} of {owner}")
+        return Answer({"server": name, "connected": _told(account)})
 
     async def _disconnect(self, ask: Ask) -> Answer:
         name, spec = _server(ask)
@@ -81,8 +97,9 @@ class AccountsApi:
             "people", reply="Page",
         )  # fmt: skip
         yield Route(
-            "POST", f"{path}/{{name}}", mine, "Begin to connect an account at a server: open the `url` in a browser",
-            self._connect, "people",
+            "POST", f"{path}/{{name}}", mine,
+            "Connect an account at a server: with your `key`, or by opening the `url` of the answer in a browser",
+            self._connect, "people", body="AccountKey",
         )  # fmt: skip
         yield Route("DELETE", f"{path}/{{name}}", mine, "Forget the account at a server", self._disconnect, "people")
 
@@ -126,11 +143,11 @@ def _within_reach(snapshot: Snapshot, principal: Principal) -> dict[str, list[st
         if principal.may_use_profile(profile):
             for name in spec.servers:
                 server = snapshot.servers.get(name)
-                if server is not None and server.auth is not None and server.auth.type == "oauth":
+                if server is not None and server.auth is not None and server.auth.is_connected:
                     found.setdefault(name, []).append(profile)
     if _may_share(principal):
         for name, server in snapshot.servers.items():
-            if server.auth is not None and server.auth.type == "oauth":
+            if server.auth is not None and server.auth.is_connected:
                 found.setdefault(name, [])
     return found
 

@@ -62,6 +62,10 @@ _SCHEMAS: dict[str, Any] = {
             "team": {"type": "string", "description": "A team whose keys you may make; without it, your own."},
         },
     },
+    "AccountKey": {
+        "type": "object",
+        "properties": {"key": {"type": "string", "description": "Your own key, where the server takes one."}},
+    },
     "Approval": {
         "type": "object",
         "required": ["tools"],

@@ -26,28 +26,33 @@ class ServerAuthSpec(Spec):
     """How the hub signs in to a server: a bearer token, a header or a query parameter of its own, or by OAuth.
 
     With `oauth` somebody signs in at the server's own provider, and the hub keeps and renews what that gives. `account`
-    says whose account calls go out with: each caller's own (`user`), or one for all that an administrator connects
-    (`hub`). The hub makes itself known to the provider unless `client_id` says under which name it was registered there.
-    `scopes` replace those that the server asks for.
+    says whose account calls go out with: each caller's own (`user`, as is usual with `oauth`), or one for all that an
+    administrator connects (`hub`). A bearer token or a header with `account: user` is each caller's own key. The hub makes
+    itself known to the provider unless `client_id` says under which name it was registered there. `scopes` replace
+    those that the server asks for.
     """
 
     type: Literal["none", "bearer", "header", "query", "oauth"]
     secret: SecretRef | None = None
     header: Header | None = None
     parameter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | None = None
-    account: Literal["user", "hub"] = "user"
+    account: Literal["user", "hub"] | None = None
     scopes: list[Scope] = Field(default_factory=list, max_length=100)
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[\x20-\x7e]+$")] | None = None
     client_secret: SecretRef | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "ServerAuthSpec":
-        if (self.type in ("bearer", "header", "query")) != (self.secret is not None):
-            raise ValueError(f"auth of type '{self.type}' {'needs' if self.secret is None else 'has no'} secret")
+        own_keys = self.account == "user" and self.type in ("bearer", "header")
+        if (self.type in ("bearer", "header", "query") and not own_keys) != (self.secret is not None):
+            kind = f"auth of type '{self.type}'" + (" with account: user" if own_keys else "")
+            raise ValueError(f"{kind} {'needs' if self.secret is None else 'has no'} secret")
+        if self.account is not None and self.type not in ("oauth", "bearer", "header"):
+            raise ValueError("account goes with type oauth, bearer or header")
         for kind, name in (("header", "header"), ("query", "parameter")):
             if (self.type == kind) != (getattr(self, name) is not None):
                 raise ValueError(f"{name} goes with type: {kind}")
-        for name in ("account", "scopes", "client_id", "client_secret"):
+        for name in ("scopes", "client_id", "client_secret"):
             if self.type != "oauth" and name in self.model_fields_set:
                 raise ValueError(f"{name} goes with type: oauth")
         if self.client_secret is not None and self.client_id is None:
@@ -57,7 +62,12 @@ class ServerAuthSpec(Spec):
     @property
     def is_personal(self) -> bool:
         """Whether calls go out with each caller's own account."""
-        return self.type == "oauth" and self.account == "user"
+        return self.account == "user" or (self.type == "oauth" and self.account is None)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether calls go out with an account that somebody connects."""
+        return self.type == "oauth" or self.is_personal
 
 
 class ServerTimeoutsSpec(Spec):
@@ -144,7 +154,7 @@ class ServerSpec(Spec):
         for name in wrong[given[0]]:
             if getattr(self, name):
                 raise ValueError(f"{name} has no effect on a server with {given[0]}")
-        if self.auth is not None and self.auth.type in ("oauth", "query") and self.url is None:
+        if self.auth is not None and (self.auth.is_connected or self.auth.type == "query") and self.url is None:
             raise ValueError(f"auth of type '{self.auth.type}' goes with url")
         if self.openapi is None and "operations" in self.model_fields_set:
             raise ValueError("operations goes with openapi")

@@ -46,7 +46,10 @@ class ConnectionPages:
             if form.get("do") == "remove":
                 await visit.send("DELETE", path)
                 return self._site.go(visit, "/console/connections", "disconnected")
-            url = str((await visit.send("POST", path))["url"])
+            done = await visit.send("POST", path, {"key": form["key"]} if "key" in form else None)
+            if "url" not in done:
+                return self._site.go(visit, "/console/connections", "account")
+            url = str(done["url"])
         except Refusal as refusal:
             return await self._shown(visit, refusal.message)
         # A link, not a redirect: whoever goes to another site sees which.

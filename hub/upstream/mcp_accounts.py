@@ -114,7 +114,8 @@ class Accounts:
         if not account.tokens.refresh:
             if not must:
                 return account.tokens.access
-            refusal = await self.refused(account.server, account.owner, "its sign-in has ended")
+            why = "its sign-in has ended" if account.tokens.expires_at else "it refuses the account"
+            refusal = await self.refused(account.server, account.owner, why)
             raise refusal
         try:
             async with self._locks.setdefault((account.server, account.owner), asyncio.Lock()):
@@ -173,23 +174,27 @@ def _needed(server: str, owner: str, why: str = "") -> SignInNeeded:
 
 
 class AuthorizedEndpoint:
-    """An endpoint whose requests go out with an account: its token, renewed once when the server refuses it."""
+    """An endpoint whose requests go out with an account: its token, renewed once when the server refuses it.
 
-    def __init__(self, endpoint: Endpoint, accounts: Accounts, server: str, owner: str) -> None:
+    It stands in `header`, or as a bearer token.
+    """
+
+    def __init__(self, endpoint: Endpoint, accounts: Accounts, server: str, owner: str, *, header: str = "") -> None:
         self._endpoint = endpoint
         self._accounts = accounts
         self._server = server
         self._owner = owner
+        self._header, self._scheme = (header, "") if header else ("Authorization", "Bearer ")
 
     async def request(self, exchange: Exchange) -> Response:
         """See `hub.upstream.exchange.Endpoint`. Raises SignInNeeded as well."""
         accounts, place = self._accounts, (self._server, self._owner)
         token = await accounts.token(*place, private=exchange.private)
-        response = await self._endpoint.request(_with(exchange, token))
+        response = await self._endpoint.request(self._with(exchange, token))
         if response.status == 401:  # nothing was begun by it: it may be sent again
             response.close()
             token = await accounts.after(*place, token, private=exchange.private)
-            response = await self._endpoint.request(_with(exchange, token))
+            response = await self._endpoint.request(self._with(exchange, token))
         if response.status == 401:
             response.close()
             raise await accounts.refused(*place, "it refuses the account")
@@ -200,6 +205,5 @@ class AuthorizedEndpoint:
                 raise await accounts.refused(*place, "it wants more rights", told.get("scope", ""))
         return response
 
-
-def _with(exchange: Exchange, token: str) -> Exchange:
-    return replace(exchange, headers=(*exchange.headers, ("Authorization", f"Bearer {token}")))
+    def _with(self, exchange: Exchange, token: str) -> Exchange:
+        return replace(exchange, headers=(*exchange.headers, (self._header, self._scheme + token)))

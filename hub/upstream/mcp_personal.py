@@ -24,7 +24,7 @@ CONNECTIONS = "/console/connections"
 
 def signs_in(spec: ServerSpec) -> bool:
     """Whether calls of a server go out with an account that somebody has connected."""
-    return spec.auth is not None and spec.auth.type == "oauth"
+    return spec.auth is not None and spec.auth.is_connected
 
 
 def is_personal(spec: ServerSpec) -> bool:
@@ -34,14 +34,15 @@ def is_personal(spec: ServerSpec) -> bool:
 
 def means_of(means: Means, name: str, spec: ServerSpec) -> Means:
     """What the server's own connection works with, which sees what the server offers."""
-    return _signed(means, name, ANY if is_personal(spec) else SHARED) if signs_in(spec) else means
+    return _signed(means, name, spec, ANY if is_personal(spec) else SHARED) if signs_in(spec) else means
 
 
-def _signed(means: Means, name: str, owner: str) -> Means:
+def _signed(means: Means, name: str, spec: ServerSpec, owner: str) -> Means:
     ports = means.ports
     if ports.accounts is None:
         return means
-    endpoint = AuthorizedEndpoint(ports.transport, ports.accounts, name, owner)
+    own = spec.auth.header if spec.auth is not None else None
+    endpoint = AuthorizedEndpoint(ports.transport, ports.accounts, name, owner, header=own or "")
     return replace(means, ports=replace(ports, transport=endpoint))
 
 
@@ -59,8 +60,12 @@ class Personal:
         self._own = own
         self._found: dict[tuple[str, str], _Own] = {}
 
-    async def connection(self, name: str, spec: ServerSpec, known: ServerDefinitions, user: str) -> ServerConnection:
-        """The one for calls of `user`. Raises SignInNeeded, or UpstreamFailed."""
+    async def request(self, shared: ServerConnection, method: str, params: bytes, caller: CallerContext) -> RpcReply:
+        """The answer to a caller of a server whose own connection is `shared`.
+
+        Raises SignInNeeded, UpstreamFailed or Unavailable.
+        """
+        name, spec, user = shared.name, shared.spec, caller.principal.user
         accounts = self._means.ports.accounts
         if not user:
             nobody = f"Server '{name}' wants a person's account, and this key belongs to nobody: use one of a person."
@@ -69,10 +74,20 @@ class Personal:
             raise Unavailable("upstream_error", f"Server '{name}' wants an account, and none are kept here.")
         owner = owner_of(user)
         await accounts.token(name, owner, private=spec.allow_private)
+        connection = self._connection(name, spec, owner, shared.definitions)
+        try:
+            return await connection.request(method, params, caller)
+        except Unavailable:
+            await accounts.token(
+                name, owner, private=spec.allow_private
+            )  # the account may be why it cannot be connected
+            raise
+
+    def _connection(self, name: str, spec: ServerSpec, owner: str, known: ServerDefinitions) -> ServerConnection:
         self._sweep()
         place = (name, owner)
         if place not in self._found:
-            means = _signed(self._means, name, owner)
+            means = _signed(self._means, name, spec, owner)
             # What it offers is told by the server's own connection; nobody listens to this one.
             made = ServerConnection(name, spec, means, _nothing, Watched())
             made.recall(known)

@@ -163,8 +163,7 @@ class Servers:
             if caller.resume is not None:
                 return await self._parking.resume(caller, caller.resume, progress_token(params))
             if isinstance(target, ServerConnection) and is_personal(target.spec):
-                user = caller.principal.user
-                target = await self._personal.connection(server, target.spec, target.definitions, user)
+                return await self._personal.request(target, method, params, caller)
             return await target.request(method, params, caller)
         except SignInNeeded as needed:
             return asked_to_sign_in(needed, method, caller)

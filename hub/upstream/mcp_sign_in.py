@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from hub.core.accounts import SHARED, Account, Registration, owner_of
+from hub.core.accounts import SHARED, Account, Registration, Tokens, owner_of
 from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, Malformed, UpstreamFailed
 from hub.core.seals import Broken, Seals
@@ -162,6 +162,14 @@ class ServerSignIns:
             return Registration(begun.client_id, await self._resolve(auth.client_secret), begun.method)
         stored = await self._store.registration(begun.issuer, begun.redirect)
         return stored if stored is not None and stored.client_id == begun.client_id else Registration(begun.client_id)
+
+    async def keep(self, name: str, spec: ServerSpec, owner: str, key: str) -> Account:
+        """An account that is nothing but a key of its owner's."""
+        tokens = Tokens(key)
+        written = await self._store.put(Account(name, owner, "", spec.url or "", "", Registration(""), tokens))
+        self._accounts.forget(name, owner)
+        self._signed_in(name, owner)
+        return written
 
     async def forget(self, server: str, owner: str) -> bool:
         """Take an account back; whether there was one."""

@@ -227,3 +227,35 @@ async def test_one_account_for_everybody_is_an_administrators(tmp_path, far):
             assert "hi" in (await robot.call("old__echo", {"text": "hi"})).text
         wait_for(lambda: len(callers_at(far)) == before + 1)
         assert callers_at(far)[0] == "bob"
+
+
+@pytest.mark.parametrize("auth", [{"type": "bearer"}, {"type": "header", "header": "X-Api-Key"}])
+async def test_callers_bring_keys_of_their_own(tmp_path, far, auth):
+    resources = in_front_of(far)
+    resources["servers"]["far"]["auth"] = {**auth, "account": "user"}
+    with running_hub(tmp_path / "near", resources, ENVIRONMENT) as hub:
+        with_passwords(hub)
+        with browser(hub, "ann") as at:
+            assert "Your key for far" in at.get("/console/connections").text
+            for wrong in ("", "a\nb", "x" * 4097):
+                refused = at.post("/console/connections", data={"server": "far", "do": "connect", "key": wrong})
+                assert refused.status_code == 422
+            kept = at.post("/console/connections", data={"server": "far", "do": "connect", "key": KEYS["ann"]})
+            assert (kept.status_code, "done=account" in kept.headers["location"]) == (303, True)
+            assert KEYS["ann"] not in at.get("/console/connections").text
+        wait_for(lambda: "old__echo" in listed(hub, KEYS["ann"]))
+        before = len(callers_at(far))
+        async with (
+            OldTalker(f"{hub.url}/mcp/p", key=KEYS["ann"]) as ann,
+            OldTalker(f"{hub.url}/mcp/p", key=KEYS["bob"]) as bob,
+        ):
+            assert "hi" in (await ann.call("old__echo", {"text": "hi"})).text
+            assert "connect your account" in (await bob.call("old__echo", {"text": "hi"})).text
+            with browser(hub, "bob") as at:
+                answer = at.post("/api/v1/me/accounts/far", json={"key": "no-good-key"})
+                assert answer.json()["connected"]["error"] is None
+                assert "refuses the account" in (await bob.call("old__echo", {"text": "hi"})).text
+                assert at.post("/api/v1/me/accounts/far", json={"key": KEYS["bob"]}).status_code == 200
+            assert "hi" in (await bob.call("old__echo", {"text": "hi"})).text
+        wait_for(lambda: len(callers_at(far)) == before + 2)
+        assert callers_at(far)[:2] == ["bob", "ann"]
