@@ -9,6 +9,7 @@ import codecs
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,8 +89,12 @@ def _set(signs: Iterable[_Sign]) -> Any:
 
 # Patterns that count the characters between two parts (`a.{0,60}b`) cost dearly together: nearly each character of a text leads
 # to a state that was not there before. So one pass looks for a part of each, and only signs whose parts are there are sought.
-_SIGNS = tuple(_read())
-_SET = _set(_SIGNS)
+@lru_cache(maxsize=1)
+def _signs() -> tuple[tuple[_Sign, ...], Any]:
+    """The signs and the set of their parts, compiled when a rule first wants them: most hubs have none that does."""
+    signs = tuple(_read())
+    return signs, _set(signs)
+
 
 # What makes it worth to undo a disguise. Patterns of `re` are not nested, so they take linear time too.
 _MARKS = re2.compile(r"</?[A-Za-z]|\*\*|__|`|[a-z][_+][a-z]|\w\*\w|(?:^|\s)[_*]\w")
@@ -143,15 +148,16 @@ def _best(text: str) -> float:
     best = 0.0
     near: deque[tuple[int, list[_Sign]]] = deque()
     place = 0
+    signs, parts = _signs()
     for sentence in _sentences(text):
         place += len(sentence) + 1
-        possible = _SET.Match(sentence) or ()
-        found = [sign for sign in map(_SIGNS.__getitem__, possible) if sign.stands(sentence)]
+        possible = parts.Match(sentence) or ()
+        found = [sign for sign in map(signs.__getitem__, possible) if sign.stands(sentence)]
         if found:
             near.append((place, found))
             while near[0][0] < place - _NEAR:
                 near.popleft()
-            best = max(best, _weight(sign for _, signs in near for sign in signs))
+            best = max(best, _weight(sign for _, some in near for sign in some))
     return best
 
 
