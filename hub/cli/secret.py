@@ -1,4 +1,4 @@
-"""Secrets of the vault: set, list."""
+"""Secrets of the vault: set, list, remove."""
 
 import getpass
 import sys
@@ -33,3 +33,14 @@ def list_(*, connection: Connection = Connection()) -> None:
         return
     for item in items:
         say(item["name"])
+
+
+@app.command
+def remove(name: str, *, connection: Connection = Connection()) -> None:
+    """Forget a secret. Refused while a resource names it."""
+    with connection.api() as api:
+        answer = api.call("DELETE", f"/api/v1/secrets/{name}")
+    if connection.json:
+        show_json(answer)
+    else:
+        say(f"Forgotten: vault:{name}")

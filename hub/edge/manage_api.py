@@ -1,6 +1,5 @@
 """The management API: route rows in, one Starlette application out."""
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,7 +12,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import compile_path
 
 from hub.core.principal import Principal
-from hub.core.refusal import Fault, Forbidden, InvalidSpec, Malformed, NotFound, Refusal, TooLarge
+from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
@@ -28,8 +27,9 @@ from hub.edge.playground_api import PlaygroundApi
 from hub.edge.profiles_api import ProfilesApi
 from hub.edge.providers_api import ProvidersApi
 from hub.edge.records import Records
-from hub.edge.resources_api import ResourcesApi, mapping_of
+from hub.edge.resources_api import ResourcesApi
 from hub.edge.routes import Answer, Ask, Route
+from hub.edge.secrets_api import SecretsApi
 from hub.edge.stops_api import StopsApi
 from hub.edge.usage_api import UsageApi
 from hub.edge.visitors import Visitors
@@ -37,7 +37,6 @@ from hub.identity import TABLE, Permission, require, teams_with
 from hub.store import Actor, Resources, Vault
 
 MAX_BODY = 1024 * 1024
-_SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 async def read_json(request: Request) -> Any:
@@ -110,6 +109,7 @@ class ManageApi:
             LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
             m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
+            SecretsApi(m.resources, m.vault, m.secrets_changed),
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")
@@ -131,23 +131,6 @@ class ManageApi:
             self._server_tools,
             "servers",
             reply="Page",
-        )
-        yield Route(
-            "GET",
-            "/api/v1/secrets",
-            Permission.SECRETS_WRITE,
-            "Names in the vault, never values",
-            self._secrets,
-            "secrets",
-        )
-        yield Route(
-            "PUT",
-            "/api/v1/secrets/{name}",
-            Permission.SECRETS_WRITE,
-            "Write a secret to the vault",
-            self._put_secret,
-            "secrets",
-            body="Secret",
         )
         yield Route(
             "POST",
@@ -175,19 +158,6 @@ class ManageApi:
         if ask.path("name") not in ask.snapshot.servers:
             raise NotFound("not_found", f"There is no server '{ask.path('name')[:64]}'.")
         return Answer({"items": self._m.server_tools(ask.path("name")), "next": None})
-
-    async def _secrets(self, ask: Ask) -> Answer:
-        return Answer({"items": [{"name": name} for name in await self._m.vault.names()], "next": None})
-
-    async def _put_secret(self, ask: Ask) -> Answer:
-        name, value = ask.path("name"), mapping_of(ask.body).get("value")
-        if not _SECRET_NAME.fullmatch(name):
-            raise InvalidSpec([Fault(f"secrets.{name[:64]}", "not a name: at most 64 of a-z 0-9 . _ -")])
-        if not isinstance(value, str) or not value or len(value) > 65_536:
-            raise InvalidSpec([Fault(f"secrets.{name}", "value is a text of at most 65536 characters")])
-        await self._m.vault.put(name, value, ask.actor)
-        self._m.secrets_changed()
-        return Answer({"name": name, "reference": f"vault:{name}"})
 
     async def _sign_in_link(self, ask: Ask) -> Answer:
         name = ask.path("name")

@@ -216,7 +216,8 @@ class ResourcesApi:
                 raise Malformed("malformed", 'Say which version: {"version": 3}.')
             versions = await self._resources.history(kind, name)
             spec = next((v.spec for v in versions if v.version == version), None)
-            Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, None)
+            now = await self._resources.find(kind, name)
+            Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, now.spec if now else None)
             written = await self._resources.restore(kind, name, version, ask.actor)
             return Answer(await self.view(written.resource))
 

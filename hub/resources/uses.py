@@ -18,6 +18,19 @@ def uses(specs: Specs, kind: str, name: str) -> list[Use]:
     return list(dict.fromkeys(found))
 
 
+def naming(specs: Specs, reference: str) -> list[tuple[str, str]]:
+    """The resources (kind, name) that name a secret such as `vault:openai`, wherever in their spec."""
+    return [(kind, own) for kind, named in specs.items() for own, spec in named.items() if _holds(spec, reference)]
+
+
+def _holds(value: Any, text: str) -> bool:
+    if isinstance(value, dict):
+        return any(_holds(part, text) for part in value.values())
+    if isinstance(value, list):
+        return any(_holds(part, text) for part in value)
+    return value == text
+
+
 def _named(specs: Specs, kind: str, name: str) -> Iterator[Use]:
     for other, named in specs.items():
         for own, spec in named.items():

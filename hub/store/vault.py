@@ -164,6 +164,12 @@ class Vault:
         async with self._engine.connect() as connection:
             return list((await connection.execute(select(_TABLE.c.name).order_by(_TABLE.c.name))).scalars())
 
+    async def written(self) -> dict[str, str]:
+        """When each secret was written last, by its name, in the order of the names."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(select(_TABLE.c.name, _TABLE.c.updated_at).order_by(_TABLE.c.name))
+            return {row.name: row.updated_at for row in rows}
+
     async def rotate(self) -> int:
         """Encrypt every secret anew under a new key; returns how many. Safe to stop at any moment and call again.
 

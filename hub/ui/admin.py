@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hub.core.refusal import InvalidSpec, Refusal
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
 from hub.ui.approvals import waiting_in
@@ -88,13 +89,23 @@ class AdminPages:
         )
 
     async def _secrets(self, visit: Visit) -> Response:
+        note, name = "", visit.query("name")
         if visit.request.method == "POST":
             form = await form_of(visit.request)
-            await visit.send("PUT", f"/secrets/{form.get('name', '')}", {"value": form.get("value", "")})
-            return self._site.go(visit, "/admin/secrets", "stored")
-        return self._site.show(
-            visit, "secrets.html", names=[item["name"] for item in (await visit.get("/secrets"))["items"]]
-        )
+            name = str(form.get("name", "")).strip()
+            try:
+                if form.get("do") == "remove":
+                    await visit.send("DELETE", f"/secrets/{name}")
+                    return self._site.go(visit, "/admin/secrets", "forgotten")
+                await visit.send("PUT", f"/secrets/{name}", {"value": form.get("value", "")})
+                return self._site.go(visit, "/admin/secrets", "stored")
+            except InvalidSpec as invalid:
+                note = "; ".join(f"{fault.path}: {fault.message}" for fault in invalid.faults)
+            except Refusal as refusal:
+                note = refusal.message
+        secrets = (await visit.get("/secrets"))["items"]
+        status = 422 if note else 200
+        return self._site.show(visit, "secrets.html", status=status, secrets=secrets, note=note, name=name)
 
     async def _boundary(self, visit: Visit) -> Response:
         instance = await visit.get("/instance")

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from hub.core.principal import Globs
 from hub.core.refusal import Refusal
 from hub.identity import WRITE, Permission, teams_with
+from hub.ui.columns import PAGES
 from hub.ui.resources import form_of, values_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
@@ -64,9 +65,13 @@ class ComposerPages:
     async def _compose(self, visit: Visit) -> Response:
         name = visit.request.path_params["name"]
         profile = await visit.get(f"/profiles/{name}")
+        if visit.query("view") == "history" and visit.request.method == "GET":
+            return await self._history(visit, profile)
         spec, version, notes = profile["spec"], profile["version"], list[str]()
         if visit.request.method == "POST":
             values = values_of(await form_of(visit.request))
+            if values.get("do") == ["restore"]:
+                return await self._restore(visit, name, (values.get("version") or [""])[0])
             if values.get("do") == ["delete"]:
                 await visit.send("DELETE", f"/profiles/{name}")
                 return self._site.go(visit, f"{self._base}/profiles", "deleted")
@@ -97,6 +102,26 @@ class ComposerPages:
             diet=diet,
             writable=may_change(visit, profile),
         )
+
+    async def _history(self, visit: Visit, profile: dict[str, Any]) -> Response:
+        path = f"{self._base}/compose/{quote(profile['name'])}"
+        return self._site.show(
+            visit,
+            "history.html",
+            kind="profiles",
+            name=profile["name"],
+            about=PAGES["profiles"],
+            versions=await visit.items(f"/profiles/{profile['name']}/history"),
+            base=f"{self._base}/profiles",
+            here_path=path,
+            tabs=(("Tools", path), ("History", f"{path}?view=history")),
+            writable=may_change(visit, profile),
+        )
+
+    async def _restore(self, visit: Visit, name: str, version: str) -> Response:
+        wanted = int(version) if version.isdecimal() and len(version) < 10 else 0
+        await visit.send("POST", f"/profiles/{name}/restore", {"version": wanted})
+        return self._site.go(visit, f"{self._base}/compose/{quote(name)}", "restored")
 
     async def _offers(self, visit: Visit, servers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         return {server: await visit.items(f"{self._servers}/{server}/tools") for server in servers}

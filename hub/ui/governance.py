@@ -38,15 +38,14 @@ class GovernancePages:
         ]
 
     async def _stops(self, visit: Visit) -> Response:
-        note = ""
+        note, typed = "", dict.fromkeys(("kind", "name", "reason"), "")
         if visit.request.method == "POST":
             form = await form_of(visit.request)
-            scope = {
-                str(form.get("kind", "")): True if form.get("kind") == "org" else str(form.get("name", "")).strip()
-            }
+            typed = {name: str(form.get(name, "")).strip() for name in typed}
+            scope = {typed["kind"]: True if typed["kind"] == "org" else typed["name"]}
             what = "stop" if form.get("do") == "stop" else "resume"
             try:
-                await visit.send("POST", f"/{what}", {"scope": scope, "reason": str(form.get("reason", ""))})
+                await visit.send("POST", f"/{what}", {"scope": scope, "reason": typed["reason"]})
                 return self._site.go(visit, "/admin/stops", "stopped" if what == "stop" else "resumed")
             except Refusal as refusal:
                 note = refusal.message
@@ -59,6 +58,7 @@ class GovernancePages:
             scopes=SCOPES,
             names=sorted(names),
             note=note,
+            typed=typed,
             writable=visit.can("platform.write"),
         )
 

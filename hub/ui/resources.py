@@ -127,6 +127,7 @@ class ResourcePages:
             versions=versions,
             base=f"{self._base}/{kind}",
             here_path=self._path(kind, name),
+            tabs=(),
             writable=_may_write(visit, kind) and not versions[0]["managed_by"].startswith("file:"),
         )
 

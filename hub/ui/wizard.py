@@ -57,6 +57,8 @@ class WizardPages:
         if visit.request.method == "GET":
             return await self._show(visit, step, {}, "")
         values = {name: value for name, value in (await form_of(visit.request)).items() if isinstance(value, str)}
+        if values.get("do") == "ask":
+            return await self._show(visit, step, values, "", offered=await _offered(visit))
         try:
             secret = await _WRITERS[step.name](visit, values)
         except InvalidSpec as invalid:
@@ -64,14 +66,23 @@ class WizardPages:
         except Refusal as refusal:
             return await self._show(visit, step, values, refusal.message)
         if secret:
-            return self._site.show(visit, "secret.html", secret=secret, name=values["name"], back="/admin")
+            first = {
+                "models": (await visit.names("models"))[:1],
+                "profiles": (await visit.names("profiles"))[:1],
+                "address": visit.address,
+            }
+            return self._site.show(visit, "secret.html", secret=secret, name=values["name"], back="/admin", first=first)
         place = STEPS.index(step)
         return self._site.go(visit, f"/admin/start?step={STEPS[place + 1].name}", "created")
 
-    async def _show(self, visit: Visit, step: Step, values: dict[str, str], note: str) -> Response:
+    async def _show(
+        self, visit: Visit, step: Step, values: dict[str, str], note: str, offered: dict[str, Any] | None = None
+    ) -> Response:
         made = {one.kind: await visit.items(f"/{one.kind}") for one in STEPS}
         made["keys"] = [key for key in made["keys"] if key["name"] != "admin"]
         place = STEPS.index(step)
+        targets = [model["id"] for model in (await visit.get("/me/models"))["items"] if "/" in model["id"]]
+        said: dict[str, Any] = offered or {"models": [], "faults": []}
         return self._site.show(
             visit,
             "start.html",
@@ -82,11 +93,28 @@ class WizardPages:
             note=note,
             values=values,
             kinds=sorted(KINDS),
-            targets=[model["id"] for model in (await visit.get("/me/models"))["items"] if "/" in model["id"]][:_LISTED],
+            targets=list(dict.fromkeys([*said["models"], *targets]))[:_LISTED],
+            faults=said["faults"],
+            asked=offered is not None,
             servers=await visit.names("servers"),
             before=STEPS[place - 1] if place else None,
             after=STEPS[place + 1] if place + 1 < len(STEPS) else None,
         )
+
+
+async def _offered(visit: Visit) -> dict[str, Any]:
+    """What the providers themselves say that they serve, and why where one does not answer."""
+    models: list[str] = []
+    faults: list[str] = []
+    for provider in await visit.names("providers"):
+        try:
+            found = await visit.send("POST", f"/providers/{provider}/test")
+        except Refusal as refusal:
+            faults.append(f"{provider}: {refusal.message}")
+            continue
+        models += [f"{provider}/{name}" for name in found["models"]]
+        faults += [f"{provider}: {check['message']}" for check in found["checks"] if check["ok"] is False]
+    return {"models": models, "faults": faults}
 
 
 async def _team(visit: Visit, values: dict[str, str]) -> str:
@@ -124,7 +152,8 @@ async def _profile(visit: Visit, values: dict[str, str]) -> str:
     url = values.get("url", "").strip()
     if url:
         server = values.get("server_name", "").strip() or "server"
-        await visit.send("POST", "/servers", {"name": server, "spec": {"url": url}})
+        private = {"allow_private": True} if values.get("private") else {}
+        await visit.send("POST", "/servers", {"name": server, "spec": {"url": url, **private}})
         servers[server] = {}
     await visit.send("POST", "/profiles", {"name": values.get("name", ""), "spec": {"servers": servers}})
     return ""

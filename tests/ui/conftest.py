@@ -124,9 +124,9 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def browse(world, chromium):
-    """Open a page as somebody; every console error, dialog and blocked resource on it fails the test."""
+@contextlib.contextmanager
+def browsing(world, chromium):
+    """Open pages as somebody; every console error, dialog and blocked resource on one fails the test."""
     contexts = []
     faults = []
 
@@ -134,14 +134,15 @@ def browse(world, chromium):
         context = chromium.new_context(viewport={"width": 1280, "height": 900}, **options)
         context.set_default_timeout(10_000)
         contexts.append(context)
-        with world.signed_in(user) as client:
-            cookie = dict(client.cookies)
-        context.add_cookies(
-            [
-                {"name": name, "value": value, "url": world.url, "httpOnly": True, "sameSite": "Lax"}
-                for name, value in cookie.items()
-            ]
-        )
+        if user:
+            with world.signed_in(user) as client:
+                cookie = dict(client.cookies)
+            context.add_cookies(
+                [
+                    {"name": name, "value": value, "url": world.url, "httpOnly": True, "sameSite": "Lax"}
+                    for name, value in cookie.items()
+                ]
+            )
         page = context.new_page()
 
         def heard(message):
@@ -153,7 +154,16 @@ def browse(world, chromium):
         page.goto(world.url + path)
         return page
 
-    yield open_as
-    for context in contexts:
-        context.close()
+    try:
+        yield open_as
+    finally:
+        for context in contexts:
+            context.close()
     assert faults == []
+
+
+@pytest.fixture
+def browse(world, chromium):
+    """Pages of the hub that all walks share."""
+    with browsing(world, chromium) as open_as:
+        yield open_as

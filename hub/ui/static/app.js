@@ -13,11 +13,31 @@ function nextTheme() {
   document.dispatchEvent(new CustomEvent("hub:theme"));
 }
 
-async function copy(button) {
-  const before = button.textContent;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = before; }, 1500);
+// Browsers have a clipboard only where the page came over HTTPS or from this machine; elsewhere a selection is copied.
+async function toClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    const within = $("dialog[open]") ?? document.body;
+    area.value = text;
+    area.className = "sr";
+    within.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+const faces = new WeakMap(); // what a button said before it was pressed
+
+export async function copy(button, text) {
+  if (!faces.has(button)) faces.set(button, button.textContent);
+  button.textContent = await toClipboard(text) ? "Copied" : "Not copied";
+  button.focus();
+  setTimeout(() => { button.textContent = faces.get(button); }, 1500);
 }
 
 function openSheet(id) {
@@ -36,7 +56,7 @@ function reveal(within) {
 document.addEventListener("click", (event) => {
   const at = event.target.closest("[data-copy], [data-theme-toggle], [data-shortcuts], [data-open], [data-close]");
   if (!at) return;
-  if ("copy" in at.dataset) copy(at);
+  if ("copy" in at.dataset) copy(at, at.dataset.copy);
   else if ("themeToggle" in at.dataset) nextTheme();
   else if ("shortcuts" in at.dataset) openSheet("shortcuts");
   else if ("open" in at.dataset) openSheet(at.dataset.open);

@@ -1,6 +1,6 @@
 // The Playground's page: columns of conversations, tools in the loop, what each answer cost.
 import { chat, callTool } from "./chat.js";
-import { say } from "./app.js";
+import { copy, say } from "./app.js";
 import { snippet } from "./snippets.js";
 import { answerView, messageView, toolView } from "./talk.js";
 
@@ -121,7 +121,7 @@ async function send() {
   $("send").disabled = true;
   $("stop").hidden = false;
   $("flash").replaceChildren();
-  const content = image ? [{ type: "text", text }, { type: "image_url", image_url: { url: image } }] : text;
+  const content = image ? [...(text ? [{ type: "text", text }] : []), { type: "image_url", image_url: { url: image } }] : text;
   for (const [model, column] of columns) if (!models.includes(model)) { column.box.remove(); columns.delete(model); }
   try {
     const known = await tools();
@@ -145,8 +145,11 @@ async function send() {
 async function attach(file) {
   image = "";
   $("attached").textContent = "";
-  $("image").value = "";
-  if (!file) return;
+  $("attachment").hidden = true;
+  if (!file) {
+    $("image").value = "";
+    return;
+  }
   try {
     const bitmap = await createImageBitmap(file);
     const scale = Math.min(1, 1024 / Math.max(bitmap.width, bitmap.height));
@@ -155,8 +158,11 @@ async function attach(file) {
     canvas.height = Math.round(bitmap.height * scale);
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     image = canvas.toDataURL("image/jpeg", 0.85);
+    $("thumb").replaceChildren(Object.assign(new Image(), { src: image, alt: "" }));
+    $("attachment").hidden = false;
     $("attached").textContent = `${file.name} goes along (${canvas.width} × ${canvas.height})`;
   } catch {
+    $("image").value = "";
     say("That file cannot be read as an image.");
   }
 }
@@ -204,12 +210,11 @@ if (bench) {
   $("image").addEventListener("change", (event) => attach(event.target.files[0]));
   $("clear").addEventListener("click", () => { running?.abort(); columns.clear(); $("columns").replaceChildren(); session = `playground-${crypto.randomUUID()}`; $("prompt").focus(); });
   $("copy-as").addEventListener("change", (event) => { const kind = event.target.value; event.target.value = ""; if (kind) asCode(kind); });
-  $("share").addEventListener("click", async (event) => {
+  $("share").addEventListener("click", (event) => {
     history.replaceState(null, "", link());
-    await navigator.clipboard.writeText(location.href);
-    event.target.textContent = "Copied";
-    setTimeout(() => { event.target.textContent = "Copy link"; }, 1500);
+    copy(event.target, location.href);
   });
+  $("detach").addEventListener("click", () => { attach(""); $("image").focus(); });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); send(); }
     if (event.key === "Escape" && running && !document.querySelector("dialog[open]")) running.abort();
