@@ -223,6 +223,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
         catalogue, desk = await _open_profiles(stack, stored, servers)
 
         programs = await open_programs(stored.engine, stored.vault)
+        await server_sign_ins.keep_only(resources.snapshot().users.keys())
         background = await stack.enter_async_context(_Background())
 
         def changed(old: Snapshot, new: Snapshot) -> None:
@@ -231,6 +232,8 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
             servers.reconfigure(new)
             catalogue.refresh(new)
             background.start(_credit(policy, queries))
+            if old.users.keys() - new.users.keys():
+                background.start(server_sign_ins.keep_only(new.users.keys()))
 
         resources.on_change(changed)
         if stored.replicas:

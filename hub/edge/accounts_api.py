@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
 from hub.resources.tools import ServerSpec
-from hub.store import Actor, Resources
+from hub.store import AccountRows, Actor, Resources
 from hub.upstream import DOCUMENT, ServerSignIns, client_document, owner_for
 
 RETURN = "/oauth/connected"
@@ -25,20 +25,12 @@ CONSOLE = "/console/connections"
 MOST_CHARACTERS = 4096  # of a key, which goes into a header
 
 
-class Held(Protocol):
-    """Where accounts are kept."""
-
-    async def find(self, server: str, owner: str) -> Account | None:
-        """One account."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class AccountsApi:
     """The routes below `/api/v1/me/accounts`, and the page to which providers send the browser back."""
 
     sign_ins: ServerSignIns
-    held: Held
+    accounts: AccountRows
     resources: Resources
     visitor: Callable[[Request], Awaitable[Principal]]
     address: Callable[[Request], str]
@@ -57,7 +49,7 @@ class AccountsApi:
                     "by": "sign-in" if spec.auth is not None and spec.auth.type == "oauth" else "key",
                     "profiles": profiles,
                     "may_connect": bool(ask.principal.user) if personal else _may_share(ask.principal),
-                    "connected": _told(await self.held.find(name, owner)),
+                    "connected": _told(await self.accounts.find(name, owner)),
                 }
             )
         return Answer({"items": items, "next": None})

@@ -1,16 +1,18 @@
 """Accounts at other services, encrypted, and under which names the hub is known there."""
 
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hub.core.accounts import ANY, Account, Registration
+from hub.core.accounts import ANY, SHARED, Account, Registration
 from hub.store.account_tables import AccountRow, RegistrationRow
+from hub.store.vault import Vault
 
 _ACCOUNT: Any = AccountRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _REGISTRATION: Any = RegistrationRow.__table__  # type: ignore[attr-defined]
@@ -19,22 +21,10 @@ _registration = msgspec.json.Decoder(Registration)
 _encode = msgspec.json.encode
 
 
-class Seal(Protocol):
-    """Encrypts and decrypts for the hub. `hub.store.Vault` is one."""
-
-    def seal(self, data: bytes, bound_to: str) -> tuple[str, bytes, bytes]:
-        """(key id, nonce, ciphertext) of `data`, bound to its place."""
-        ...
-
-    def unseal(self, sealed: tuple[str, bytes, bytes], bound_to: str) -> bytes:
-        """The data again. Raises Refusal `vault_damaged`."""
-        ...
-
-
 class AccountRows:
     """See `hub.upstream.mcp_accounts.AccountStore`."""
 
-    def __init__(self, engine: AsyncEngine, vault: Seal) -> None:
+    def __init__(self, engine: AsyncEngine, vault: Vault) -> None:
         self._engine = engine
         self._vault = vault
 
@@ -95,6 +85,17 @@ class AccountRows:
         query = delete(_ACCOUNT).where(_ACCOUNT.c.server == server, _ACCOUNT.c.owner == owner)
         async with self._engine.begin() as connection:
             return (await connection.execute(query)).rowcount > 0
+
+    async def prune(self, users: Collection[str]) -> list[tuple[str, str]]:
+        """Forget the accounts of everybody who is not one of `users`; the server and the owner of each."""
+        async with self._engine.begin() as connection:
+            rows = (await connection.execute(select(_ACCOUNT.c.server, _ACCOUNT.c.owner))).all()
+            gone = [
+                (r.server, r.owner) for r in rows if r.owner != SHARED and r.owner.removeprefix("user:") not in users
+            ]
+            for owner in {owner for _, owner in gone}:
+                await connection.execute(delete(_ACCOUNT).where(_ACCOUNT.c.owner == owner))
+        return gone
 
     def _opened(self, row: Any) -> Account:
         sealed = (row.key_id, bytes(row.nonce), bytes(row.ciphertext))

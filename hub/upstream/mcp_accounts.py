@@ -13,7 +13,7 @@ from hub.core.logs import get_logger
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.oauth_client import Dead, OAuthClient
-from hub.upstream.oauth_wire import challenge
+from hub.upstream.oauth_wire import challenge, same_origin
 
 log = get_logger(__name__)
 
@@ -58,9 +58,14 @@ class Accounts:
         for place in [one for one in self._known if one[0] == server and one[1] in (owner, ANY)]:
             del self._known[place]
 
-    async def token(self, server: str, owner: str, *, private: bool) -> str:
-        """The access token to call `server` with. Raises SignInNeeded, or UpstreamFailed while it cannot be renewed."""
+    async def token(self, server: str, owner: str, url: str, *, private: bool) -> str:
+        """The access token to call `server` with, which is at `url` now: it goes to where it was given for, and nowhere else.
+
+        Raises SignInNeeded, or UpstreamFailed while it cannot be renewed.
+        """
         account = await self._account(server, owner)
+        if not same_origin(account.resource, url):
+            raise _needed(server, owner, "it has moved")
         if self._is_young(account):
             return account.tokens.access
         return await self._renewed(account, private, must=self._has_ended(account))
@@ -189,7 +194,7 @@ class AuthorizedEndpoint:
     async def request(self, exchange: Exchange) -> Response:
         """See `hub.upstream.exchange.Endpoint`. Raises SignInNeeded as well."""
         accounts, place = self._accounts, (self._server, self._owner)
-        token = await accounts.token(*place, private=exchange.private)
+        token = await accounts.token(*place, exchange.url, private=exchange.private)
         response = await self._endpoint.request(self._with(exchange, token))
         if response.status == 401:  # nothing was begun by it: it may be sent again
             response.close()

@@ -73,13 +73,13 @@ class Personal:
         if accounts is None:
             raise Unavailable("upstream_error", f"Server '{name}' wants an account, and none are kept here.")
         owner = owner_of(user)
-        await accounts.token(name, owner, private=spec.allow_private)
+        await accounts.token(name, owner, spec.url or "", private=spec.allow_private)
         connection = self._connection(name, spec, owner, shared.definitions)
         try:
             return await connection.request(method, params, caller)
         except Unavailable:
             await accounts.token(
-                name, owner, private=spec.allow_private
+                name, owner, spec.url or "", private=spec.allow_private
             )  # the account may be why it cannot be connected
             raise
 

@@ -1,7 +1,7 @@
 """Connecting an account at a server: to the provider's page in the browser, and back with a code."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 import msgspec
@@ -34,6 +34,10 @@ class SignInStore(AccountStore, Protocol):
 
     async def remove(self, server: str, owner: str) -> bool:
         """Forget an account; whether there was one."""
+        ...
+
+    async def prune(self, users: Collection[str]) -> list[tuple[str, str]]:
+        """Forget the accounts of everybody who is not one of `users`; the server and the owner of each."""
         ...
 
 
@@ -177,6 +181,12 @@ class ServerSignIns:
         self._accounts.forget(server, owner)
         self._signed_in(server, owner)
         return there
+
+    async def keep_only(self, users: Collection[str]) -> None:
+        """Forget the accounts of everybody else: nobody inherits them with the name."""
+        for server, owner in await self._store.prune(users):
+            self._accounts.forget(server, owner)
+            self._signed_in(server, owner)
 
     def _opened(self, state: str) -> _Begun:
         try:

@@ -103,11 +103,17 @@ def issuer_urls(issuer: str) -> Iterator[str]:
 
 def covers(resource: str, url: str) -> bool:
     """Whether a resource's own name is that of `url`, or of something that it lies in."""
-    named, meant = urlsplit(resource), urlsplit(url)
-    if (named.scheme.lower(), named.netloc.lower()) != (meant.scheme.lower(), meant.netloc.lower()):
+    if not same_origin(resource, url):
         return False
+    named, meant = urlsplit(resource), urlsplit(url)
     path = named.path.rstrip("/")
     return meant.path == path or meant.path.rstrip("/") == path or meant.path.startswith(f"{path}/")
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses are of one server."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme.lower(), first.netloc.lower()) == (second.scheme.lower(), second.netloc.lower())
 
 
 def check_endpoint(url: str, what: str, *, private: bool) -> str:

@@ -259,3 +259,30 @@ async def test_callers_bring_keys_of_their_own(tmp_path, far, auth):
             assert "hi" in (await bob.call("old__echo", {"text": "hi"})).text
         wait_for(lambda: len(callers_at(far)) == before + 2)
         assert callers_at(far)[:2] == ["bob", "ann"]
+
+
+async def test_an_account_ends_with_its_user_and_stays_where_it_was_given(tmp_path, far):
+    with running_hub(tmp_path / "near") as near, near.client() as admin:
+        assert admin.post("/api/v1/apply", json={"resources": {**in_front_of(far), "keys": {}}}).is_success
+
+        def joins(name):
+            near.put("users", name, {"teams": {"dev": "developer"}})
+            assert admin.put(f"/api/v1/users/{name}/password", json={"password": PASSWORD}).is_success
+            return near.put("keys", f"of-{name}", {"user": name})["secret"]
+
+        async def told(key):
+            async with OldTalker(f"{near.url}/mcp/p", key=key) as client:
+                return (await client.call("old__echo", {"text": "hi"})).text
+
+        ann, carl = joins("ann"), joins("carl")
+        connect(near, far, "ann")
+        connect(near, far, "carl", as_user="bob")
+        wait_for(lambda: "old__echo" in listed(near, ann))
+        assert "hi" in await told(carl)
+        for place in ("keys/of-carl", "users/carl"):
+            assert admin.delete(f"/api/v1/{place}").is_success
+        assert "connect your account" in await told(joins("carl"))
+        assert "hi" in await told(ann)
+        spec = admin.get("/api/v1/servers/far").json()["spec"]
+        near.put("servers", "far", {**spec, "url": spec["url"].replace("127.0.0.1", "localhost")})
+        wait_for(lambda: "it has moved" in str(admin.get("/api/v1/servers/far").json()["status"]))

@@ -92,3 +92,11 @@ async def test_a_key_that_an_account_needs_is_kept(rows, store):
     await rows.put(account())
     await store.vault.rotate()
     assert (await rows.find("tools", "user:ann")).tokens.access == "s3cret-access"
+
+
+async def test_nobody_inherits_accounts_with_a_name(rows):
+    for owner in ("user:ann", "user:bob", "hub"):
+        await rows.put(account(owner))
+    assert await rows.prune({"bob"}) == [("tools", "user:ann")]
+    found = [await rows.find("tools", owner) for owner in ("user:ann", "user:bob", "hub")]
+    assert [one is not None for one in found] == [False, True, True]

@@ -68,7 +68,7 @@ def call():
 
 
 async def token(accounts, owner="user:ann"):
-    return await accounts.token("tools", owner, private=False)
+    return await accounts.token("tools", owner, SERVER, private=False)
 
 
 async def test_a_young_token_is_used_and_an_old_one_renewed(kept):
@@ -230,3 +230,13 @@ async def test_nothing_that_is_written_down_shows_a_secret(kept):
     assert "a1" not in shown
     assert "r1" not in shown
     assert "s3cret" not in repr(Registration("me", "s3cret"))
+
+
+async def test_a_token_does_not_follow_a_server_that_moved(kept):
+    _, _, _, accounts, endpoint = kept
+    for url in ("https://evil.example/mcp", "http://tools.example/mcp", "https://tools.example:8443/mcp"):
+        with pytest.raises(SignInNeeded, match="has moved"):
+            await accounts.token("tools", "user:ann", url, private=False)
+    assert await accounts.token("tools", "user:ann", "https://tools.example/messages", private=False) == "a1"
+    with pytest.raises(SignInNeeded, match="has moved"):
+        await endpoint.request(Exchange("POST", "https://evil.example/mcp"))
