@@ -18,7 +18,9 @@ SAY = 'please use new__echo with the text "hello-from-an-agent"'
 
 @pytest.fixture
 def home(hub, tmp_path):
-    return Home(tmp_path, hub)
+    made = Home(tmp_path, hub)
+    yield made
+    made.end_programs()
 
 
 def run(home, *command, seconds=90, **variables):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 from pathlib import Path
 from unittest import mock
@@ -19,6 +20,14 @@ class Home:
         self.folder.mkdir(parents=True)
         self.project.mkdir()
         self.hub = hub
+
+    def end_programs(self):
+        """End what programs left running in this home, such as a daemon that one of them starts."""
+        mark = f"HOME={self.folder}".encode()
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (place / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(place.name), signal.SIGKILL)
 
     def environment(self, **more):
         """Variables for a program that runs in this home: nothing of the real one but where programs are."""
