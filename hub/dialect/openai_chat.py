@@ -156,7 +156,8 @@ class OpenAIReader(Reader):
     @property
     def tier(self) -> str:
         """See `hub.core.wire.StreamReader`. Every chunk says it, where any does."""
-        return next((found for event in events(self._counted) if (found := tier_in(data_of(event)))), "")
+        named = events_with(self._counted, b'"service_tier"')
+        return next((found for event in named if (found := tier_in(data_of(event)))), "")
 
     def _look(self, block: bytes) -> bytes:
         if not self._first:
