@@ -87,6 +87,17 @@ def logs(
                 _show([entry], connection)
 
 
+_TIMES = {
+    f"{label}{percent}": f"{name}_{percent}_ms"
+    for label, name in (("ms ", "duration"), ("first ", "ttft"))
+    for percent in ("p50", "p95", "p99")
+}
+
+
+def _milliseconds(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 @usage_app.default
 def usage(
     *,
@@ -102,26 +113,30 @@ def usage(
     team: Annotated[str | None, Parameter(help="Only this team.")] = None,
     connection: Connection = Connection(),
 ) -> None:
-    """Show calls, tokens and cost in groups."""
+    """Show calls, tokens, cost, and how long calls took (p50, p95, p99; `first` is the first token of streams), in groups."""
     query = {"group_by": by, "since": since, "until": until, "team": team}
     with connection.api() as api:
         items = api.call("GET", "/api/v1/usage", query=query)["items"]
     if connection.json:
         show_json(items)
         return
+    numbers = ("calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced", *_TIMES)
     table(
-        (*by.split(","), "calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced"),
+        (*by.split(","), *numbers),
         (
             (
                 *(item["group"].get(name.strip(), "") for name in by.split(",")),
                 item["calls"], item["errors"], item["input"], item["cache_read"], item["output"] + item["reasoning"],
                 "" if item["cache_read_ratio"] is None else f"{item['cache_read_ratio']:.0%}",
-                item["cost_usd"], item["unpriced"] or "",
+                item["cost_usd"], item["unpriced"] or "", *(_milliseconds(item[name]) for name in _TIMES.values()),
             )
             for item in items
         ),
-        right=("calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced"),
+        right=numbers,
     )  # fmt: skip
+    untimed = sum(item["untimed"] for item in items)
+    if untimed:
+        say(f"How long {untimed} calls took is not known: they were summed before times were kept.")
 
 
 @usage_app.command

@@ -13,7 +13,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.edge.routes import Ask
 from hub.identity import Permission, teams_with
-from hub.ledger import Filters, Order, Payloads, Queries, Repricing, Sessions, Sort, Tail, Totals
+from hub.ledger import Filters, Order, Payloads, Percentiles, Queries, Repricing, Sessions, Sort, Tail, Totals
 from hub.store import AuditFeed, AuditRow, Resources
 
 TEXTS = (
@@ -180,6 +180,16 @@ def usage_view(row: Totals) -> dict[str, Any]:
         "estimated": row.estimated,
         "cache_read_ratio": round(row.usage.cache_read / prompt, 4) if prompt else None,
         "mean_duration_ms": round(row.duration_ms / row.calls, 3) if row.calls else None,
+        **_percentiles("duration", row.duration),
+        **_percentiles("ttft", row.first_byte),
+        "untimed": row.untimed,
+    }
+
+
+def _percentiles(name: str, found: Percentiles | None) -> dict[str, float | None]:
+    return {
+        f"{name}_{percent}_ms": None if found is None else round(getattr(found, percent), 3)
+        for percent in ("p50", "p95", "p99")
     }
 
 

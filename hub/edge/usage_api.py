@@ -38,7 +38,7 @@ class UsageApi:
 
     async def _usage(self, ask: Ask) -> Answer:
         groups = parse_dimensions(ask.query("group_by", "model"))
-        rows = await self._r.queries.usage(filters_of(ask), group_by=groups)
+        rows = await self._r.queries.usage(filters_of(ask), group_by=groups, timed=True)
         match ask.query("format", "json"):
             case "json":
                 return Answer({"items": [usage_view(row) for row in rows], "next": None})

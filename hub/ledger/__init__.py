@@ -4,6 +4,7 @@ from hub.ledger.deliveries import Deliveries, Health
 from hub.ledger.exports import Exports
 from hub.ledger.filters import Filters, Order, Sort
 from hub.ledger.formats import MEDIA, check_format, csv_lines, written
+from hub.ledger.latency import Percentiles
 from hub.ledger.ledger import Keeping, Ledger
 from hub.ledger.messages import Messages
 from hub.ledger.payloads import Kept, Payloads
@@ -36,6 +37,7 @@ __all__ = [
     "Order",
     "Page",
     "Payloads",
+    "Percentiles",
     "Queries",
     "Record",
     "Repriced",

@@ -1,5 +1,6 @@
 """Questions to the ledger: the calls themselves, newest first, and when keys were used last."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +75,9 @@ class Queries:
         *,
         group_by: tuple[Group, ...] = (),
         limit: int = MAX_LIMIT,
+        timed: bool = False,
     ) -> tuple[Totals, ...]:
-        """Totals of each group (of everything, when `group_by` is empty).
+        """Totals of each group (of everything, when `group_by` is empty); `timed` says how long their calls took, too.
 
         At most `limit` groups: in order of time when grouped by day or hour, else the most expensive first.
         Raises Malformed for a dimension that does not exist, for more than three, or a bad limit.
@@ -83,9 +85,10 @@ class Queries:
         totals_statement(filters, group_by, limit)
         async with reading(self._engine) as connection:
             stale = await _stale(connection)
-            statement = totals_statement(filters, group_by, limit, stale=stale, dialect=self._dialect)
+            statement = totals_statement(filters, group_by, limit, stale=stale, dialect=self._dialect, timed=timed)
             rows = (await connection.execute(statement)).mappings().all()
-        return tuple(to_totals(row, group_by) for row in rows)
+        # In a thread: histograms of many rows take some time to add up.
+        return await asyncio.to_thread(lambda: tuple(to_totals(row, group_by) for row in rows))
 
     async def spent(self, scope: tuple[str, str], since: float, until: float | None = None) -> int:
         """Micro-dollars that calls of `scope` cost in [since, until), seconds since the epoch; unpriced calls add none.

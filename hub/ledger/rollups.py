@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
+from hub.ledger.latency import compact
 from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE
-from hub.ledger.sums import DAY, DIMENSIONS, HOUR, SUMS, entry_sums, rollup_sums
+from hub.ledger.sums import DAY, DIMENSIONS, HOUR, SUMS, entry_sums, entry_times, rollup_sums, rollup_times
 from hub.store.transactions import writing
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 30.0
 SETTLING = 60_000_000  # microseconds after its end that an hour is left alone, for what is still on its way
 PURGED = "purged"
+_AT_ONCE = 1000
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _IN_DAYS = tuple(name for name in DIMENSIONS if name not in ("session", "tags"))
 
@@ -112,6 +114,7 @@ class Rollups:
                 await connection.execute(_summed("hour", start, _of_entries(within), most))
                 await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.entry.in_(select(ENTRY.c.id).where(within))))
                 await connection.execute(delete(ENTRY).where(within))
+            await _compact(connection, "hour", start)
             await mark(connection, "day", start - start % DAY)
 
     async def _sum_day(self, start: int) -> int:
@@ -123,6 +126,7 @@ class Rollups:
             await connection.execute(delete(STALE).where(_span(STALE, "day", start)))
             await connection.execute(delete(ROLLUP).where(_span(ROLLUP, "day", start)))
             await connection.execute(_summed("day", start, _of_hours(hours)))
+            await _compact(connection, "day", start)
         return 1
 
     async def _run(self) -> None:
@@ -146,19 +150,41 @@ async def mark(connection: AsyncConnection, span: str, start: int) -> None:
 
 def _of_entries(where: ColumnElement[bool]) -> Select[Any]:
     columns = [ENTRY.c[name] for name in DIMENSIONS]
-    return select(*columns, *entry_sums()).where(where).group_by(*columns)
+    return select(*columns, *entry_sums(), *entry_times()).where(where).group_by(*columns)
 
 
 def _of_hours(where: ColumnElement[bool]) -> Select[Any]:
     columns = [ROLLUP.c[name] for name in _IN_DAYS]
     empty = [literal("").label("session"), literal("{}").label("tags")]
-    return select(*columns, *empty, *rollup_sums()).where(where).group_by(*columns)
+    return select(*columns, *empty, *rollup_sums(), *rollup_times()).where(where).group_by(*columns)
 
 
 def _summed(span: str, start: int, sums: Select[Any], above: int = 0) -> Any:
     """The statement that writes `sums` as rows of the span, numbered after `above`."""
     inner = sums.subquery()
-    names = ("span", "start", "number", *DIMENSIONS, *SUMS)
+    kept = (*DIMENSIONS, *SUMS, "untimed")
+    texts = ("durations", "first_bytes")
     number = (func.row_number().over(order_by=inner.c.call) + above).label("number")
-    rows = select(literal(span), literal(start), number, *(inner.c[name] for name in (*DIMENSIONS, *SUMS)))
-    return insert(ROLLUP).from_select(names, rows)
+    histograms = [func.coalesce(inner.c[name], "") for name in texts]
+    rows = select(literal(span), literal(start), number, *(inner.c[name] for name in kept), *histograms)
+    return insert(ROLLUP).from_select(("span", "start", "number", *kept, *texts), rows)
+
+
+async def _compact(connection: AsyncConnection, span: str, start: int) -> None:
+    """Histograms that were joined, with each bucket named once: so their length is bounded, however many the calls."""
+    columns = ROLLUP.c
+    at = -1
+    while True:
+        several = and_(_span(ROLLUP, span, start), columns.number > at, columns.calls > 1)
+        some = select(columns.number, columns.durations, columns.first_bytes).where(several)
+        rows = (await connection.execute(some.order_by(columns.number).limit(_AT_ONCE))).all()
+        changes = [
+            {"row": number, "durations": compact(durations), "first_bytes": compact(first_bytes)}
+            for number, durations, first_bytes in rows
+        ]
+        if changes:
+            one = and_(_span(ROLLUP, span, start), columns.number == bindparam("row"))
+            await connection.execute(update(ROLLUP).where(one), changes)
+        if len(rows) < _AT_ONCE:
+            return
+        at = rows[-1][0]

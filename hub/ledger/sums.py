@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Float, case, cast, func
+from sqlalchemy import BigInteger, ColumnElement, Float, and_, case, cast, func, literal_column
 
 from hub.core.entry import Outcome
+from hub.ledger.latency import bucket_column
 from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
 
 HOUR = 3_600_000_000  # microseconds
@@ -18,6 +19,8 @@ COUNTS = (
     "calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd", "own_micro_usd",
 )  # fmt: skip
 SUMS = (*COUNTS, "duration_ms", *BUCKETS)
+# How long these took says nothing of how long calls take: the hub said no itself, or died and does not know.
+_UNTIMED = (Outcome.REFUSED.value, Outcome.INTERRUPTED.value)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -59,4 +62,27 @@ def rollup_sums(table: Any = ROLLUP) -> list[ColumnElement[Any]]:
         if name == "duration_ms"
         else _whole(func.sum(columns[name])).label(name)
         for name in SUMS
+    ]
+
+
+def entry_times() -> list[ColumnElement[Any]]:
+    """How long entries took, by their names: how many calls the histograms do not know, and the histograms."""
+    columns = ENTRY.c
+    counts = columns.outcome.not_in([literal_column(f"'{outcome}'") for outcome in _UNTIMED])
+    first = and_(counts, columns.stream, columns.ttft_ms.is_not(None))
+    return [
+        cast(literal_column("0"), BigInteger).label("untimed"),
+        func.aggregate_strings(case((counts, bucket_column(columns.duration_ms))), " ").label("durations"),
+        func.aggregate_strings(case((first, bucket_column(columns.ttft_ms))), " ").label("first_bytes"),
+    ]
+
+
+def rollup_times(table: Any = ROLLUP) -> list[ColumnElement[Any]]:
+    """The same over rows that are sums already."""
+    columns = table.c
+    return [
+        # An earlier version's rows know nothing of times.
+        _whole(func.sum(func.coalesce(columns.untimed, columns.calls))).label("untimed"),
+        func.aggregate_strings(columns.durations, " ").label("durations"),
+        func.aggregate_strings(columns.first_bytes, " ").label("first_bytes"),
     ]

@@ -12,8 +12,9 @@ from sqlalchemy.sql import Select
 from hub.core.refusal import Malformed
 from hub.core.usage import Usage
 from hub.ledger.filters import Filters, check_limit, conditions, micros, tag_value
+from hub.ledger.latency import Percentiles, counts_of, percentiles
 from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
-from hub.ledger.sums import DAY, HOUR, entry_sums, rollup_sums
+from hub.ledger.sums import DAY, HOUR, entry_sums, entry_times, rollup_sums, rollup_times
 
 MAX_DIMENSIONS = 3
 MOST_RANGES = 400
@@ -60,7 +61,9 @@ class Totals:
     an estimate (`estimated` counts those calls). `cost_micro_usd` adds the known costs; `unpriced` counts the calls
     that used tokens whose price is not known, so it says whether the cost is complete. `saved_micro_usd` is what
     reused answers would have cost, `own_micro_usd` what calls on callers' own credentials cost their accounts,
-    `duration_ms` the time of all calls together.
+    `duration_ms` the time of all calls together. Where times were asked for, `duration` and `first_byte` (of streams)
+    say how long those calls took that the hub did not refuse itself, off by no more than `latency.ERROR`; None where
+    nothing is known. `untimed` counts calls of which they do not know: from before times were kept, with no entry left.
     """
 
     group: Mapping[str, str | int]
@@ -75,6 +78,9 @@ class Totals:
     saved_micro_usd: int = 0
     own_micro_usd: int = 0
     duration_ms: float = 0.0
+    duration: Percentiles | None = None
+    first_byte: Percentiles | None = None
+    untimed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +119,30 @@ def _check(group_by: tuple[Group, ...]) -> None:
 
 
 def totals_statement(
-    filters: Filters, group_by: tuple[Group, ...], limit: int, *, stale: Stale | None = None, dialect: str = "sqlite"
+    filters: Filters,
+    group_by: tuple[Group, ...],
+    limit: int,
+    *,
+    stale: Stale | None = None,
+    dialect: str = "sqlite",
+    timed: bool = False,
 ) -> Select[Any]:
     """One row for each group: from entries, or where `stale` is given from rollups and what they do not cover.
+
+    `timed` adds the histograms of how long calls took.
 
     Raises Malformed for more than three dimensions or a bad limit.
     """
     check_limit(limit)
     _check(group_by)
     labels = [f"by_{number}" for number in range(len(group_by))]
-    parts = _parts(filters, group_by, stale, dialect)
+    sums = _Sums(dialect, timed)
+    parts = _parts(filters, group_by, stale, sums)
     if len(parts) == 1:
         return _ordered(parts[0], group_by, labels, limit)
     table = union_all(*parts).subquery()
     groups = [table.c[label] for label in labels]
-    statement = select(*(group.label(group.name) for group in groups), *rollup_sums(table))
+    statement = select(*(group.label(group.name) for group in groups), *sums.of(table))
     if groups:
         statement = statement.group_by(*groups)
     return _ordered(statement, group_by, labels, limit)
@@ -142,15 +157,28 @@ def _ordered(statement: Select[Any], group_by: tuple[Group, ...], labels: list[s
     return statement.order_by(*(columns[label] for label in labels)).limit(limit)
 
 
-def _part(table: Any, group_by: tuple[Group, ...], where: list[ColumnElement[bool]], dialect: str) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What is added up, in the words of a database."""
+
+    dialect: str
+    timed: bool
+
+    def of(self, table: Any) -> list[ColumnElement[Any]]:
+        """The columns of sums over a table: of entries, or of sums."""
+        if table is ENTRY:
+            return [*entry_sums(), *(entry_times() if self.timed else ())]
+        return [*rollup_sums(table), *(rollup_times(table) if self.timed else ())]
+
+
+def _part(table: Any, group_by: tuple[Group, ...], where: list[ColumnElement[bool]], sums: _Sums) -> Select[Any]:
     labels = [f"by_{number}" for number in range(len(group_by))]
-    groups = [_group(table, group, dialect).label(label) for label, group in zip(labels, group_by, strict=True)]
-    sums = entry_sums() if table is ENTRY else rollup_sums()
-    return select(*groups, *sums).where(*where).group_by(*labels)
+    groups = [_group(table, group, sums.dialect).label(label) for label, group in zip(labels, group_by, strict=True)]
+    return select(*groups, *sums.of(table)).where(*where).group_by(*labels)
 
 
-def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, dialect: str) -> list[Select[Any]]:
-    everything = _part(ENTRY, group_by, list(conditions(filters, dialect=dialect)), dialect)
+def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, sums: _Sums) -> list[Select[Any]]:
+    everything = _part(ENTRY, group_by, list(conditions(filters, dialect=sums.dialect)), sums)
     asked = {field.name for field in fields(filters) if getattr(filters, field.name) is not None}
     if stale is None or not asked <= _ROLLED:
         return [everything]
@@ -160,10 +188,10 @@ def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, d
     by_day = "hour" not in group_by and not any(one == "session" or one.startswith("tag:") for one in group_by)
     rolled = cover.rolled(by_day=by_day and not asked & _HOURLY)
     timeless = replace(filters, since=None, until=None)
-    parts = [_part(ROLLUP, group_by, [rolled, *conditions(timeless, ROLLUP, dialect)], dialect)]
+    parts = [_part(ROLLUP, group_by, [rolled, *conditions(timeless, ROLLUP, sums.dialect)], sums)]
     if cover.gaps:
         within = or_(*(and_(ENTRY.c.at >= start, ENTRY.c.at < end) for start, end in cover.gaps))
-        parts.append(_part(ENTRY, group_by, [within, *conditions(timeless, dialect=dialect)], dialect))
+        parts.append(_part(ENTRY, group_by, [within, *conditions(timeless, dialect=sums.dialect)], sums))
     return parts
 
 
@@ -232,7 +260,16 @@ def to_totals(row: Mapping[Any, Any], group_by: tuple[Group, ...]) -> Totals:
         duration_ms=float(row["duration_ms"]),
         **{name: int(row[name]) for name in ("calls", "errors", "refused", "cancelled", "cost_micro_usd")},
         **{name: int(row[name]) for name in ("unpriced", "saved_micro_usd", "own_micro_usd")},
+        **(_times(row) if "untimed" in row else {}),
     )
+
+
+def _times(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        "duration": percentiles(counts_of(row["durations"])),
+        "first_byte": percentiles(counts_of(row["first_bytes"])),
+        "untimed": int(row["untimed"]),
+    }
 
 
 _SCOPES = ("team", "user", "key", "model", "profile", "server")

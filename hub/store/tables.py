@@ -317,7 +317,8 @@ class PayloadRow(SQLModel, table=True):
 class RollupRow(SQLModel, table=True):
     """Sums of entries over an hour or a day (UTC); `start` is microseconds since the epoch.
 
-    A row for each combination of what can be grouped by. Days leave session and tags out.
+    A row for each combination of what can be grouped by. Days leave session and tags out. `durations` and `first_bytes`
+    are histograms (see `hub.ledger.latency`), `untimed` counts the calls that they do not know; null: they know none.
     """
 
     __tablename__ = "rollup"
@@ -360,6 +361,9 @@ class RollupRow(SQLModel, table=True):
     tool_calls: int = Field(sa_column=Column(BigInteger, nullable=False))
     image_in: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
     searches: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    untimed: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    durations: str = Field(sa_column=text_column())
+    first_bytes: str = Field(sa_column=text_column())
 
 
 class ExportPositionRow(SQLModel, table=True):

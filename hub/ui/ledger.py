@@ -45,6 +45,7 @@ _COLUMNS = (
     "own_micro_usd",
     "unpriced",
     "searches",
+    "untimed",
 )
 
 

@@ -93,7 +93,8 @@ def test_tools_chat_logs_usage_and_audit(own):
     assert "1. demo/demo-1" in own.cli("explain", "demo").stdout
     assert "demo" in own.cli("models").stdout
     assert "answered by" in own.cli("logs").stdout
-    assert json.loads(own.cli("usage", "--by", "call,key", "--json").stdout)
+    assert json.loads(own.cli("usage", "--by", "call,key", "--json").stdout)[0]["duration_p95_ms"] > 0
+    assert "unknown" in own.cli("usage", "--by", "call").stdout  # no stream: no time to a first token
     assert "the chain is whole" in own.cli("audit", "verify").stdout
     assert own.cli("doctor", "--data", str(own.data)).returncode == 0
 

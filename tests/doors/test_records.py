@@ -160,6 +160,11 @@ def test_usage_as_a_table_and_as_csv(hub, key):
             if item["group"]["tag:project"] == "zeus"
         ]
         assert (item["calls"], item["cache_read_ratio"]) == (1, 0.0)
+        (call,) = entries(hub, request_id="summed")
+        for percent in ("p50", "p95", "p99"):
+            assert item[f"duration_{percent}_ms"] == pytest.approx(call["duration_ms"], rel=0.06)
+            assert item[f"ttft_{percent}_ms"] is None  # not a stream
+        assert item["untimed"] == 0
         text = client.get("/api/v1/usage", params={"group_by": "tag:project", "format": "csv"}).text
         assert any(row["tag:project"] == "zeus" and row["calls"] == "1" for row in csv.DictReader(io.StringIO(text)))
 

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from sqlalchemy import text
 
-from hub.ledger import Ledger, Spool, Writer
+from hub.ledger import Filters, Ledger, Queries, Rollups, Spool, Writer
+from hub.ledger.latency import ERROR, counts_of
 from tests.support.ledger import count, postgres_engine, sqlite_engine
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +53,27 @@ async def outcomes(engine):
     return {row[0]: (row[1], bool(row[2])) for row in rows}
 
 
+async def the_sums_are_what_the_entries_say(engine):
+    """Also how long calls took: each is in one histogram once, whatever was killed."""
+    entries, groups = [], ("call", "day")
+    async for some in Queries(engine).each(Filters(), 100_000):
+        entries += some
+    await Rollups(engine, now=lambda: time.time() + 2 * 86_400).refresh()
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM stale"))).scalar_one() == 0
+    summed = await Queries(engine).usage(group_by=groups, timed=True)
+    for row in summed:
+        times = sorted(one.duration_ms for one in entries if one.call == row.group["call"] and one.outcome == "ok")
+        for percent in (50, 95, 99):
+            exact = times[-(-len(times) * percent // 100) - 1]
+            assert getattr(row.duration, f"p{percent}") == pytest.approx(exact, rel=ERROR, abs=0.1)
+    assert sum(row.calls for row in summed) == len(entries) > 0
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT durations FROM rollup WHERE span = 'day'"))
+        timed = sum(sum(counts_of(histogram).values()) for (histogram,) in rows)
+    assert timed == sum(one.outcome == "ok" for one in entries)
+
+
 async def test_ten_kills_lose_nothing_and_double_nothing(tmp_path, database):
     engine, url, schema = database
     said = drive("kill", tmp_path / "spool", url, schema, 10, 7)
@@ -71,6 +94,7 @@ async def test_ten_kills_lose_nothing_and_double_nothing(tmp_path, database):
     )
     assert await count(engine, "call='tool'") > 10
     assert list((tmp_path / "spool").iterdir()) == []  # nothing left, nothing rejected
+    await the_sums_are_what_the_entries_say(engine)
     if not schema:
         async with engine.connect() as connection:
             assert (await connection.execute(text("PRAGMA integrity_check"))).scalar_one() == "ok"

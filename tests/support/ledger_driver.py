@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from hub.core.refusal import Unavailable
 from hub.core.usage import Usage
-from hub.ledger import Ledger, Spool, Writer
+from hub.ledger import Ledger, Rollups, Spool, Writer
 from tests.support.ledger import CI, model_call, tool_call, until
 
 
@@ -50,7 +50,9 @@ async def one_call(ledger, seconds):
 
 async def work(folder, url, schema):
     engine = engine_for(url, schema)
-    async with make(folder, engine, segment_bytes=20_000) as ledger, asyncio.TaskGroup() as group:
+    # An hour ahead, so that sums are made, and killed, of hours that are still written to.
+    rollups = Rollups(engine, now=lambda: time.time() + 7200, interval=0.01)
+    async with make(folder, engine, segment_bytes=20_000) as ledger, rollups, asyncio.TaskGroup() as group:
 
         async def worker(longest):
             while True:

@@ -170,6 +170,14 @@ def test_what_has_no_known_price_does_not_read_as_free(world, admin):
     assert "$0" not in row
 
 
+def test_what_was_not_timed_does_not_read_as_quick(world, admin):
+    page = admin.get("/admin/usage?by=call").text
+    assert "Took, p50" in page
+    row = page[page.index("model</th>") :].partition("</tr>")[0]
+    assert "unknown" in row  # no stream was asked for
+    assert re.search(r"\d ms</td>", row)
+
+
 def test_a_page_travels_compressed(admin):
     answer = admin.get("/admin/audit", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"

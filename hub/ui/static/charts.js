@@ -15,6 +15,7 @@ function colour(name) {
 function numbers(table, column) {
   return [...table.tBodies[0].rows].map((row) => {
     const value = row.cells[column].dataset.value;
+    if (value === "") return null; // unknown: a gap, never zero
     return /^-?[\d.]+(e-?\d+)?$/.test(value) ? Number(value) : Date.parse(value) / 1000;
   });
 }
@@ -29,9 +30,10 @@ function draw(box) {
   const xs = numbers(table, Number(box.dataset.x));
   const columns = box.dataset.y.split(",").map(Number);
   const unit = box.dataset.unit || "";
+  const suffix = box.dataset.suffix || "";
   const ink = colour("--soft");
   const line = colour("--line");
-  const format = (value) => value == null ? "–" : unit + value.toLocaleString("en", { maximumFractionDigits: unit ? 4 : 1 });
+  const format = (value) => value == null ? "–" : unit + value.toLocaleString("en", { maximumFractionDigits: unit ? 4 : 1 }) + suffix;
   const bars = box.dataset.kind === "bars" ? window.uPlot.paths.bars({ size: [0.7, 44], align: 0 }) : undefined;
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const pad = step(xs) / 2;

@@ -10,7 +10,7 @@ from hub.core.usage import Usage
 from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.rows import ROLLUP, STALE
 from hub.ledger.sink import Sink
-from hub.ledger.totals import totals_statement
+from hub.ledger.totals import to_totals, totals_statement
 from tests.support.ledger import count, entry
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,8 @@ def random_entry(chance, number, at=None):
         usage=Usage(input=chance.randrange(100), output=chance.randrange(10), cache_read=chance.randrange(50)),
         cost_micro_usd=chance.choice([None, 0, 7, 1000]),
         duration_ms=float(chance.randrange(1000)),
+        stream=chance.random() < 0.5,
+        ttft_ms=chance.choice([None, float(chance.randrange(1, 500))]),
     )
 
 
@@ -69,18 +71,18 @@ FILTERS = [
 async def from_entries(engine, filters, group_by):
     """What the entries themselves add up to."""
     async with engine.connect() as connection:
-        statement = totals_statement(filters, group_by, 1000, dialect=engine.dialect.name)
-        return sorted(tuple(map(str, row)) for row in await connection.execute(statement))
+        statement = totals_statement(filters, group_by, 1000, dialect=engine.dialect.name, timed=True)
+        return sorted(str(to_totals(row, group_by)) for row in (await connection.execute(statement)).mappings())
 
 
 async def from_rollups(engine, queries, filters, group_by):
-    """What `usage` says, as rows of the same form."""
+    """What `usage` says, in the same form."""
     from hub.ledger.queries import _stale
 
     async with engine.connect() as connection:
         stale = await _stale(connection)
-        statement = totals_statement(filters, group_by, 1000, stale=stale, dialect=engine.dialect.name)
-        return sorted(tuple(map(str, row)) for row in await connection.execute(statement))
+        statement = totals_statement(filters, group_by, 1000, stale=stale, dialect=engine.dialect.name, timed=True)
+        return sorted(str(to_totals(row, group_by)) for row in (await connection.execute(statement)).mappings())
 
 
 async def check_everything(engine, queries, picked):

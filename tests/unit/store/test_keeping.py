@@ -11,10 +11,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from hub.core.refusal import Refusal
+from hub.ledger import Queries, Rollups
+from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.database import migration_config
 from hub.store.tables import metadata
 from hub.store.vault import KeyRing
+from tests.support.ledger import entry
 from tests.unit.store.conftest import ANN
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +80,24 @@ async def test_the_migrations_are_the_tables_both_ways(url):
             assert compare_metadata(MigrationContext.configure(sync), metadata) == []
 
         await connection.run_sync(check)
+
+
+async def test_hours_with_entries_are_timed_after_the_upgrade_and_the_others_say_that_they_are_not(url):
+    async with Database.open(url) as engine:
+        ends = [entry(n, at=n * 86_400_000_000, model=f"m{n}", duration_ms=100.0) for n in range(3)]
+        await Sink(engine, engine, ()).write(ends)
+        await Rollups(engine).purge(86_400_000_000)
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.downgrade(migration_config(sync), "0010"))
+    async with Database.open(url) as engine:
+        queries = Queries(engine)
+        for _ in range(2):  # before and after the hours are summed anew
+            rows = {row.group["model"]: row for row in await queries.usage(group_by=("model",), timed=True)}
+            assert (rows["m0"].calls, rows["m0"].duration, rows["m0"].untimed) == (1, None, 1)
+            for model in ("m1", "m2"):
+                assert (rows[model].calls, rows[model].untimed) == (1, 0)
+                assert 94 < rows[model].duration.p50 < 106
+            assert await Rollups(engine).refresh() in (4, 0)
 
 
 async def test_a_newer_schema_is_refused_with_the_way_out(url):
