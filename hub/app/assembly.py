@@ -316,7 +316,6 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         sign_ins=SignIns(stored.engine),
         dismissals=Dismissals(stored.engine),
         server_sign_ins=stages.tools.sign_ins,
-        accounts=AccountRows(stored.engine, stored.vault),
         programs=stages.programs,
         hashes=hashes,
         passwords=Passwords(hashes.find),

@@ -49,7 +49,7 @@ from hub.model_path import ModelPath
 from hub.provider_path import ProviderPath
 from hub.routing import Conditions, Health, RuleHits
 from hub.settings import Settings
-from hub.store import AccountRows, Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
+from hub.store import Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
 from hub.tool_path import ToolPath
 from hub.ui import Pages, Sources
@@ -67,7 +67,6 @@ class Doors:
     sign_ins: SignIns
     dismissals: Dismissals
     server_sign_ins: ServerSignIns
-    accounts: AccountRows
     programs: Programs
     hashes: PasswordHashes
     passwords: Passwords
@@ -216,7 +215,7 @@ def _pages(doors: Doors) -> Starlette:
     def address(request: Request) -> str:
         return base_of(request.scope, doors.settings.public_url)
 
-    accounts = AccountsApi(doors.server_sign_ins, doors.accounts, doors.resources, visitor, address)
+    accounts = AccountsApi(doors.server_sign_ins, doors.resources, visitor, address)
     management = Management(
         resources=doors.resources,
         vault=doors.vault,

@@ -11,13 +11,14 @@ from starlette.routing import Route as Page
 
 from hub.core.accounts import SHARED, Account, owner_of
 from hub.core.principal import Principal
-from hub.core.refusal import Fault, Forbidden, InvalidSpec, NotFound
+from hub.core.refusal import Forbidden, NotFound
+from hub.edge.connections_api import one_line
 from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
 from hub.resources.tools import ServerSpec
-from hub.store import AccountRows, Actor, Resources
+from hub.store import Actor, Resources
 from hub.upstream import DOCUMENT, ServerSignIns, client_document, owner_for
 
 RETURN = "/oauth/connected"
@@ -30,17 +31,16 @@ class AccountsApi:
     """The routes below `/api/v1/me/accounts`, and the page to which providers send the browser back."""
 
     sign_ins: ServerSignIns
-    accounts: AccountRows
     resources: Resources
     visitor: Callable[[Request], Awaitable[Principal]]
     address: Callable[[Request], str]
 
     async def _list(self, ask: Ask) -> Answer:
         items: list[dict[str, Any]] = []
+        own, shared = await self.sign_ins.held(owner_of(ask.principal.user)), await self.sign_ins.held(SHARED)
         for name, profiles in sorted(_within_reach(ask.snapshot, ask.principal).items()):
             spec = ask.snapshot.servers[name]
             personal = spec.auth is not None and spec.auth.is_personal
-            owner = owner_of(ask.principal.user) if personal else SHARED
             items.append(
                 {
                     "server": name,
@@ -49,7 +49,7 @@ class AccountsApi:
                     "by": "sign-in" if spec.auth is not None and spec.auth.type == "oauth" else "key",
                     "profiles": profiles,
                     "may_connect": bool(ask.principal.user) if personal else _may_share(ask.principal),
-                    "connected": _told(await self.accounts.find(name, owner)),
+                    "connected": _told((own if personal else shared).get(name)),
                 }
             )
         return Answer({"items": items, "next": None})
@@ -64,12 +64,9 @@ class AccountsApi:
 
     async def _keep(self, ask: Ask, name: str, spec: ServerSpec, owner: str) -> Answer:
         """Keep somebody's own key for a server."""
-        key = mapping_of(ask.body).get("key") if ask.body is not None else None
-        if not isinstance(key, str) or not key.strip() or len(key) > MOST_CHARACTERS or not key.strip().isprintable():
-            raise InvalidSpec(
-                [Fault("key", f"your key for '{name}': one line of at most {MOST_CHARACTERS} characters")]
-            )
-        account = await self.sign_ins.keep(name, spec, owner, key.strip())
+        given = mapping_of(ask.body).get("key") if ask.body is not None else None
+        key = one_line("key", f"your key for '{name}'", given, MOST_CHARACTERS)
+        account = await self.sign_ins.keep(name, spec, owner, key)
         await self.resources.note(ask.actor, "account-connected", detail=f"servers/{name} of {owner}")
         return Answer({"server": name, "connected": _told(account)})
 

@@ -47,14 +47,8 @@ class ConnectionsApi:
 
     async def _put(self, ask: Ask) -> Answer:
         provider, body = self._provider(ask), mapping_of(ask.body)
-        value, owner = body.get("value"), self._owner(ask, body.get("team"))
-        if (
-            not isinstance(value, str)
-            or not value.strip()
-            or len(value) > MOST_CHARACTERS
-            or not value.strip().isprintable()
-        ):
-            raise InvalidSpec([Fault("value", f"the provider's key: one line of at most {MOST_CHARACTERS} characters")])
+        owner = self._owner(ask, body.get("team"))
+        value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))
         if found is not None and found.managed_by.startswith("file:"):
             raise Conflict(
@@ -67,7 +61,7 @@ class ConnectionsApi:
             "owner": {owner[0]: owner[1]},
             "api_key": f"vault:{name}",
         }
-        await self.vault.put(name, value.strip(), ask.actor)
+        await self.vault.put(name, value, ask.actor)
         await self.resources.put("providers", name, spec, ask.actor, expected_version=found.version if found else 0)
         self.changed()
         return Answer({"provider": provider, "owner": {owner[0]: owner[1]}, "connected": True})
@@ -132,6 +126,13 @@ class ConnectionsApi:
             "DELETE", f"{path}/{{name}}", mine, "Use the hub's credential again", self._delete,
             "people", query=(("team", "that team's instead of your own"),),
         )  # fmt: skip
+
+
+def one_line(field: str, what: str, given: Any, most: int) -> str:
+    """A secret that somebody pasted, without the space around it. Raises InvalidSpec."""
+    if not isinstance(given, str) or not given.strip() or len(given) > most or not given.strip().isprintable():
+        raise InvalidSpec([Fault(field, f"{what}: one line of at most {most} characters")])
+    return given.strip()
 
 
 def _person(ask: Ask) -> str:

@@ -254,7 +254,7 @@ def route_rows() -> tuple[Route, ...]:
         providers_api=ProvidersApi(nowhere, nowhere),
         playground_api=PlaygroundApi(nowhere, nowhere, nowhere),
         explain_api=ExplainApi(nowhere, nowhere),
-        accounts_api=AccountsApi(nowhere, nowhere, nowhere, nowhere, nowhere),
+        accounts_api=AccountsApi(nowhere, nowhere, nowhere, nowhere),
         server_status=nowhere,
         server_tools=nowhere,
         instance=nowhere,

@@ -4,8 +4,6 @@ OAuth 2.1 for public clients: authorization code with PKCE (S256), the device gr
 revocation (RFC 7009), registration (RFC 7591), metadata (RFC 8414, RFC 9728), `iss` in responses (RFC 9207).
 """
 
-import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
@@ -19,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from hub.core.pkce import code_challenge
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.core.seals import Broken, Seals
@@ -288,7 +287,7 @@ class OAuthApi:
         if approved is None or not _VERIFIER.fullmatch(verifier):
             raise OAuthFault("invalid_grant", "the code is unknown, used or over, or its code_verifier is missing")
         wanted = approved.wanted
-        digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        digest = code_challenge(verifier)
         same = form.get("redirect_uri", wanted.redirect) == wanted.redirect
         if not hmac.compare_digest(digest, wanted.challenge) or form.get("client_id") != wanted.client or not same:
             raise OAuthFault("invalid_grant", "the code was given to another program")

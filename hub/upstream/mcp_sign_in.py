@@ -1,6 +1,5 @@
 """Connecting an account at a server: to the provider's page in the browser, and back with a code."""
 
-import hmac
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
@@ -34,6 +33,10 @@ class SignInStore(AccountStore, Protocol):
 
     async def remove(self, server: str, owner: str) -> bool:
         """Forget an account; whether there was one."""
+        ...
+
+    async def of(self, owner: str) -> list[Account]:
+        """All accounts of an owner."""
         ...
 
     async def prune(self, users: Collection[str]) -> list[tuple[str, str]]:
@@ -133,7 +136,7 @@ class ServerSignIns:
         """
         begun = self._opened(given.get("state", ""))
         issuer = given.get("iss", "")
-        if begun.server != name or ((issuer or begun.says_issuer) and not _same(issuer, begun.issuer)):
+        if begun.server != name or ((issuer or begun.says_issuer) and issuer != begun.issuer):
             raise Malformed("malformed", "This answer is not from where you were sent. Begin again.")
         if given.get("error"):
             raise Forbidden("forbidden", f"The provider did not grant access: {_word(given['error'])}.")
@@ -166,6 +169,10 @@ class ServerSignIns:
             return Registration(begun.client_id, await self._resolve(auth.client_secret), begun.method)
         stored = await self._store.registration(begun.issuer, begun.redirect)
         return stored if stored is not None and stored.client_id == begun.client_id else Registration(begun.client_id)
+
+    async def held(self, owner: str) -> dict[str, Account]:
+        """The accounts of an owner, by server."""
+        return {account.server: account for account in await self._store.of(owner)}
 
     async def keep(self, name: str, spec: ServerSpec, owner: str, key: str) -> Account:
         """An account that is nothing but a key of its owner's."""
@@ -215,10 +222,6 @@ def client_document(base: str, redirects: Iterable[str]) -> dict[str, object]:
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     }
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
 def _word(text: str) -> str:

@@ -4,7 +4,6 @@ Secrets go only to the token endpoint of the issuer that was found when the sign
 """
 
 import base64
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct, json
 
 from hub.core.accounts import Registration, Tokens
+from hub.core.pkce import code_challenge
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.exchange import Endpoint, Exchange, read_whole
@@ -154,13 +154,12 @@ class OAuthClient:
         self, site: Site, registration: Registration, redirect: str, state: str, scope: str, verifier: str
     ) -> str:
         """The address that a browser is sent to."""
-        digest = hashlib.sha256(verifier.encode()).digest()
         query = {
             "response_type": "code",
             "client_id": registration.client_id,
             "redirect_uri": redirect,
             "state": state,
-            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge": code_challenge(verifier),
             "code_challenge_method": "S256",
             "resource": site.resource,
             **({"scope": scope} if scope else {}),
