@@ -105,6 +105,7 @@ class ModelPath:
                 continue
             held.push(decision.give_back)
             record.plan = plan_record(chosen, ceiling)
+            record.route = chosen.route
             await record.reserve(Usage(input=tokens), ceiling)
             if turn is not None and turn.action == "downgrade":
                 decision.say("x-hub-budget-action", "downgrade")

@@ -153,6 +153,7 @@ def _records(doors: Doors, visitor: Callable[[Request], Awaitable[Principal]]) -
     recording = doors.recording
     return Records(
         queries=recording.queries,
+        fares=recording.fares,
         sessions=recording.sessions,
         payloads=recording.payloads,
         tail=recording.tail,

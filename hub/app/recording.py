@@ -15,6 +15,7 @@ from hub.ledger import (
     Deliveries,
     Durability,
     Exports,
+    Fares,
     Keeping,
     Ledger,
     Messages,
@@ -60,6 +61,7 @@ class Recording:
 
     ledger: Ledger
     queries: Queries
+    fares: Fares
     sessions: Sessions
     payloads: Payloads
     tail: Tail
@@ -124,9 +126,11 @@ async def open_recording(
         ("hub_ledger_in_flight", "Calls that were opened in the ledger and not closed.", lambda: spool.in_flight),
     ):
         metrics.gauge(name, text, read)
+    queries = Queries(engine)
     return Recording(
         ledger=ledger,
-        queries=Queries(engine),
+        queries=queries,
+        fares=Fares(engine, queries),
         sessions=Sessions(engine),
         payloads=payloads,
         tail=tail,

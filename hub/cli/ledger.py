@@ -104,8 +104,8 @@ def usage(
     by: Annotated[
         str,
         Parameter(
-            help="Up to three of user, key, team, application, model, target, provider, profile, server, tool, session, "
-            "call, day, hour, tag:NAME."
+            help="Up to three of user, key, team, application, model, target, provider, route, profile, server, tool, "
+            "session, call, day, hour, tag:NAME."
         ),
     ] = "model",
     since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
@@ -153,6 +153,60 @@ def idle(
         return
     rows = [(kind[:-1], item["name"], item["last_used"] or "never") for kind in found for item in found[kind]]
     table(("kind", "name", "last used"), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+@usage_app.command
+def targets(
+    *,
+    model: Annotated[str | None, Parameter(help="The model whose targets are compared.")] = None,
+    route: Annotated[str | None, Parameter(help="The route whose targets are compared.")] = None,
+    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
+    team: Annotated[str | None, Parameter(help="Only calls of this team.")] = None,
+    connection: Connection = Connection(),
+) -> None:
+    """Compare the targets of a split: shares, failures (with the range that holds the true share), times, cost."""
+    query = {"model": model, "route": route, "since": since, "until": until, "team": team}
+    with connection.api() as api:
+        items = api.call("GET", "/api/v1/usage/targets", query=query)["items"]
+    if connection.json:
+        show_json(items)
+        return
+    times = {
+        f"{label}{percent}": f"{name}_{percent}_ms"
+        for label, name in (("ms ", "took"), ("first ", "ttft"))
+        for percent in ("p50", "p95", "p99")
+    }
+    numbers = (
+        "weight",
+        "began",
+        "share",
+        "calls",
+        "tries",
+        "failed",
+        "between",
+        *times,
+        "USD",
+        "USD a call",
+        "unpriced",
+    )
+    table(
+        ("target", *numbers),
+        (
+            (
+                item["target"] or "(nobody answered)", "" if item["weight"] is None else item["weight"], item["began"],
+                _percent(item["began_share"]), item["calls"], item["tries"], item["failed"],
+                "-".join(map(_percent, item["failed_between"] or ())), *(_milliseconds(item[name]) for name in times.values()),
+                item["cost_usd"] or "", item["cost_per_call_usd"] or "", item["unpriced"] or "",
+            )
+            for item in items
+        ),
+        right=numbers,
+    )  # fmt: skip
 
 
 @usage_app.command

@@ -108,4 +108,5 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     sampled: bool = False
     capture: str = ""
     own_micro_usd: int | None = None
+    route: str = ""  # the route that gave the targets of a model call
     repriced: str = ""  # earlier costs with their price versions, JSON text, when a price was corrected

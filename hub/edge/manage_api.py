@@ -18,6 +18,7 @@ from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
 from hub.edge.connections_api import ConnectionsApi
 from hub.edge.explain_api import ExplainApi
+from hub.edge.fares_api import FaresApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
@@ -106,8 +107,8 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         m = self._m
         for api in (
-            LedgerApi(m.records), UsageApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api,
-            m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
+            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api,
+            m.people_api, m.stops_api, m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
             SecretsApi(m.resources, m.vault, m.secrets_changed),
         ):  # fmt: skip

@@ -13,12 +13,12 @@ from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.edge.routes import Ask
 from hub.identity import Permission, teams_with
-from hub.ledger import Filters, Order, Payloads, Percentiles, Queries, Repricing, Sessions, Sort, Tail, Totals
+from hub.ledger import Fares, Filters, Order, Payloads, Percentiles, Queries, Repricing, Sessions, Sort, Tail, Totals
 from hub.store import AuditFeed, AuditRow, Resources
 
 TEXTS = (
-    "user", "key", "team", "application", "model", "target", "provider", "profile", "server", "tool", "outcome", "code",
-    "request_id", "session", "trace", "lane", "call", "tag",
+    "user", "key", "team", "application", "model", "target", "provider", "route", "profile", "server", "tool", "outcome",
+    "code", "request_id", "session", "trace", "lane", "call", "tag",
 )  # fmt: skip
 RANGE = (("since", "ISO 8601, inclusive"), ("until", "ISO 8601, exclusive"))
 FILTERS = (
@@ -39,6 +39,7 @@ class Records:
     """
 
     queries: Queries
+    fares: Fares
     sessions: Sessions
     payloads: Payloads
     tail: Tail
@@ -180,13 +181,14 @@ def usage_view(row: Totals) -> dict[str, Any]:
         "estimated": row.estimated,
         "cache_read_ratio": round(row.usage.cache_read / prompt, 4) if prompt else None,
         "mean_duration_ms": round(row.duration_ms / row.calls, 3) if row.calls else None,
-        **_percentiles("duration", row.duration),
-        **_percentiles("ttft", row.first_byte),
+        **percentiles_view("duration", row.duration),
+        **percentiles_view("ttft", row.first_byte),
         "untimed": row.untimed,
     }
 
 
-def _percentiles(name: str, found: Percentiles | None) -> dict[str, float | None]:
+def percentiles_view(name: str, found: Percentiles | None) -> dict[str, float | None]:
+    """Percentiles as JSON, in milliseconds; null where nothing was timed."""
     return {
         f"{name}_{percent}_ms": None if found is None else round(getattr(found, percent), 3)
         for percent in ("p50", "p95", "p99")

@@ -2,6 +2,7 @@
 
 from hub.ledger.deliveries import Deliveries, Health
 from hub.ledger.exports import Exports
+from hub.ledger.fares import Fare, Fares
 from hub.ledger.filters import Filters, Order, Sort
 from hub.ledger.formats import MEDIA, check_format, csv_lines, written
 from hub.ledger.latency import Percentiles
@@ -27,6 +28,8 @@ __all__ = [
     "Dimension",
     "Durability",
     "Exports",
+    "Fare",
+    "Fares",
     "Filters",
     "Health",
     "Keeping",

@@ -18,8 +18,8 @@ MAX_LIMIT = 1000
 MAX_VALUE = 512
 
 _EXACT = (
-    "user", "key", "team", "application", "model", "target", "provider", "profile", "server", "tool", "outcome", "code",
-    "request_id", "session", "trace", "lane", "call",
+    "user", "key", "team", "application", "model", "target", "provider", "route", "profile", "server", "tool", "outcome",
+    "code", "request_id", "session", "trace", "lane", "call",
 )  # fmt: skip
 _TAG = re.compile(r"([A-Za-z0-9_.-]{1,64})=(.{0,256})")
 _columns = ENTRY.c
@@ -58,6 +58,7 @@ class Filters:
     model: str | None = None
     target: str | None = None
     provider: str | None = None
+    route: str | None = None
     profile: str | None = None
     server: str | None = None
     tool: str | None = None

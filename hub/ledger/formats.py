@@ -25,8 +25,8 @@ MEDIA = {
 }
 _TEXTS = (
     "id", "at", "call", "outcome", "code", "principal", "key", "user", "team", "application", "session", "request_id",
-    "trace", "door", "agent", "dialect", "lane", "model", "target", "provider", "profile", "server", "tool", "cache",
-    "price_version", "error",
+    "trace", "door", "agent", "dialect", "lane", "model", "target", "provider", "route", "profile", "server", "tool",
+    "cache", "price_version", "error",
 )  # fmt: skip
 _WHOLE = ("status", "cost_micro_usd", "saved_micro_usd", "own_micro_usd", "request_bytes", "response_bytes")
 _REAL = ("ttft_ms", "duration_ms")

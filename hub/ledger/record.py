@@ -43,13 +43,14 @@ class Record:
     - any other: `error` with code `internal` and only the exception's type, since its text may hold secrets.
 
     Stages may set `status`, `lane`, `server`, `tool`, `response_bytes`, `dropped`, `findings`, `plan` (the explain
-    record, as JSON text), `cache`, `saved_micro_usd` and `own_micro_usd` freely. `bodies` takes what may be kept of the payload.
+    record, as JSON text), `cache`, `saved_micro_usd`, `own_micro_usd` and `route` freely. `bodies` takes what may be
+    kept of the payload.
     """
 
     __slots__ = (
         "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version",
         "_raw_usage", "_spool", "_ttft_ms", "_usage", "bodies", "cache", "dropped", "findings", "lane", "own_micro_usd", "plan",
-        "provider", "response_bytes", "saved_micro_usd", "server", "status", "target", "tool",
+        "provider", "response_bytes", "route", "saved_micro_usd", "server", "status", "target", "tool",
     )  # fmt: skip
 
     def __init__(self, spool: Place, opening: Entry, clock: Callable[[], float], bodies: Bodies = NO_BODIES) -> None:
@@ -74,6 +75,7 @@ class Record:
         self.dropped: tuple[str, ...] = ()
         self.findings: tuple[Finding, ...] = ()
         self.plan = ""
+        self.route = ""
         self.cache = ""
         self.saved_micro_usd: int | None = None
         self.own_micro_usd: int | None = None
@@ -213,6 +215,7 @@ class Record:
             lane=self.lane,
             target=target,
             provider=self.provider,
+            route=self.route,
             server=self.server,
             tool=tool,
             code=self._code,

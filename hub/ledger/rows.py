@@ -7,12 +7,12 @@ from msgspec import json
 
 from hub.core.entry import AttemptRecord, Entry, Finding
 from hub.core.usage import Usage
-from hub.store.tables import metadata
+from hub.store import ledger_tables as tables
 
 _TEXT = (
     "id", "call", "principal", "key", "user", "team", "request_id", "session", "door", "agent", "application", "dialect",
     "lane", "model", "target", "provider", "profile", "server", "tool", "outcome", "code", "error", "price_version", "plan",
-    "raw_usage", "cache", "trace", "parent", "capture", "repriced",
+    "raw_usage", "cache", "trace", "parent", "capture", "repriced", "route",
 )  # fmt: skip
 _NUMBERS = (
     "status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd",
@@ -24,11 +24,7 @@ BUCKETS = (
     "tool_calls", "image_in", "searches",
 )  # fmt: skip
 
-ENTRY = metadata.tables["entry"]
-ATTEMPT = metadata.tables["attempt"]
-PAYLOAD = metadata.tables["payload"]
-ROLLUP = metadata.tables["rollup"]
-STALE = metadata.tables["stale"]
+ENTRY, ATTEMPT, PAYLOAD, ROLLUP, STALE = tables.ENTRY, tables.ATTEMPT, tables.PAYLOAD, tables.ROLLUP, tables.STALE
 
 _attempts = json.Decoder(tuple[AttemptRecord, ...])
 _names = json.Decoder(tuple[str, ...])

@@ -12,8 +12,8 @@ HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
 
 DIMENSIONS = (
-    "call", "team", "user", "key", "application", "model", "target", "provider", "profile", "server", "tool", "session",
-    "tags",
+    "call", "team", "user", "key", "application", "model", "target", "provider", "route", "profile", "server", "tool",
+    "session", "tags",
 )  # fmt: skip
 COUNTS = (
     "calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd", "own_micro_usd",

@@ -22,8 +22,8 @@ _FOREVER = 1 << 62
 _TAG = re.compile(r"tag:([A-Za-z0-9_.-]{1,64})")
 # What a rollup knows of the entries that it sums.
 _ROLLED = frozenset(
-    {"team", "user", "key", "application", "call", "model", "target", "provider", "profile", "server", "tool", "session",
-     "tag", "teams", "since", "until"}
+    {"team", "user", "key", "application", "call", "model", "target", "provider", "route", "profile", "server", "tool",
+     "session", "tag", "teams", "since", "until"}
 )  # fmt: skip
 _HOURLY = frozenset({"session", "tag"})
 
@@ -38,6 +38,7 @@ class Dimension(StrEnum):
     MODEL = "model"
     TARGET = "target"
     PROVIDER = "provider"
+    ROUTE = "route"
     PROFILE = "profile"
     SERVER = "server"
     TOOL = "tool"

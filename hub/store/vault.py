@@ -21,9 +21,10 @@ from hub.core.ids import new_id
 from hub.core.refusal import Refusal
 from hub.store.account_tables import AccountRow, RegistrationRow
 from hub.store.audit import AuditTrail
+from hub.store.ledger_tables import PayloadRow
 from hub.store.private_files import read_private, write_private
 from hub.store.records import Actor
-from hub.store.tables import PayloadRow, VaultRow
+from hub.store.tables import VaultRow
 
 _TABLE: Any = VaultRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _ACCOUNT: Any = AccountRow.__table__  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """The Console's own pages: home, the catalogue of models, profiles as their users see them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from hub.ui.resources import form_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
+_LATELY = 7  # days over which targets are compared
 _ASKED = ("model", "header", "tokens", "key", "tools", "images")
 
 
@@ -124,7 +125,15 @@ class ConsolePages:
             accounts=[one for one in await visit.items("/me/accounts") if name in one["profiles"]],
         )
 
+    async def _fares(self, visit: Visit, model: str, route: str) -> list[dict[str, Any]]:
+        """How the targets of what was named fared lately."""
+        if not model and not route:
+            return []
+        since = (datetime.now(UTC) - timedelta(days=_LATELY)).isoformat(timespec="seconds")
+        return (await visit.get("/usage/targets", model="" if route else model, route=route, since=since))["items"]
+
     async def _routing(self, visit: Visit) -> Response:
+        route = visit.query("route").strip()
         asked = {name: visit.query(name).strip() for name in _ASKED}
         return self._site.show(
             visit,
@@ -135,4 +144,7 @@ class ConsolePages:
             routes=await visit.names("routes") if visit.operator else [],
             builds=visit.operator and visit.can(WRITE["routes"]),
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
+            fares=await self._fares(visit, asked["model"], route),
+            compared=route or asked["model"],
+            lately=_LATELY,
         )

@@ -38,6 +38,7 @@ def routed(tmp_path_factory, upstream):
             "ruled": {"route": "main", "aliases": ["old-name"]},
             "claude-house": {"targets": [{"model": "anthropic/claude-x"}], "price": {"input": "3", "output": "15"}},
             "keyed": {"targets": [{"model": "keyed/m"}]},
+            "compared": {"route": "ab", "price": {"input": "1", "output": "2"}},
             "throttled": {"targets": [{"model": "busy/m"}]},
         },
         "routes": {
@@ -46,6 +47,7 @@ def routed(tmp_path_factory, upstream):
                 "rules": [{"name": "gold", "when": {"headers": {"x-tier": "gold"}}, "targets": [{"model": "good/gold"}]}],
             },
             "eu": {"residency": ["eu-*"]},
+            "ab": {"targets": [{"model": "broken/x"}, {"model": "good/a"}, {"model": "good/b", "priority": 1, "weight": 2}]},
         },
         "teams": {"core": {"models": ["*"]}, "eu": {"models": ["*"], "route": "eu"}},
         "keys": {
@@ -225,6 +227,42 @@ def test_claude_code_finds_every_model_and_may_call_it_so(routed):
         assert answer.status_code == 200, answer.text
         assert json.loads(answer.content)["model"] == "plain"
         assert entry(routed, answer)["model"] == "ruled"
+
+
+def test_the_targets_of_a_split_are_compared(routed):
+    for _ in range(4):
+        assert ask(routed, "compared").status_code == 200
+    asked = ask(routed, "compared", key=routed.keys["core"])
+    entry(routed, asked)
+
+    def told(key=None, **query):
+        with routed.client(key or routed.admin_key) as client:
+            return client.get("/api/v1/usage/targets", params=query).json()["items"]
+
+    items = {one["target"]: one for one in told(model="compared")}
+    assert list(items) == ["good/a", "broken/x", "good/b"]
+    first, broken, idle = items.values()
+    # What the broken one failed was answered by the other: the answers are the other's, the failures its own.
+    assert (first["calls"], first["failed"], broken["calls"]) == (5, 0, 0)
+    assert broken["failed"] == broken["tries"] > 0
+    assert broken["failures"].keys() == {"overloaded"}
+    assert broken["failed_between"][0] > first["failed_between"][0]
+    assert first["began"] + broken["began"] == 5
+    assert (first["weight"], broken["weight"], idle["weight"]) == (1, 1, 2)
+    assert first["took_p95_ms"] > 0
+    assert first["cost_per_call_usd"] == f"{first['cost_micro_usd'] / 5e6:.6f}"
+    assert (idle["priority"], idle["tries"], idle["failed_share"]) == (1, 0, None)
+    # By the route the same; each sees of it what they may see.
+    assert {one["target"]: one["tries"] for one in told(route="ab")} == {n: one["tries"] for n, one in items.items()}
+    assert sum(one["calls"] for one in told(routed.keys["core"], model="compared")) == 1
+    assert [one["target"] for one in told(routed.keys["eu"], route="ab")] == []
+    with routed.client() as client:
+        assert client.get("/api/v1/usage/targets").status_code == 400
+        (row,) = client.get("/api/v1/usage", params={"group_by": "route", "route": "ab"}).json()["items"]
+    assert row["calls"] == 5
+    printed = routed.cli("usage", "targets", "--model", "compared").stdout
+    assert "broken/x" in printed
+    assert "100.0%" in printed
 
 
 def test_a_throttled_provider_says_when(routed):

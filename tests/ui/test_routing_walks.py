@@ -1,5 +1,6 @@
 """Building tiers, weights and rules, and seeing where a call would go before any of it is saved."""
 
+from tests.support.hubs import wait_for
 from tests.ui.conftest import axe
 
 
@@ -121,6 +122,21 @@ def test_rules_are_ordered_and_built_without_scripts(world, browse):
             ("three", None),
         ]
         operator.delete("/api/v1/routes/ordered")
+
+
+def test_the_targets_of_a_route_are_compared(world, browse):
+    world.hub.put("routes", "fair", {"targets": [{"model": "demo/left", "weight": 3}, {"model": "demo/right"}]})
+    world.hub.put("models", "fair", {"route": "fair"})
+    with world.hub.client() as operator:
+        body = {"model": "fair", "messages": [{"role": "user", "content": "hello"}]}
+        answered = operator.post("/v1/chat/completions", json=body).headers["x-hub-model"]
+        wait_for(lambda: operator.get("/api/v1/logs", params={"model": "fair"}).json()["items"])
+    page = browse("admin", "/console/routing")
+    page.locator("li", has=page.get_by_text("fair", exact=True)).get_by_role("link", name="compare its targets").click()
+    table = page.get_by_role("region", name="Targets of fair")
+    assert table.get_by_role("row").count() == 3
+    assert "100.0 %" in table.get_by_role("row").filter(has_text=answered).inner_text()
+    axe(page)
 
 
 def test_the_routing_page_leads_to_the_builder_for_those_who_may_build(world, browse):

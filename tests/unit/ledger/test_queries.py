@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 START = 1_700_000_000
 RICH = {
-    "user": "ann", "key": "k2", "team": "core", "model": "fast", "target": "p/m", "provider": "p", "profile": "demo",
+    "user": "ann", "key": "k2", "team": "core", "model": "fast", "target": "p/m", "provider": "p", "route": "r", "profile": "demo",
     "server": "git", "tool": "status", "outcome": "error", "status": 502, "request_id": "req", "session": "ses",
     "call": "tool", "duration_ms": 5000.0, "application": "app", "code": "upstream_error", "trace": "t1", "lane": "translate",
 }  # fmt: skip
