@@ -58,6 +58,12 @@ def presented(scope: Mapping[str, Any]) -> Credentials:
     return credentials(headers, arrival)
 
 
+def presented_again(known: Credentials, headers: Sequence[tuple[bytes, bytes]]) -> Credentials:
+    """The credential of a request whose head is that of an earlier one but for the length of its body."""
+    arrival = Arrival(known.arrival.client, known.arrival.path, headers, dict(headers))
+    return Credentials(known.secret, known.upstream, arrival)
+
+
 def _secret(name: bytes, value: str) -> str:
     """What a header presents; a scheme other than Bearer is presented as a whole, and so is nobody's key."""
     if name != b"authorization":

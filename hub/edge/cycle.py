@@ -6,7 +6,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-DEPARTURE = "hub.departure"  # the ASGI extension under which `departure` is found in a scope
+# The ASGI extensions under which `departure` and `answer` are found in a scope.
+DEPARTURE = "hub.departure"
+ANSWER = "hub.answer"
+_LARGE = 65_536  # bytes of a body that are not copied to stand behind their head
 
 
 class Cycle(RequestResponseCycle):
@@ -77,6 +80,33 @@ class Cycle(RequestResponseCycle):
         else:
             raise RuntimeError(f"Unexpected ASGI message '{kind}'")
 
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Write a whole answer at once; `lines` are its headers, clean, each with its line break.
+
+        False when that cannot be done now, and nothing was written: `send` waits until it can.
+        """
+        if self.response_started or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
+            return False
+        self.response_started = True
+        own = b"".join([b"%b: %b\r\n" % header for header in self.default_headers])
+        if not self.keep_alive:
+            own += b"connection: close\r\n"
+        head = b"%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], own, lines, len(body))
+        if len(body) > _LARGE:
+            self.transport.writelines((head, body))
+        else:
+            self.transport.write(head + body)
+        self._complete()
+        return True
+
+    def _complete(self) -> None:
+        self.response_complete = True
+        self._departed = None
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
     def _start(self, status: int, given: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
@@ -113,12 +143,7 @@ class Cycle(RequestResponseCycle):
         if not more:
             if self.expected_content_length:
                 raise RuntimeError("Response content shorter than Content-Length")
-            self.response_complete = True
-            self._departed = None
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+            self._complete()
 
     def _write(self, head: bytes, body: bytes, more: bool) -> None:
         if self.scope["method"] == "HEAD":

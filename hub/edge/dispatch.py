@@ -10,6 +10,7 @@ from hub.core.logs import get_logger
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import CallerLeft, capped, check_length
 from hub.edge.errors import refuse, request_id_of, shape_of
+from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.forwarded import Proxies
 from hub.edge.guards import App, Guard, Receive, Scope, SecureHeaders, Send
 from hub.edge.in_flight import InFlight, going_down
@@ -71,7 +72,8 @@ class Dispatch:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
-        request_id = kept_request_id(headers.get(b"x-request-id", b"")) or f"req_{new_id()}"
+        given = headers.get(b"x-request-id")
+        request_id = (kept_request_id(given) if given else "") or f"req_{new_id()}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
@@ -107,10 +109,11 @@ class Dispatch:
 
     async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        self._proxies.apply(scope)
-        self._guard.check(scope, headers)
-        if is_odd(path, scope.get("raw_path") or b""):
-            raise NotFound("not_found", "There is nothing here: write the path plainly.")
+        familiar: Familiar | None = scope.get("extensions", {}).get(FAMILIAR)
+        if familiar is None or not familiar.passed:
+            self._pass(scope, headers)
+            if familiar is not None:
+                familiar.pass_as(scope)
         if path.startswith(("/v1/", "/v1beta/")):
             await self._models(scope, receive, send)
         elif path.startswith("/mcp/"):
@@ -118,6 +121,13 @@ class Dispatch:
         else:
             check_length(headers, self._body_bytes)
             await self._pages(scope, capped(receive, self._body_bytes), send)
+
+    def _pass(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Let a head through, its client and scheme corrected, or raise Refusal."""
+        self._proxies.apply(scope)
+        self._guard.check(scope, headers)
+        if is_odd(scope["path"], scope.get("raw_path") or b""):
+            raise NotFound("not_found", "There is nothing here: write the path plainly.")
 
 
 async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,12 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from hub.core.refusal import Unavailable
-from hub.edge.cycle import DEPARTURE
+from hub.edge.cycle import ANSWER, DEPARTURE
 
 Receive = Callable[[], Any]
 Scope = Mapping[str, Any]
 # Takes what to call when the client leaves; gives how not to be called any more.
 Departure = Callable[[Callable[[], None]], Callable[[], object]]
+# Takes status, header lines and body of a whole answer; whether it could be written at once.
+Answer = Callable[[int, bytes, bytes], bool]
 
 
 class InFlight:
@@ -32,7 +34,8 @@ class InFlight:
 
     def watch(self, scope: Scope, receive: Receive) -> "Exchange":
         """The exchange of the running task, whose request body is already read: `with in_flight.watch(...)`."""
-        return Exchange(self, scope.get("extensions", {}).get(DEPARTURE) or partial(_departure, receive))
+        known = scope.get("extensions", {})
+        return Exchange(self, known.get(DEPARTURE) or partial(_departure, receive), known.get(ANSWER, _not_at_once))
 
     def end(self) -> None:
         """End every exchange that is still open: the time to drain is over."""
@@ -53,6 +56,11 @@ def going_down() -> Unavailable:
     return Unavailable("overloaded", "The hub is restarting and could not finish this. Send it again.", retry_after=5)
 
 
+def _not_at_once(status: int, lines: bytes, body: bytes) -> bool:
+    del status, lines, body
+    return False
+
+
 def _departure(receive: Receive, callback: Callable[[], None]) -> Callable[[], object]:
     """Departure on a server that does not tell it: a task waits for the message that says so."""
 
@@ -69,12 +77,13 @@ class Exchange:
 
     While it is entered, the task is cancelled once when the caller disconnects (`left`) or when the hub ends it
     (`ended`), whichever comes first. `finish` says that the answer is complete: from then on nothing interrupts
-    the unwinding. A cancellation by the caller's leaving ends at this context manager.
+    the unwinding. A cancellation by the caller's leaving ends at this context manager. `answer` writes a whole answer.
     """
 
-    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "ended", "lasts", "left")
+    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "answer", "ended", "lasts", "left")
 
-    def __init__(self, in_flight: InFlight, departure: Departure) -> None:
+    def __init__(self, in_flight: InFlight, departure: Departure, answer: Answer = _not_at_once) -> None:
+        self.answer = answer
         self._in_flight = in_flight
         self._departure = departure
         self._stop: Callable[[], object] | None = None

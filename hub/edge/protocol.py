@@ -15,7 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from hub.core.signal import Signal
-from hub.edge.cycle import DEPARTURE, Cycle
+from hub.edge.cycle import ANSWER, DEPARTURE, Cycle
+from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -73,6 +74,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._underscored = False  # some header's name holds an underscore
         self._deaf = False  # nothing that comes is parsed any more
         self._fault: Fault | None = None
+        self._familiar: Familiar | None = None  # the head of its last request
+        self._due = 0  # bytes of a body that are still to come, where its head was familiar
         self._stalled: float | None = None
         self._closing: float | None = None
 
@@ -120,12 +123,20 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came: a head a slice at a time, a body at once."""
         if self._phase is Phase.IDLE:
+            if self._familiar is not None and (again := self._familiar.again(data)) is not None:
+                self._begin_again(self._familiar, data, *again)
+                return
             self._enter(Phase.HEAD)
+        elif self._due and not self._deaf:
+            data = self._follow(data)
         view, start = data if len(data) <= _SLICE else memoryview(data), 0
+        begins = self._phase is Phase.HEAD and not self._fed
         while start < len(view):
             end = len(view) if self._phase is Phase.BODY else start + _SLICE
             self._feed(view[start:end])
             start = end
+        if begins:
+            self._familiar = self._kept(data)
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._fed += len(data)
@@ -141,6 +152,38 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(self._fault or Fault(400, "This is not a valid HTTP/1.1 request."))
         else:
             self._check_sizes()
+
+    def _kept(self, data: bytes) -> Familiar | None:
+        """The head that `data` began with, if it was accepted and may come again."""
+        cycle = self.cycle
+        if self._phase not in (Phase.BODY, Phase.ANSWER) or self._deaf or not cycle.keep_alive:
+            return None
+        return Familiar.of(data, dict(cycle.scope))
+
+    def _begin_again(self, head: Familiar, data: bytes, start: int, length: bytes) -> None:
+        """A request with the head of the last one; its body begins at `start`."""
+        self._enter(Phase.BODY)
+        self._shared.waiting.pop(self, None)
+        self.expect_100_continue = False
+        self._due = int(length)
+        scope = {**head.scope, "headers": head.headers(length), "state": self.app_state.copy()}
+        self._hand_over(scope, True, {FAMILIAR: head})
+        rest = self._follow(data[start:])
+        if rest:
+            self._feed(rest)
+
+    def _follow(self, data: bytes) -> bytes:
+        """Take what is still due of a body whose length is known; what comes behind it is left over."""
+        piece = data if len(data) <= self._due else data[: self._due]
+        self._due -= len(piece)
+        self._fed += len(piece)
+        if piece:
+            self.on_body(piece)
+        if not self._due:
+            self.on_message_complete()
+        elif self._phase is Phase.LINGER:
+            self._drop()
+        return data[len(piece) :]
 
     def _drop(self) -> None:
         if self._fed > self._limits.linger_bytes:
@@ -220,12 +263,15 @@ class GuardedProtocol(HttpToolsProtocol):
             "headers": self.headers,
             "state": self.app_state.copy(),
         }
+        self._hand_over(scope, version != "1.0" and parser.should_keep_alive(), {})
+
+    def _hand_over(self, scope: dict[str, Any], keep_alive: bool, extensions: dict[str, Any]) -> None:
         self.cycle = cycle = Cycle(
             scope, self.transport, self.flow, self.logger, self.access_logger, False,  # type: ignore[arg-type]
             self.server_state.default_headers, Signal(), self.expect_100_continue,  # type: ignore[arg-type]
-            version != "1.0" and parser.should_keep_alive(), self.on_response_complete,
+            keep_alive, self.on_response_complete,
         )  # fmt: skip
-        scope["extensions"] = {DEPARTURE: cycle.departure}
+        scope["extensions"] = {DEPARTURE: cycle.departure, ANSWER: cycle.answer, **extensions}
         task = self.loop.create_task(cycle.run_asgi(self.app))  # type: ignore[arg-type]
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -32,11 +32,26 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(known, clean(value)) for name, value in headers.items() if (known := _known(name))]
 
 
+def lines_of(headers: Mapping[str, str]) -> bytes:
+    """The same headers as they stand on the wire, each with its line break."""
+    form = _form(tuple(headers))
+    if form and (text := "".join(headers.values())).isprintable() and text.isascii():
+        return (form % tuple(headers.values())).encode()
+    return b"".join([b"%b: %b\r\n" % header for header in encoded(headers)])
+
+
+@lru_cache(maxsize=1024)
+def _form(names: tuple[str, ...]) -> str:
+    """The lines of headers of these names with room for their values, or "" where one of them may not stand there."""
+    known = [_known(name).decode("latin-1") for name in names]
+    return "".join([f"{name}: %s\r\n" for name in known]) if all(known) and "%" not in "".join(known) else ""
+
+
 @lru_cache(maxsize=1024)
 def _known(name: str) -> bytes:
-    """A header's name as ASGI takes it, or b"" for one that frames."""
+    """A header's name as ASGI takes it, or b"" for one that frames or cannot be a name."""
     lower = name.lower()
-    return b"" if lower in _FRAMING else lower.encode("latin-1")
+    return lower.encode("ascii") if lower.isascii() and lower.isprintable() and lower not in _FRAMING else b""
 
 
 def _clean(value: str) -> bytes:
@@ -67,10 +82,12 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     in the caller's dialect. Its status has long been sent. A caller who leaves cancels this, and the reply
     unwinds all the same. `send` waits while the reader does not keep up, and so does the upstream.
     """
-    headers = encoded(reply.headers)
     if reply.chunks is None:
         exchange.finish()
         reply.unwind()
+        if exchange.answer(reply.status, lines_of(reply.headers), reply.body):
+            return
+        headers = encoded(reply.headers)
         headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -78,7 +95,7 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     tail = b""
     try:
         async with reply:
-            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.start", "status": reply.status, "headers": encoded(reply.headers)})
             await _relay(reply.chunks, send, exchange)
     except Refusal as refusal:
         tail = last_words(refusal)

@@ -57,6 +57,33 @@ def body(data, more=False):
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
+async def test_a_whole_answer_is_given_at_once(cycle, wire):
+    assert cycle.answer(201, b"x-a: b\r\n", b"body")
+    assert wire.writes == [b"HTTP/1.1 201 Created\r\nserver: x\r\nx-a: b\r\ncontent-length: 4\r\n\r\nbody"]
+    assert cycle.done == [True]
+    assert not wire.closed
+    assert not cycle.answer(200, b"", b"again")
+
+
+async def test_a_whole_answer_closes_where_the_connection_does(cycle, wire):
+    cycle.keep_alive = False
+    assert cycle.answer(200, b"", b"")
+    assert wire.writes[0].endswith(b"connection: close\r\ncontent-length: 0\r\n\r\n")
+    assert wire.closed
+
+
+@pytest.mark.parametrize("why", ["slow", "gone", "head"])
+async def test_a_whole_answer_that_cannot_be_given_at_once_is_not(cycle, wire, why):
+    if why == "slow":
+        cycle.flow.pause_writing()
+    elif why == "gone":
+        cycle.disconnected = True
+    else:
+        cycle.scope["method"] = "HEAD"
+    assert not cycle.answer(200, b"", b"body")
+    assert wire.writes == cycle.done == []
+
+
 async def test_a_whole_answer_is_one_write(cycle, wire):
     await cycle.send(start((b"content-length", b"2")))
     assert wire.writes == []

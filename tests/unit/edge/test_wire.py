@@ -10,7 +10,7 @@ from hub.core.calls import Reply
 from hub.core.refusal import Throttled, UpstreamFailed
 from hub.core.unwinding import Unwinding
 from hub.edge import InFlight, carry
-from hub.edge.wire import encoded
+from hub.edge.wire import encoded, lines_of
 from tests.unit.edge.conftest import request, until
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +192,22 @@ def test_headers_cannot_break_out_or_frame():
         (b"x-a", b"bset-cookie: c"),
         (b"x-b", b"\xe9"),
     ]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/json", "x-request-id": "r1"},
+        {"X-A": "b\r\nset-cookie: c", "Content-Length": "9", "Connection": "close", "x-b": "é\0"},
+        {"x-100%": "5%s", "x-a": "%d"},
+        {"x-a\r\nset-cookie": "c", "x-b": "d"},
+        {},
+    ],
+)
+def test_headers_stand_in_lines_as_they_stand_in_pairs(headers):
+    lines = lines_of(headers)
+    assert lines == b"".join(b"%b: %b\r\n" % header for header in encoded(headers))
+    assert lines.count(b"\n") == lines.count(b"\r") == len(encoded(headers))
 
 
 async def test_over_a_connection_the_call_ends_soon_after_the_client(run, log):
