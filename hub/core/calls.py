@@ -55,6 +55,10 @@ class Arrival(Struct, frozen=True):
         """Never shows the headers, which hold credentials."""
         return f"Arrival(client={self.client!r}, path={self.path!r})"
 
+    def lacks(self, names: frozenset[bytes]) -> bool:
+        """Whether it is plain that none of these headers came (names lower case): they are not to be looked for."""
+        return len(self.fields) == len(self.headers) and names.isdisjoint(self.fields)
+
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
         wanted, found = name.lower().encode("latin-1"), b""

@@ -2,14 +2,18 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from hub.core.entry import Entry
+from hub.core.usage import Usage
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 OTHER = "other"
 _MOST_SERIES = 200
 
 Labels = tuple[str, ...]
+_BUCKETS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "tool_calls", "searches"))
+_amounts = attrgetter(*_BUCKETS)
 
 
 def _escaped(value: str) -> str:
@@ -125,9 +129,8 @@ class Metrics:
 
     def _observe_model(self, entry: Entry) -> None:
         provider, usage = entry.provider, entry.usage
-        for bucket in usage.__struct_fields__:
-            amount = getattr(usage, bucket)
-            if amount and bucket not in ("estimated", "tool_calls", "searches"):
+        for bucket, amount in zip(_BUCKETS, _amounts(usage), strict=True):
+            if amount:
                 self.tokens.add(amount, provider, bucket)
         if usage.searches:
             self.searches.add(usage.searches, provider)

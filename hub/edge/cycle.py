@@ -6,6 +6,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from hub.edge.heads import lines_of
+
 # The ASGI extensions under which `departure` and `answer` are found in a scope.
 DEPARTURE = "hub.departure"
 ANSWER = "hub.answer"
@@ -88,7 +90,7 @@ class Cycle(RequestResponseCycle):
         if self.response_started or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
         self.response_started = True
-        own = b"".join([b"%b: %b\r\n" % header for header in self.default_headers])
+        own = lines_of(self.default_headers)
         if not self.keep_alive:
             own += b"connection: close\r\n"
         head = b"%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], own, lines, len(body))
@@ -111,9 +113,7 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         headers = [*self.default_headers, *given]
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
-            raise RuntimeError("A header of the answer holds a line break.")
+        lines = lines_of(headers)
         named = dict(headers)
         length = named.get(b"content-length")
         if length is not None:

@@ -1,5 +1,6 @@
 """Whether the head of an HTTP request may pass: what the parser lets through and a gateway must not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Headers = list[tuple[bytes, bytes]]
@@ -61,6 +62,18 @@ def fault_of(url: bytes, version: str, headers: Headers, limits: HttpLimits) -> 
     if codings and headers[names.index(b"transfer-encoding")][1].strip().lower() != b"chunked":
         return _CODING
     return None
+
+
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers of an answer as they stand on the wire, each with its line break.
+
+    Raises RuntimeError when one of them holds another.
+    """
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    joined = b"".join(lines)
+    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines) or b"\0" in joined:
+        raise RuntimeError("A header of the answer holds a line break.")
+    return joined
 
 
 def size_of(url: bytes, headers: Headers) -> int:

@@ -14,7 +14,7 @@ Scope = Mapping[str, Any]
 # Takes what to call when the client leaves; gives how not to be called any more.
 Departure = Callable[[Callable[[], None]], Callable[[], object]]
 # Takes status, header lines and body of a whole answer; whether it could be written at once.
-Answer = Callable[[int, bytes, bytes], bool]
+Whole = Callable[[int, bytes, bytes], bool]
 
 
 class InFlight:
@@ -35,7 +35,7 @@ class InFlight:
     def watch(self, scope: Scope, receive: Receive) -> "Exchange":
         """The exchange of the running task, whose request body is already read: `with in_flight.watch(...)`."""
         known = scope.get("extensions", {})
-        return Exchange(self, known.get(DEPARTURE) or partial(_departure, receive), known.get(ANSWER, _not_at_once))
+        return Exchange(self, known.get(DEPARTURE) or partial(_departure, receive), known.get(ANSWER, not_at_once))
 
     def end(self) -> None:
         """End every exchange that is still open: the time to drain is over."""
@@ -56,7 +56,8 @@ def going_down() -> Unavailable:
     return Unavailable("overloaded", "The hub is restarting and could not finish this. Send it again.", retry_after=5)
 
 
-def _not_at_once(status: int, lines: bytes, body: bytes) -> bool:
+def not_at_once(status: int, lines: bytes, body: bytes) -> bool:
+    """How a whole answer is written at once on a server that cannot: not."""
     del status, lines, body
     return False
 
@@ -82,7 +83,7 @@ class Exchange:
 
     __slots__ = ("_departure", "_in_flight", "_stop", "_task", "answer", "ended", "lasts", "left")
 
-    def __init__(self, in_flight: InFlight, departure: Departure, answer: Answer = _not_at_once) -> None:
+    def __init__(self, in_flight: InFlight, departure: Departure, answer: Whole = not_at_once) -> None:
         self.answer = answer
         self._in_flight = in_flight
         self._departure = departure

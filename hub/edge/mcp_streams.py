@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 from hub.core.signal import Signal
 from hub.edge.guards import Send
+from hub.edge.heads import lines_of
+from hub.edge.in_flight import Whole, not_at_once
 from hub.edge.mcp_envelope import Headers, event, notification_bytes
 from hub.edge.mcp_journal import Journal, Journals
 
@@ -84,8 +86,9 @@ class Outbox:
 class Answer:
     """The response to one HTTP request. The first message makes it a stream."""
 
-    def __init__(self, send: Send, headers: Headers) -> None:
+    def __init__(self, send: Send, headers: Headers, whole: Whole = not_at_once) -> None:
         self._send = send
+        self._whole = whole
         self._headers = headers
         self._streaming = False
         self._journals: Journals | None = None
@@ -108,8 +111,10 @@ class Answer:
     async def json(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         """All of it at once; without a body, an answer without content."""
         typed = [(b"content-type", b"application/json")] if body else []
-        length = [(b"cache-control", b"no-store"), (b"content-length", b"%d" % len(body))]
-        await self._start(status, [*typed, *length, *headers])
+        told = [*typed, (b"cache-control", b"no-store"), *headers]
+        if self._whole(status, lines_of([*told, *self._headers]), body):
+            return
+        await self._start(status, [*told, (b"content-length", b"%d" % len(body))])
         await self._send({"type": "http.response.body", "body": body})
 
     async def message(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from hub.core.calls import Reply
 from hub.core.logs import get_logger
 from hub.core.refusal import Refusal
+from hub.edge.heads import lines_of
 from hub.edge.in_flight import Exchange, going_down
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -32,12 +33,12 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(known, clean(value)) for name, value in headers.items() if (known := _known(name))]
 
 
-def lines_of(headers: Mapping[str, str]) -> bytes:
+def head_lines(headers: Mapping[str, str]) -> bytes:
     """The same headers as they stand on the wire, each with its line break."""
     form = _form(tuple(headers))
     if form and (text := "".join(headers.values())).isprintable() and text.isascii():
         return (form % tuple(headers.values())).encode()
-    return b"".join([b"%b: %b\r\n" % header for header in encoded(headers)])
+    return lines_of(encoded(headers))
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +86,7 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     if reply.chunks is None:
         exchange.finish()
         reply.unwind()
-        if exchange.answer(reply.status, lines_of(reply.headers), reply.body):
+        if exchange.answer(reply.status, head_lines(reply.headers), reply.body):
             return
         headers = encoded(reply.headers)
         headers.append((b"content-length", b"%d" % len(reply.body)))

@@ -6,7 +6,6 @@ after the opens of calls that still run were carried forward, so no call is ever
 Memory: one frame for each call in flight.
 """
 
-import contextlib
 import os
 import time
 from collections import deque
@@ -141,8 +140,10 @@ class Spool:
         """
         self._live.pop(call, None)
         self._pending.append((call, frame(CLOSE, payload), False))
-        with contextlib.suppress(OSError):
+        try:
             self._flush()
+        except OSError as error:
+            self._complain(error)
 
     async def _written(self) -> None:
         """Hand what was opened to the operating system, where it outlives this process."""

@@ -33,39 +33,34 @@ class LocalMeters:
     async def take(self, claim: Claim) -> Taken:
         """Count a claim, or refuse it. Nothing is awaited."""
         now = self._now()
+        taken = Taken(second=int(now))
         for place, ask in enumerate(claim.asks):
-            refused = self._refused(place, ask, now)
+            refused = self._count(place, ask, now)
             if refused is not None:
+                self.settle(Claim(claim.id, claim.asks[:place]), taken, (0,) * place)
                 return refused
-        for ask in claim.asks:
-            meter, kind = ask.meter, ask.kind
-            if kind is Kind.RATE:
-                self._rates[meter].add(ask.amount)
-            elif kind is Kind.SLOTS:
-                self._slots[meter] = self._slots.get(meter, 0) + 1
-            else:
-                self._purse(meter).reserved += ask.amount
-        return Taken(second=int(now))
+        return taken
 
-    def _refused(self, place: int, ask: Ask, now: float) -> Taken | None:
-        """The refusal of an ask that there is no room for."""
-        meter, kind, limit = ask.meter, ask.kind, ask.limit
+    def _count(self, place: int, ask: Ask, now: float) -> Taken | None:
+        """Count an ask; or its refusal, where there is no room for it."""
+        meter, kind, limit, amount = ask.meter, ask.kind, ask.limit, ask.amount
         if kind is Kind.RATE:
             window = self._window(meter, now)
-            if limit is not None and ask.amount and window.total + ask.amount > limit:
-                wait = window.wait(limit - ask.amount, now)
+            if limit is not None and amount and window.total + amount > limit:
+                wait = window.wait(limit - amount, now)
                 return Taken(refused=place, level=Level(window.total, rest=window.rest(now)), wait=wait)
-        elif limit is None:
-            return None
+            window.add(amount)
         elif kind is Kind.SLOTS:
             used = self._slots.get(meter, 0)
-            if used >= limit:
+            if limit is not None and used >= limit:
                 return Taken(refused=place, level=Level(used), wait=1)
+            self._slots[meter] = used + 1
         else:
             purse = self._purse(meter)
             used = purse.spent + purse.reserved
-            if used >= limit or used + ask.amount > limit:
+            if limit is not None and (used >= limit or used + amount > limit):
                 return Taken(refused=place, level=Level(purse.spent, purse.reserved))
+            purse.reserved += amount
         return None
 
     def _window(self, meter: str, now: float) -> Window:
@@ -111,8 +106,10 @@ class LocalMeters:
         if kind is Kind.PURSE:
             purse = self._purses.get(meter)
             return Level(purse.spent, purse.reserved) if purse else Level()
-        if meter not in self._rates:
+        window = self._rates.get(meter)
+        if window is None:
             return Level()
         now = self._now()
-        window = self._window(meter, now)
+        if now >= window.until:
+            window.advance(now)
         return Level(window.total, rest=window.rest(now))

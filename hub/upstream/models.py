@@ -111,7 +111,7 @@ class ModelUpstream:
                 self._health.keep(plan.kept, attempt.deployment.target)
             record.answered(attempt.deployment.target, attempt.deployment.provider)
             record.status = delivery.reply.status
-            return replace(delivery, own=attempt.deployment.own)
+            return replace(delivery, own=attempt.deployment.own) if attempt.deployment.own else delivery
 
     async def _try(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
         """One try. Raises Failed when there is no answer, or an error."""

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from hub.core.refusal import UpstreamFailed
@@ -12,8 +13,7 @@ _TARGET = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Whom to connect to. `host` is a name or an address without brackets."""
 
     host: str

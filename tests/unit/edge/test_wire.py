@@ -10,7 +10,7 @@ from hub.core.calls import Reply
 from hub.core.refusal import Throttled, UpstreamFailed
 from hub.core.unwinding import Unwinding
 from hub.edge import InFlight, carry
-from hub.edge.wire import encoded, lines_of
+from hub.edge.wire import encoded, head_lines
 from tests.unit.edge.conftest import request, until
 
 pytestmark = pytest.mark.anyio
@@ -205,7 +205,7 @@ def test_headers_cannot_break_out_or_frame():
     ],
 )
 def test_headers_stand_in_lines_as_they_stand_in_pairs(headers):
-    lines = lines_of(headers)
+    lines = head_lines(headers)
     assert lines == b"".join(b"%b: %b\r\n" % header for header in encoded(headers))
     assert lines.count(b"\n") == lines.count(b"\r") == len(encoded(headers))
 
