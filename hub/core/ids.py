@@ -22,9 +22,11 @@ def new_id() -> str:
     The layout is that of a ULID, so identifiers sort by the time they were made.
     """
     rest = b2a_base64(_random_bits(96).to_bytes(12, "big"), newline=False).translate(_TABLE)
-    return _time(time.time_ns() // 1_000_000) + rest.decode()
+    at = time.time_ns() // 1_000_000
+    return f"{_time(at >> 10)}{_ALPHABET[at >> 5 & 31]}{_ALPHABET[at & 31]}{rest.decode()}"
 
 
 @lru_cache(maxsize=8)
-def _time(milliseconds: int) -> str:
-    return "".join([_ALPHABET[milliseconds >> shift & 31] for shift in range(45, -1, -5)])
+def _time(seconds: int) -> str:
+    """The first eight characters, which change about once in a second."""
+    return "".join([_ALPHABET[seconds >> shift & 31] for shift in range(35, -1, -5)])
