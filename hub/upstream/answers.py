@@ -7,17 +7,17 @@ between owners: a key belongs to the principal who sent it, a cached answer to t
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Self
 
-from hub.core.calls import ModelCall, Reply
+from hub.core.calls import ModelCall
 from hub.core.principal import Globs, Principal
 from hub.core.refusal import Conflict, Malformed, Refusal
-from hub.core.usage import Usage
 from hub.resources.snapshot import Snapshot
-from hub.upstream.answers_everywhere import Another, Everywhere, Held, Kept
+from hub.upstream.answers_everywhere import Another, Everywhere, Held
+from hub.upstream.answers_kept import Kept
 from hub.upstream.delivery import Delivery
 
 MOST_BYTES = 64 << 20
@@ -52,52 +52,14 @@ class Wish:
 NOTHING = Wish("")
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A whole answer: a body, or the chunks of a stream as they went to the caller."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    chunks: tuple[bytes, ...] | None
-    target: str
-    usage: Usage
-    until: float = 0.0
-
-    @property
-    def size(self) -> int:
-        return len(self.body) + sum(map(len, self.chunks or ())) + 1024
-
-    def everywhere(self, digest: bytes) -> Kept:
-        """The same for the shelf of all replicas."""
-        headers = dict(self.headers)
-        return Kept(digest, self.status, headers, self.body, self.chunks, self.target, self.usage)
-
-    @classmethod
-    def of(cls, kept: Kept) -> "_Kept":
-        """What the shelf held."""
-        return cls(kept.status, kept.headers, kept.body, kept.chunks, kept.target, kept.usage)
-
-    def delivery(self, how: str) -> Delivery:
-        """The answer once more; nothing is used by it."""
-        headers = {**self.headers, "x-hub-cache": how, "x-hub-attempts": "0"}
-        chunks = None if self.chunks is None else _replayed(self.chunks)
-        return Delivery(Reply(self.status, headers, self.body, chunks), self.target, again=how, spared=self.usage)
-
-
-async def _replayed(chunks: tuple[bytes, ...]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-
-
 @dataclass(slots=True)
 class _Slot:
     """One idempotency key: the request that came with it, and its answer once there is one."""
 
     digest: bytes
     until: float
-    outcome: "asyncio.Future[_Kept | Refusal | None]"
-    kept: _Kept | None = None
+    outcome: "asyncio.Future[Kept | Refusal | None]"
+    kept: Kept | None = None
     held: Held | None = None
 
 
@@ -114,7 +76,7 @@ class Answers:
         self._now = now
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._shelves: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
+        self._shelves: OrderedDict[tuple[str, bytes], tuple[float, Kept]] = OrderedDict()
         self._slots: OrderedDict[tuple[str, str], _Slot] = OrderedDict()
 
     async def deliver(self, wish: Wish, call: ModelCall, send: Callable[[], Awaitable[Delivery]]) -> Delivery:
@@ -128,13 +90,11 @@ class Answers:
         digest = digest_of(call)
         shelf = (wish.shelf, digest) if wish.shelf else None
         if shelf is not None:
-            found = self._found(shelf)
-            if found is None and (kept := await self._everywhere.find(_cached(shelf))) is not None:
-                found = _Kept.of(kept)
+            found = self._found(shelf) or await self._everywhere.find(_cached(shelf))
             if found is not None:
                 return found.delivery("hit")
         slot = await self._claim(wish, digest) if wish.key else None
-        if isinstance(slot, _Kept):
+        if isinstance(slot, Kept):
             return slot.delivery("replay")
         try:
             delivery = await send()
@@ -144,11 +104,11 @@ class Answers:
         except BaseException:
             self._release(wish, slot, None)
             raise
-        return self._watched(delivery, _Claim(self, wish, shelf, slot))
+        return self._watched(delivery, _Claim(self, wish, digest, shelf, slot))
 
     # -- one call for a key ----------------------------------------------------------------------------------------
 
-    async def _claim(self, wish: Wish, digest: bytes) -> "_Slot | _Kept":
+    async def _claim(self, wish: Wish, digest: bytes) -> "_Slot | Kept":
         """The right to send for a key, or the answer that somebody got for it."""
         place = (wish.owner, wish.key)
         while True:
@@ -170,7 +130,7 @@ class Answers:
             if outcome is not None:
                 return outcome
 
-    async def _claim_everywhere(self, wish: Wish, slot: _Slot) -> "_Slot | _Kept":
+    async def _claim_everywhere(self, wish: Wish, slot: _Slot) -> "_Slot | Kept":
         """The right to send for a key among all replicas, or what another one got for it."""
         try:
             found = await self._everywhere.claim(f"key\0{wish.owner}\0{wish.key}", slot.digest)
@@ -180,13 +140,12 @@ class Answers:
                 raise _another() from None
             raise
         if isinstance(found, Kept):
-            kept = _Kept.of(found)
-            self._keep_in(slot, kept)
-            return kept
+            self._keep_in(slot, found)
+            return found
         slot.held = found
         return slot
 
-    def _release(self, wish: Wish, slot: _Slot | None, outcome: "_Kept | Refusal | None") -> None:
+    def _release(self, wish: Wish, slot: _Slot | None, outcome: "Kept | Refusal | None") -> None:
         """Let those who wait go on; a later call with the key is sent anew."""
         if slot is None:
             return
@@ -215,12 +174,12 @@ class Answers:
         marked = delivery.marked("miss") if claim.shelf else delivery
         return marked.through(recording, recording.closed)
 
-    def keep(self, claim: "_Claim", kept: _Kept) -> None:
+    def keep(self, claim: "_Claim", kept: Kept) -> None:
         """Keep a whole answer wherever its claim says."""
         good = 200 <= kept.status < 300
         if claim.shelf is not None and good and kept.size <= MOST_ANSWER:
             self._shelve(claim.shelf, kept, claim.wish.seconds)
-            self._everywhere.put(_cached(claim.shelf), kept.everywhere(claim.shelf[1]), claim.wish.seconds)
+            self._everywhere.put(_cached(claim.shelf), kept, claim.wish.seconds)
         slot = claim.slot
         if slot is None:
             return
@@ -229,9 +188,9 @@ class Answers:
             return
         self._keep_in(slot, kept)
         if slot.held is not None:
-            self._everywhere.settle(slot.held, kept.everywhere(slot.digest), KEY_SECONDS)
+            self._everywhere.settle(slot.held, kept, KEY_SECONDS)
 
-    def _keep_in(self, slot: _Slot, kept: _Kept) -> None:
+    def _keep_in(self, slot: _Slot, kept: Kept) -> None:
         slot.kept = kept
         self._bytes += kept.size
         if not slot.outcome.done():
@@ -242,20 +201,18 @@ class Answers:
         """The answer did not become whole."""
         self._release(claim.wish, claim.slot, None)
 
-    def _shelve(self, shelf: tuple[str, bytes], kept: _Kept, seconds: float) -> None:
+    def _shelve(self, shelf: tuple[str, bytes], kept: Kept, seconds: float) -> None:
         old = self._shelves.pop(shelf, None)
-        self._bytes -= old.size if old is not None else 0
-        self._shelves[shelf] = _Kept(
-            kept.status, kept.headers, kept.body, kept.chunks, kept.target, kept.usage, self._now() + seconds
-        )
+        self._bytes -= old[1].size if old is not None else 0
+        self._shelves[shelf] = (self._now() + seconds, kept)
         self._bytes += kept.size
         self._fit()
 
-    def _found(self, shelf: tuple[str, bytes]) -> _Kept | None:
-        found = self._shelves.get(shelf)
+    def _found(self, shelf: tuple[str, bytes]) -> Kept | None:
+        until, found = self._shelves.get(shelf, (0.0, None))
         if found is None:
             return None
-        if found.until <= self._now():
+        if until <= self._now():
             del self._shelves[shelf]
             self._bytes -= found.size
             return None
@@ -265,7 +222,7 @@ class Answers:
     def _fit(self) -> None:
         """Forget the oldest until all of it fits: cached answers first."""
         while self._bytes > self._most_bytes and self._shelves:
-            _, old = self._shelves.popitem(last=False)
+            _, (_, old) = self._shelves.popitem(last=False)
             self._bytes -= old.size
         finished = [place for place, slot in self._slots.items() if slot.kept is not None]
         for place in finished:
@@ -292,6 +249,7 @@ class _Claim:
 
     answers: Answers
     wish: Wish
+    digest: bytes
     shelf: tuple[str, bytes] | None
     slot: _Slot | None
     used: bool = field(default=False)
@@ -302,7 +260,8 @@ class _Claim:
         self.used = True
         reply = delivery.reply
         headers = {name: value for name, value in reply.headers.items() if name not in _NOT_AGAIN}
-        self.answers.keep(self, _Kept(reply.status, headers, body, chunks, delivery.target, delivery.usage))
+        kept = Kept(self.digest, reply.status, headers, body, chunks, delivery.target, delivery.usage)
+        self.answers.keep(self, kept)
 
     def given_up(self) -> None:
         if not self.used:

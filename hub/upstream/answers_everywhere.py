@@ -8,11 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from msgspec import Struct
 
 from hub.core.logs import get_logger
 from hub.core.shelf import Shelf, ShelfAway
-from hub.core.usage import Usage
+from hub.upstream.answers_kept import Kept
 
 log = get_logger(__name__)
 
@@ -20,18 +19,6 @@ _LEASE = 20.0  # seconds for which a claim holds unless it is renewed; a replica
 _RENEW = 5.0
 _LOOK = 0.1  # between two looks at what another replica does
 _MARK = b"~"
-
-
-class Kept(Struct, frozen=True):
-    """A whole answer as it is kept, with the digest of the request that it belongs to."""
-
-    digest: bytes
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    chunks: tuple[bytes, ...] | None
-    target: str
-    usage: Usage
 
 
 class Another(Exception):
