@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -27,6 +27,7 @@ _MOST_INDEXES = 64
 _MOST_ABOUT = 300  # characters of a description in a list of matches
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _anything = msgspec.json.Decoder(dict[str, Any])
+_contents = msgspec.json.Decoder(list[Any])
 _encode = msgspec.json.encode
 
 Call = Callable[[str, bytes], Awaitable[RpcReply]]
@@ -45,7 +46,7 @@ class ToolModes:
 
         Raises Refusal.
         """
-        given = _Arguments(tool.name, _anything.decode(arguments))
+        given = _Arguments(tool.name, _given(arguments))
         match tool.meta:
             case "find_tools":
                 return self._find(view, principal, given)
@@ -147,6 +148,13 @@ def inner_call(view: ProfileView, name: str, arguments: bytes) -> tuple[str, byt
     return wanted, inner if inner.startswith(b"{") else b"{}"
 
 
+def _given(arguments: bytes) -> dict[str, Any]:
+    try:
+        return _anything.decode(arguments)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Malformed("malformed", f"The arguments cannot be read: {error}") from None
+
+
 class _Arguments:
     """Arguments of one of the hub's own tools, checked as they are taken."""
 
@@ -215,13 +223,12 @@ def _text(text: str) -> bytes:
 def _value(reply: RpcReply) -> tuple[bytes, str]:
     """What a program gets for a tool's answer, as JSON, and why the call failed ('' when it did not)."""
     if reply.error is not None:
-        error = _anything.decode(reply.error)
+        error = _members_of(reply.error)
         return b"null", str(error.get("message", "the server answers with an error"))
     members = _object.decode(reply.result or b"{}")
     if bytes(members.get("resultType", b'"complete"')) != b'"complete"':
         return b"null", "the tool asks something of its caller: call it directly, not from a program"
-    content = msgspec.json.decode(members.get("content", b"[]"))
-    items = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    items = _blocks(members.get("content", b"[]"))
     texts = [str(one.get("text", "")) for one in items if one.get("type") == "text"]
     if bytes(members.get("isError", b"false")) == b"true":
         return b"null", "\n".join(texts) or "the tool reported an error"
@@ -238,3 +245,20 @@ def _value(reply: RpcReply) -> tuple[bytes, str]:
     except (msgspec.DecodeError, RecursionError):
         pass  # a text that only looks like JSON
     return _encode(text), ""
+
+
+def _members_of(raw: bytes) -> dict[str, Any]:
+    """The members of what a server said; none where it is no object that can be read."""
+    try:
+        return _anything.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def _blocks(raw: bytes) -> list[dict[str, Any]]:
+    """The blocks of a content; those of a content that cannot be read are none."""
+    try:
+        content = _contents.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [cast("dict[str, Any]", one) for one in content if isinstance(one, dict)]

@@ -17,6 +17,7 @@ SCHEME = "hub-result"
 _MOST_MATCHES = 100
 _MOST_LINE = 500  # characters of a matching line
 _items = msgspec.json.Decoder(list[msgspec.Raw])
+_texts = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
 
 
@@ -138,8 +139,10 @@ def _text(text: str) -> dict[str, str]:
 
 
 def _string(raw: Any) -> str:
-    value = msgspec.json.decode(raw) if raw is not None else ""
-    return value if isinstance(value, str) else ""
+    try:
+        return _texts.decode(raw) if raw is not None else ""
+    except msgspec.DecodeError:
+        return ""
 
 
 def page_of(text: str, offset: int, limit: int) -> str:

@@ -15,6 +15,7 @@ CANCELLED = "notifications/cancelled"
 MOST_RESULT = 16 << 20  # bytes of one message
 _LOG = "notifications/message"
 _MOST_HELD = 16
+_HEAD = 1024  # bytes of what cannot be read, in which the id of a message is looked for
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _OF_THE_SERVER = ("/list_changed", "resources/updated", "notifications/tasks")
 
@@ -28,15 +29,16 @@ class Calls:
     """Correlates answers with requests by numbers that no other connection of the process uses.
 
     `heard(method, params)` gets each notification that belongs to no call, `ask(pending, message)` each question
-    with the call that caused it. A connection that serves one kind of caller (`hold` is set) keeps what is asked
-    outside of any call for the next one. `astray` says that a question could have belonged to several calls.
+    with the call that caused it; it gives what is to be said at once, or b"". A connection that serves one kind of
+    caller (`hold` is set) keeps what is asked outside of any call for the next one. `astray` says that a question
+    could have belonged to several calls.
     """
 
     def __init__(
         self,
         numbers: Iterator[int],
         heard: Callable[[str, bytes], None],
-        ask: Callable[[Pending, Message], None],
+        ask: Callable[[Pending, Message], bytes],
     ) -> None:
         self._numbers = numbers
         self._heard = heard
@@ -86,11 +88,18 @@ class Calls:
         """
         try:
             messages = mcp_wire.parse(data)
-        except NotRpc:
-            self.noise += 1
+        except NotRpc as error:
+            self.garbled(data[:_HEAD], f"its answer is no JSON-RPC message: {error}")
             return []
         answers = (self._take(message, own) for message in messages)
         return [answer for answer in answers if answer]
+
+    def garbled(self, head: bytes, fault: str) -> None:
+        """Something came that is no message. Whoever waits for the answer that it was to be does so in vain."""
+        self.noise += 1
+        number = mcp_wire.number_in(head)
+        if number is not None:
+            self.fail_one(number, UpstreamFailed("upstream_protocol", fault))
 
     def _take(self, message: Message, own: Pending | None) -> bytes:
         if not message.method:
@@ -124,13 +133,12 @@ class Calls:
             return mcp_wire.result(message.id, b"{}")
         pending = own if own is not None and not own.answer.done() else self._whose()
         if pending is not None and pending.caller.ask is not None:
-            self._ask(pending, message)
-        elif pending is None and self.hold and len(self._held) < _MOST_HELD:
+            return self._ask(pending, message)
+        if pending is None and self.hold and len(self._held) < _MOST_HELD:
             self._held.append(message)
-        else:
-            text = f"nobody can be asked {message.method}: the client declared no such capability"
-            return mcp_wire.error(message.id, mcp_wire.METHOD_NOT_FOUND, text)
-        return b""
+            return b""
+        text = f"nobody can be asked {message.method[:64]}: the client declared no such capability"
+        return mcp_wire.error(message.id, mcp_wire.METHOD_NOT_FOUND, text)
 
     def _whose(self) -> Pending | None:
         """The call that a question belongs to which came on no call's own stream: the last one that it can be."""

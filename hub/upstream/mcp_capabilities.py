@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from msgspec import json
+from msgspec import DecodeError, json
 
 from hub.upstream.mcp_wire import NotRpc, parse_object
 
@@ -17,13 +17,13 @@ def handshake_form(raw: bytes) -> bytes:
     try:
         members = parse_object(raw)
         extensions = parse_object(bytes(members.pop("extensions", b"")))
-    except NotRpc:
+        members.pop("tasks", None)
+        extensions.pop(TASKS, None)
+        decoded = {name: json.decode(value) for name, value in members.items()}
+        if extensions:
+            decoded["extensions"] = {name: json.decode(value) for name, value in extensions.items()}
+    except (NotRpc, DecodeError, RecursionError):
         return NOTHING
-    members.pop("tasks", None)
-    extensions.pop(TASKS, None)
-    decoded = {name: json.decode(value) for name, value in members.items()}
-    if extensions:
-        decoded["extensions"] = {name: json.decode(value) for name, value in extensions.items()}
     return json.encode(decoded, order="deterministic")
 
 

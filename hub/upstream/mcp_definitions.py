@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from msgspec import Raw, Struct, json
 
+from hub.core.nesting import is_deeper
 from hub.upstream.mcp_headers import mirrored_of
 from hub.upstream.mcp_values import PromptDefinition, ResourceDefinition, ToolDefinition
 
@@ -132,9 +133,13 @@ def _surplus(key: str, found: Mapping[str, object], kind: str) -> str:
     return f"the server has more than {MOST} {kind}s" if len(found) >= MOST else ""
 
 
-def _check_size(raw: bytes, description: str | None) -> None:
+def _check_whole(raw: bytes, description: str | None) -> None:
+    """Whoever shows a definition, compares or scans it decodes all of it: that has to go well once and for all."""
     if len(raw) > MOST_DEFINITION:
         raise ValueError(f"its definition has more than {MOST_DEFINITION >> 10} KiB")
+    if is_deeper(raw, MOST_DEPTH):
+        raise ValueError(f"its definition is nested more than {MOST_DEPTH} deep")
+    json.decode(raw)
     if len((description or "").encode()) > MOST_DESCRIPTION:
         raise ValueError(f"its description has more than {MOST_DESCRIPTION >> 10} KiB")
 
@@ -142,7 +147,7 @@ def _check_size(raw: bytes, description: str | None) -> None:
 def _prompt(raw: bytes) -> tuple[str, PromptDefinition]:
     """The prompt in `raw`. Raises ValueError with what is wrong with it."""
     prompt = _prompts.decode(raw)
-    _check_size(raw, prompt.description)
+    _check_whole(raw, prompt.description)
     if not 1 <= len(prompt.name) <= MOST_NAME or not prompt.name.isprintable():
         raise ValueError(f"its name may have 1 to {MOST_NAME} printable characters")
     return prompt.name, PromptDefinition(prompt.name, raw)
@@ -151,14 +156,14 @@ def _prompt(raw: bytes) -> tuple[str, PromptDefinition]:
 def _resource(raw: bytes) -> tuple[str, ResourceDefinition]:
     """The resource in `raw`. Raises ValueError with what is wrong with it."""
     resource = _resources.decode(raw)
-    _check_size(raw, resource.description)
+    _check_whole(raw, resource.description)
     return resource.uri, ResourceDefinition(_uri(resource.uri), raw)
 
 
 def _template(raw: bytes) -> tuple[str, ResourceDefinition]:
     """The template in `raw`. Raises ValueError with what is wrong with it."""
     template = _templates.decode(raw)
-    _check_size(raw, template.description)
+    _check_whole(raw, template.description)
     return template.uri_template, ResourceDefinition(_uri(template.uri_template), raw)
 
 
@@ -170,16 +175,12 @@ def _uri(text: str) -> str:
 
 def _tool(raw: bytes) -> tuple[str, ToolDefinition]:
     """The tool in `raw`. Raises ValueError with what is wrong with it."""
-    if len(raw) > MOST_DEFINITION:
-        raise ValueError(f"its definition has more than {MOST_DEFINITION >> 10} KiB")
     tool = _tools.decode(raw)
-    _check_size(raw, tool.description)
+    _check_whole(raw, tool.description)
     if not _NAME.fullmatch(tool.name):
         raise ValueError("its name may have 1 to 128 letters, digits, '_', '.' and '-'")
     if len(json.encode(tool.input_schema)) > MOST_SCHEMA or len(bytes(tool.output_schema)) > MOST_SCHEMA:
         raise ValueError(f"a schema has more than {MOST_SCHEMA >> 10} KiB")
-    if _depth(tool.input_schema) > MOST_DEPTH:
-        raise ValueError(f"its schema is nested more than {MOST_DEPTH} deep")
     if tool.input_schema.get("type", "object") != "object":
         raise ValueError("its inputSchema is not of type object")
     return tool.name, ToolDefinition(tool.name, raw, mirrored_of(tool.input_schema), _is_idempotent(tool.annotations))
@@ -195,19 +196,3 @@ def _name_of(raw: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return (named.uri or named.uri_template or named.name)[:128]
-
-
-def _depth(value: object) -> int:
-    """How deep lists and objects are nested in `value`."""
-    level: list[object] = [value]
-    depth = 0
-    while level and depth <= MOST_DEPTH:
-        inner: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                inner += one.values()  # pyright: ignore[reportUnknownArgumentType]
-            elif isinstance(one, list):
-                inner += one  # pyright: ignore[reportUnknownArgumentType]
-        level = [one for one in inner if isinstance(one, dict | list)]
-        depth += 1
-    return depth

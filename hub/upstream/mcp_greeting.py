@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from msgspec import DecodeError, Raw, Struct, field, json
 
+from hub.core.nesting import is_deeper
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_link import Greeting, Rejected
 from hub.upstream.mcp_values import Era, RpcReply
@@ -24,6 +25,8 @@ from hub.upstream.mcp_wire import (
 )
 
 MOST_INSTRUCTIONS = 16 << 10  # characters
+MOST_SAID = 64 << 10  # bytes of what a server says of itself, and of what it can do
+_MOST_DEPTH = 32
 _INITIALIZE = b'{"protocolVersion":"%b","capabilities":%b,"clientInfo":%b}'
 
 Ask = Callable[[str, bytes, Speech], Awaitable[RpcReply]]
@@ -115,8 +118,8 @@ async def _discover(ask: Ask, version: str) -> _Verdict:
     if version not in found.supported_versions:
         shared = [known for known in MODERN_VERSIONS if known in found.supported_versions]
         return _Verdict(version=shared[-1]) if shared else _OLD
-    info = found.meta.get(f"{META}serverInfo", b"{}")
-    return _Verdict(Greeting(speech, bytes(info), bytes(found.capabilities), _bounded(found.instructions)))
+    info = found.meta.get(f"{META}serverInfo", Raw(b"{}"))
+    return _Verdict(Greeting(speech, _sound(info), _sound(found.capabilities), _bounded(found.instructions)))
 
 
 def _shared(error: bytes) -> _Verdict:
@@ -126,7 +129,7 @@ def _shared(error: bytes) -> _Verdict:
         return _OLD
     try:
         supported = json.decode(fault.data or b"{}", type=_Supported).supported
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return _OLD
     modern = [known for known in MODERN_VERSIONS if known in supported]
     if modern:
@@ -155,12 +158,24 @@ async def handshake_as(ask: Ask, capabilities: bytes = NO_CAPABILITIES) -> Greet
     if found.protocol_version not in HANDSHAKE_VERSIONS:
         raise _foreign(found.protocol_version)
     speech = Speech(Era.LEGACY, found.protocol_version)
-    return Greeting(speech, bytes(found.server_info), bytes(found.capabilities), _bounded(found.instructions))
+    return Greeting(speech, _sound(found.server_info), _sound(found.capabilities), _bounded(found.instructions))
 
 
 def _foreign(versions: str) -> UpstreamFailed:
     ours = f"{HANDSHAKE_VERSIONS[0]} to {MODERN_VERSIONS[-1]}"
     return UpstreamFailed("upstream_protocol", f"it speaks protocol {versions[:100]}, the hub speaks {ours}")
+
+
+def _sound(raw: Raw) -> bytes:
+    """An object that can be kept, shown and decoded by anybody; an empty one in place of anything else."""
+    said = bytes(raw)
+    if not said.startswith(b"{") or len(said) > MOST_SAID or is_deeper(said, _MOST_DEPTH):
+        return b"{}"
+    try:
+        json.decode(said)
+    except DecodeError:
+        return b"{}"
+    return said
 
 
 def _bounded(text: str | None) -> str:

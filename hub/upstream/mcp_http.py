@@ -1,6 +1,7 @@
 """A connection to a server over streamable HTTP: one exchange per request, in either era."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ log = get_logger(__name__)
 _ACCEPT = "application/json, text/event-stream"
 _TAIL = 1.0  # seconds for the end of a stream after its answer, so that the connection can be used again
 _A_DAY = 86_400.0
-_LONGEST_RETRY = 30.0
+_SHORTEST_RETRY, _LONGEST_RETRY = 0.05, 30.0
+MOST_TELLING = 64  # messages on their way at once, beyond which the server gets only what it must have
 _TELLING = Timeouts(connect=10, first_byte=30, idle=30, total=60)
 _RELISTEN = (1.0, 60.0)  # seconds before a lost stream of changes is opened again: at first, at most
 
@@ -58,6 +60,7 @@ class HttpLink(Link):
         self._address = address
         self._listener: asyncio.Task[None] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self.session = ""
         self.mirrored: dict[str, Mirrored] = {}
 
@@ -82,7 +85,7 @@ class HttpLink(Link):
 
     def _over(self, pending: Pending) -> None:
         self._running.pop(pending.number, None)
-        pending.fail(UpstreamFailed("upstream_protocol", "its answer ended before it was complete"))
+        pending.fail(UpstreamFailed("upstream_protocol", "what it sent ended, and held no whole answer"))
 
     async def _exchange(self, response: Response, pending: Pending) -> None:
         """Take what comes back, until the answer is there."""
@@ -113,7 +116,7 @@ class HttpLink(Link):
         """The events of an answer. An old server may end the stream before, to go on with it in another one."""
         events = await self._events(response, pending, Events(MOST_RESULT))
         while not pending.answer.done() and events.last_id and self.session:
-            await asyncio.sleep(min(events.retry, _LONGEST_RETRY))
+            await asyncio.sleep(min(max(events.retry, _SHORTEST_RETRY), _LONGEST_RETRY))
             headers = (*self._reading(), ("Last-Event-ID", events.last_id.decode("latin-1")))
             address = self._address
             again = await self._endpoint.request(
@@ -129,16 +132,23 @@ class HttpLink(Link):
 
     async def _events(self, response: Response, pending: Pending, events: Events) -> Events:
         """The events of a stream; after the answer, only its end is waited for, and not for long."""
-        while chunk := await response.read(_TAIL if pending.answer.done() else _A_DAY):
+        now, ends = asyncio.get_running_loop().time, math.inf
+        while chunk := await response.read(ends - now()):
             pending.stir()
             for data in events.feed(chunk):
                 self._take(data, pending)
+            if pending.answer.done():
+                ends = min(ends, now() + _TAIL)
+                if now() >= ends:
+                    break
+            elif rest := events.rest(now()):
+                await asyncio.sleep(rest)
         return events
 
     def _take(self, data: bytes, own: Pending | None) -> None:
         if data:
             for answer in self.calls.take(data, own):
-                self._reply(answer)
+                self._answer(answer)
 
     def _headers(self, method: str, params: bytes, speech: Speech) -> tuple[tuple[str, str], ...]:
         headers = [("Content-Type", "application/json"), ("Accept", _ACCEPT), *self._address.headers]
@@ -175,7 +185,13 @@ class HttpLink(Link):
             response.close()
 
     def _reply(self, message: bytes) -> None:
-        self._start(self._tell(message))
+        task = self._start(self._tell(message))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    @property
+    def _is_behind(self) -> bool:
+        return len(self._telling) >= MOST_TELLING
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         """Close the response, which is all that the modern wire wants; the old one wants to be told."""
@@ -227,6 +243,8 @@ class HttpLink(Link):
                 pause = _RELISTEN[0]
                 for data in events.feed(chunk):
                     self._take(data, None)
+                if rest := events.rest(asyncio.get_running_loop().time()):
+                    await asyncio.sleep(rest)
         except UpstreamFailed:
             return pause
         return min(pause * 2, _RELISTEN[1])

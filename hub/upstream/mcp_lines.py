@@ -5,6 +5,25 @@ from collections.abc import Callable
 from hub.core.refusal import UpstreamFailed
 
 _MOST_ID = 1024  # bytes
+LINES_PER_SECOND = 20_000  # of one server, on one stream
+_EACH = 48  # bytes that a line of data takes besides what stands in it
+
+
+class Allowance:
+    """So many in any second: whoever sends more has to wait, so that nobody else does."""
+
+    __slots__ = ("_left", "_most", "_since")
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._since = 0.0
+
+    def spend(self, count: int, now: float) -> float:
+        """So many more came at `now` (monotonic); the seconds to rest before any other is taken."""
+        if now - self._since >= 1.0:
+            self._since, self._left = now, self._most
+        self._left -= count
+        return self._since + 1.0 - now if self._left < 0 else 0.0
 
 
 class Lines:
@@ -53,6 +72,8 @@ class Events:
         self._size = 0
         self.last_id = b""
         self.retry = 1.0
+        self._allowance = Allowance(LINES_PER_SECOND)
+        self._came = 0
         self._kind = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -62,7 +83,9 @@ class Events:
     def typed(self, chunk: bytes) -> list[tuple[bytes, bytes]]:
         """The same, each with the type of its event."""
         whole: list[tuple[bytes, bytes]] = []
-        for line in self._lines.feed(chunk):
+        lines = self._lines.feed(chunk)
+        self._came += len(lines)
+        for line in lines:
             line = line.removesuffix(b"\r")
             if not line:
                 if self._data:
@@ -71,13 +94,18 @@ class Events:
                 self._kind = b""
                 self._size = 0
             elif line.startswith(b"data:"):
-                self._size += len(line)
+                self._size += len(line) + _EACH
                 if self._size > self._most:
                     self._oversized(line)
                 self._data.append(line[5:].removeprefix(b" "))
             else:
                 self._field(line)
         return whole
+
+    def rest(self, now: float) -> float:
+        """The seconds (`now` is monotonic) after which more is to be fed: of more lines than anybody needs, it takes its time."""
+        came, self._came = self._came, 0
+        return self._allowance.spend(came, now)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -79,7 +79,7 @@ class Link(ABC):
 
     def __init__(self, numbers: Iterator[int], ears: Ears) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._questions = Questions(self._start, self._reply)
+        self._questions = Questions(self._start, self._reply, self._answer)
         self.calls = Calls(numbers, self._heard, self._questions.ask)
         self.greeting = Greeting(HANDSHAKE)
         self.failure: UpstreamFailed | None = None
@@ -152,6 +152,18 @@ class Link(ABC):
     def _reply(self, message: bytes) -> None:
         """Send an answer to a question, or a notification, some time soon."""
 
+    @property
+    @abstractmethod
+    def _is_behind(self) -> bool:
+        """Whether the server does not take what it is sent."""
+
+    def _answer(self, message: bytes) -> None:
+        """Send what the server has brought about, unless it brings about more than it takes: that is not heaped up."""
+        if self._is_behind:
+            self.calls.noise += 1
+        else:
+            self._reply(message)
+
     @abstractmethod
     async def greeted(self, greeting: Greeting) -> None:
         """The server was greeted: say so where the protocol wants it, and listen for changes."""
@@ -165,8 +177,8 @@ class Link(ABC):
         """A modern server: `watched` has changed, so that the stream of changes is opened again."""
 
     def tell(self, message: bytes) -> None:
-        """Send a notification."""
-        self._reply(message)
+        """Send a notification of the caller's."""
+        self._answer(message)
 
     async def watch(self, what: frozenset[str], limits: Limits) -> None:
         """Have the server announce exactly this (`uri URI`, `task ID`). Its refusals are passed over."""

@@ -10,6 +10,7 @@ from hub.upstream.mcp_values import RpcReply
 from hub.upstream.mcp_wire import METHOD_NOT_FOUND, parse_error
 
 MOST_PAGES = 100
+MOST_BYTES = 32 << 20  # of one list, over all its pages
 
 Ask = Callable[[str, bytes], Awaitable[RpcReply]]
 
@@ -74,6 +75,7 @@ async def _listed(ask: Ask, method: str) -> list[Raw]:
     """All of a list, over all pages. A server without that list has none of it. Raises UpstreamFailed."""
     raws: list[Raw] = []
     seen: set[str] = set()
+    size = 0
     params = b"{}"
     for _ in range(MOST_PAGES):
         reply = await ask(method, params)
@@ -81,6 +83,9 @@ async def _listed(ask: Ask, method: str) -> list[Raw]:
             _check(reply.error or b"", method)
             return raws
         page = _page(reply.result, method)
+        size += len(reply.result)
+        if size > MOST_BYTES:
+            raise ListRefused("upstream_protocol", f"its answers to {method} have more than {MOST_BYTES >> 20} MiB")
         raws += page.items(method) or ()
         if page.next_cursor is None or page.next_cursor in seen or len(raws) > MOST:
             break

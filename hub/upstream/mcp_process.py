@@ -14,7 +14,7 @@ from typing import cast
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import MOST_RESULT
-from hub.upstream.mcp_lines import Lines
+from hub.upstream.mcp_lines import LINES_PER_SECOND, Allowance, Lines
 
 # What of the hub's own environment a server gets besides what its resource declares.
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
@@ -50,7 +50,8 @@ class Process(asyncio.SubprocessProtocol):
         self._out = Lines(MOST_RESULT, oversized)
         self._err = Lines(64 << 10, self._note)
         self._stderr: deque[bytes] = deque(maxlen=MOST_LINES)
-        self._budget = _STDERR_PER_SECOND
+        self._now = asyncio.get_running_loop().time
+        self._allowances = {1: Allowance(LINES_PER_SECOND), 2: Allowance(_STDERR_PER_SECOND)}
         self._exited = asyncio.Event()
         self._silent = False
         self._over = False
@@ -104,6 +105,11 @@ class Process(asyncio.SubprocessProtocol):
         if not self._over:
             self._pipe(0).write(data + b"\n")
 
+    @property
+    def unread(self) -> int:
+        """How many bytes it was given and has not taken yet."""
+        return 0 if self._over else self._pipe(0).get_write_buffer_size()
+
     async def writable(self) -> None:
         """Wait until it has taken what it was given before, or has ended."""
         await self._writable.wait()
@@ -145,14 +151,16 @@ class Process(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """Bytes on stdout or stderr."""
         if fd == 1:
-            for line in self._out.feed(data):
+            lines = self._out.feed(data)
+            for line in lines:
                 self._line(line)
-            return
-        for line in self._err.feed(data):
-            self._note(line)
-        self._budget -= len(data)
-        if self._budget < 0:
-            self._rest()
+            rest = self._allowances[fd].spend(len(lines), self._now())
+        else:
+            for line in self._err.feed(data):
+                self._note(line)
+            rest = self._allowances[fd].spend(len(data), self._now())
+        if rest:
+            self._rest(fd, rest)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """It closed one of its ends; stderr it may do without."""
@@ -189,15 +197,14 @@ class Process(asyncio.SubprocessProtocol):
     def _note(self, line: bytes) -> None:
         self._stderr.append(line[:_MOST_LINE])
 
-    def _rest(self) -> None:
-        """Read no more of stderr for a second."""
-        pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(2))
+    def _rest(self, fd: int, seconds: float) -> None:
+        """Read no more of an output for a moment."""
+        pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(fd))
         if pipe is not None and pipe.is_reading():
             pipe.pause_reading()
-            asyncio.get_running_loop().call_later(1.0, self._resume, pipe)
+            asyncio.get_running_loop().call_later(seconds, self._resume, pipe)
 
     def _resume(self, pipe: asyncio.ReadTransport) -> None:
-        self._budget = _STDERR_PER_SECOND
         if not pipe.is_closing():
             pipe.resume_reading()
 

@@ -23,22 +23,26 @@ Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Questions:
-    """All open questions of one connection. `start` runs a coroutine beside it, `reply` sends the server a message."""
+    """All open questions of one connection. `start` runs a coroutine beside it, `reply` sends the server an answer.
 
-    def __init__(self, start: Start, reply: Callable[[bytes], None]) -> None:
+    `refuse` sends one too, unless the server has more of them than it takes.
+    """
+
+    def __init__(self, start: Start, reply: Callable[[bytes], None], refuse: Callable[[bytes], None]) -> None:
         self._start = start
         self._reply = reply
+        self._refuse = refuse
         self._open: dict[bytes, tuple[asyncio.Task[None], Pending]] = {}
 
-    def ask(self, pending: Pending, message: Message) -> None:
-        """Put a question to the caller of `pending`."""
+    def ask(self, pending: Pending, message: Message) -> bytes:
+        """Put a question to the caller of `pending`; what the server is told at once, or b""."""
         identifier = bytes(message.id)
         if identifier in self._open or sum(one is pending for _, one in self._open.values()) >= MOST:
-            self._reply(mcp_wire.error(identifier, mcp_wire.INVALID_REQUEST, "too many questions, or this id is open"))
-            return
+            return mcp_wire.error(identifier, mcp_wire.INVALID_REQUEST, "too many questions, or this id is open")
         task = self._start(self._answered(pending, message))
         self._open[identifier] = (task, pending)
         task.add_done_callback(lambda _: self._open.pop(identifier, None))
+        return b""
 
     def withdraw(self, params: bytes) -> bool:
         """The server says that it needs no answer any more; whether it speaks of an open question."""
@@ -65,14 +69,14 @@ class Questions:
             with pending.asking():
                 reply = await ask(message.method, _stripped(bytes(message.params)))
         except asyncio.CancelledError:
-            self._reply(_moot(message))
+            self._refuse(_moot(message))
             raise
         except Refusal as refusal:
-            self._reply(mcp_wire.error(message.id, _INTERNAL, refusal.message))
+            self._refuse(mcp_wire.error(message.id, _INTERNAL, refusal.message))
             return
         except Exception:
             log.exception("question_failed", method=message.method)
-            self._reply(mcp_wire.error(message.id, _INTERNAL, "the hub could not ask its caller"))
+            self._refuse(mcp_wire.error(message.id, _INTERNAL, "the hub could not ask its caller"))
             return
         if reply.error is not None:
             self._reply(mcp_wire.error_raw(message.id, reply.error))

@@ -9,7 +9,7 @@ from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.mcp_calls import MOST_RESULT
-from hub.upstream.mcp_http import Address, forwarded
+from hub.upstream.mcp_http import MOST_TELLING, Address, forwarded
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting, Link, Rejected
 from hub.upstream.mcp_pending import Pending
@@ -26,6 +26,7 @@ class SseLink(Link):
         super().__init__(numbers, ears)
         self._endpoint = endpoint
         self._address = address
+        self._telling: set[asyncio.Task[None]] = set()
         self._target: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, seconds: float) -> None:
@@ -53,6 +54,8 @@ class SseLink(Link):
             while chunk := await response.read():
                 for kind, data in events.typed(chunk):
                     self._event(kind, data)
+                if rest := events.rest(asyncio.get_running_loop().time()):
+                    await asyncio.sleep(rest)
         except UpstreamFailed as failure:
             reason = failure.message
         finally:
@@ -71,13 +74,17 @@ class SseLink(Link):
             self._found(data.decode("utf-8", "replace").strip())
         elif data:
             for answer in self.calls.take(data):
-                self._reply(answer)
+                self._answer(answer)
 
     def _found(self, target: str) -> None:
         """Where messages go: at the same origin, since they carry the hub's credential."""
-        url = urljoin(self._address.url, target)
-        here, there = urlsplit(self._address.url), urlsplit(url)
         if self._target.done():
+            return
+        try:
+            url = urljoin(self._address.url, target)
+            here, there = urlsplit(self._address.url), urlsplit(url)
+        except ValueError:
+            self._over(UpstreamFailed("upstream_protocol", "its stream names an address that is none"))
             return
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             self._over(UpstreamFailed("upstream_protocol", "its stream names an address of another origin"))
@@ -117,7 +124,13 @@ class SseLink(Link):
             self._ears.changed()
 
     def _reply(self, message: bytes) -> None:
-        self._start(self._told(message))
+        task = self._start(self._told(message))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    @property
+    def _is_behind(self) -> bool:
+        return len(self._telling) >= MOST_TELLING
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         if tell and self.failure is None:

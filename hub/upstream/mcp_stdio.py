@@ -11,6 +11,8 @@ from hub.upstream.mcp_process import Command, Process
 from hub.upstream.mcp_values import Era
 from hub.upstream.mcp_wire import Speech
 
+_MOST_UNREAD = 1 << 20  # bytes that the process has not read yet, beyond which it gets only what it must have
+
 
 class StdioLink(Link):
     """Starts the process with `start`, and ends it and all that it started with `close`."""
@@ -40,14 +42,14 @@ class StdioLink(Link):
     def _line(self, line: bytes) -> None:
         if line.strip():
             for answer in self.calls.take(line):
-                self._write(answer)
+                self._answer(answer)
 
     def _oversized(self, head: bytes) -> None:
-        self.calls.noise += 1
-        number = _number_in(head)
-        if number is not None:
-            too_large = f"its answer has more than {MOST_RESULT >> 20} MiB"
-            self.calls.fail_one(number, UpstreamFailed("upstream_protocol", too_large))
+        self.calls.garbled(head, f"its answer has more than {MOST_RESULT >> 20} MiB")
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._process is not None and self._process.unread > _MOST_UNREAD
 
     def _ended(self) -> None:
         how = self._process.exit if self._process is not None else ""
@@ -94,9 +96,3 @@ class StdioLink(Link):
         await self._end_tasks()
         if self._process is not None and await self._process.stop(self._step):
             self._gone(self._process.pid)
-
-
-def _number_in(head: bytes) -> int | None:
-    """The id of the message that begins with `head`, when it stands near its beginning."""
-    _, found, rest = head.partition(b'"id":')
-    return mcp_wire.number_of(rest.lstrip().split(b",")[0].strip(b" }")) if found else None

@@ -127,6 +127,14 @@ def number_of(message_id: bytes) -> int | None:
     return int(digits) if digits.isdigit() and len(digits) < 20 else None
 
 
+def number_in(head: bytes) -> int | None:
+    """The id of the answer that begins with `head`, though not all of it is there, or it cannot be read."""
+    if not head.lstrip().startswith(b"{") or b'"jsonrpc"' not in head:
+        return None
+    _, found, rest = head.partition(b'"id":')
+    return number_of(rest.lstrip().split(b",")[0].strip(b" }")) if found else None
+
+
 def request(number: int, method: str, params: bytes) -> bytes:
     """A request."""
     return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}' % (number, json.encode(method), params)

@@ -1,24 +1,25 @@
-"""A server that answers calls with anything at all: always a proper answer to the caller, and the next call is served."""
+"""Servers that answer calls with anything at all: always a proper answer to the caller, and the next call is served."""
 
+import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.hubs import running_hub, servers_ready, wait_for
+from tests.support.mcp_hostile import GOOD, http_server, stdio_command
 
 pytestmark = [pytest.mark.slow]
-MODERN, LEGACY = "2026-07-28", "2025-11-25"
+MODERN = "2026-07-28"
 P = "io.modelcontextprotocol/"
 META = {f"{P}protocolVersion": MODERN, f"{P}clientInfo": {"name": "h", "version": "1"}, f"{P}clientCapabilities": {}}
-TOOLS = [{"name": "echo", "inputSchema": {"type": "object"}}]
-GOOD = {"content": [{"type": "text", "text": "good"}], "resultType": "complete"}
+ABLE = {**META, f"{P}clientCapabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}}
 SOME = settings(
     phases=[Phase.generate], max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
+WHOLE = ["json", "modern"]  # the answer is one body
+FLOWING = ["stream", "sse", "stdio"]  # the answer is one of several messages
 
 scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=20)
 values = st.recursive(
@@ -30,6 +31,10 @@ members = ["content", "structuredContent", "isError", "resultType", "inputReques
 results = values | st.dictionaries(
     st.sampled_from(members), values | st.sampled_from(["input_required", "task", "complete"])
 )
+methods = st.sampled_from(
+    ["sampling/createMessage", "elicitation/create", "roots/list", "notifications/progress", "ping", "notifications/message",
+     "notifications/cancelled", "notifications/tools/list_changed", "notifications/resources/updated"]
+)  # fmt: skip
 messages = st.fixed_dictionaries(
     {},
     optional={
@@ -37,14 +42,17 @@ messages = st.fixed_dictionaries(
         "id": st.just("SAME") | values,
         "result": results,
         "error": values | st.fixed_dictionaries({"code": values, "message": values}, optional={"data": values}),
-        "method": st.sampled_from(["sampling/createMessage", "roots/list", "notifications/progress", "ping"]) | values,
+        "method": methods | values,
         "params": values,
     },
 )
 edges = st.sampled_from(
     [b"", b"{", b"\xff\xfe", b"[" * 5000, b"null", b"[]", b'{"jsonrpc":"2.0","id":1e400,"result":{}}', b"data: \n\n", b"<html>",
      b'{"jsonrpc":"2.0","id":SAME,"result":{"content":[{"type":"text","text":"\\ud800"}]}}',
-     b'{"jsonrpc":"2.0","id":SAME,"result":{"a":' + b"[" * 3000 + b"]" * 3000 + b"}}"]
+     b'{"jsonrpc":"2.0","id":SAME,"result":{"a":' + b"[" * 3000 + b"]" * 3000 + b"}}",
+     b'{"jsonrpc":"2.0","id":SAME,"result":{"a":' + b"[" * 900 + b"]" * 900 + b"}}",
+     b'{"jsonrpc":"2.0","id":SAME,"result":{"content":[{"type":"text","text":"x","n":1e400}]}}',
+     b'{"jsonrpc":"2.0","id":SAME,"error":{"code":1e400,"message":"x"}}']
 )  # fmt: skip
 bodies = (
     edges
@@ -56,107 +64,63 @@ kinds = st.sampled_from(["application/json", "text/event-stream", "text/html", "
 statuses = st.sampled_from([200, 200, 200, 202, 204, 302, 400, 401, 404, 429, 500, 503])
 
 
-class Hostile(BaseHTTPRequestHandler):
-    """Greets and lists well; a call gets what the test has put into `server.next`, once, and is served after it."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        method, own = asked.get("method"), asked.get("id")
-        if method == "tools/call" and self.server.next is not None:
-            (status, kind, body), self.server.next = self.server.next, None
-            body = body.replace(b'"SAME"', b"SAME").replace(b"SAME", json.dumps(own).encode())
-            if kind == "text/event-stream":
-                body = b"data: " + body + b"\n\n"
-            self.reply(status, kind, body)
-            return
-        modern = self.server.modern
-        made = {
-            "server/discover": {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "resultType": "complete"} if modern else None,
-            "initialize": None if modern else {"protocolVersion": LEGACY, "capabilities": {"tools": {}}, "serverInfo": {}},
-            "tools/list": {"tools": TOOLS, "resultType": "complete"},
-            "tools/call": GOOD,
-            "ping": {},
-        }.get(method)  # fmt: skip
-        if own is None:
-            self.reply(202, "", b"")
-        elif made is None:
-            error = {"code": -32601, "message": "Method not found"}
-            self.reply(
-                404 if modern else 200,
-                "application/json",
-                json.dumps({"jsonrpc": "2.0", "id": own, "error": error}).encode(),
-            )
-        else:
-            self.reply(200, "application/json", json.dumps({"jsonrpc": "2.0", "id": own, "result": made}).encode())
-
-    def do_GET(self):
-        self.reply(405, "", b"")
-
-    def do_DELETE(self):
-        self.do_GET()
-
-    def reply(self, status, kind, body):
-        self.send_response(status)
-        if kind:
-            self.send_header("content-type", kind)
-        if status != 204:
-            self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        if status != 204:
-            self.wfile.write(body)
-
-    def log_message(self, *given):
-        """Say nothing."""
+@pytest.fixture(scope="module")
+def http():
+    with http_server() as server:
+        yield server
 
 
-@pytest.fixture(scope="module", params=["modern", "old"])
-def place(request, tmp_path_factory):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
-    server.next, server.modern = None, request.param == "modern"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    servers = {"s": {"url": f"http://127.0.0.1:{server.server_port}/", "allow_private": True, "timeouts": {"call": 2}}}
-    resources = {"servers": servers, "profiles": {"p": {"security": "none", "servers": {"s": {}}}}}
-    with running_hub(tmp_path_factory.mktemp("hostile"), resources) as hub:
-        servers_ready(hub, "s")
-        with hub.client(key="") as client:
-            yield server, client
+@pytest.fixture(scope="module")
+def hub(http, tmp_path_factory):
+    clocks = {"timeouts": {"call": 20, "list": 5}}
+    servers = {
+        way: {"url": http.url(way), "allow_private": True, **clocks} for way in ("json", "modern", "stream", "sse")
+    }
+    servers |= {"stdio": {"command": stdio_command(), **clocks}}
+    # A second one of each that is left waiting: its calls end soon.
+    short = {f"{name}-short": {**spec, "timeouts": {"call": 1, "list": 1}} for name, spec in servers.items()}
+    profiles = {
+        "p": {
+            "security": "none",
+            "prefix": "always",
+            "max_result": 4096,
+            "servers": {name: {} for name in (*servers, *short)},
+        }
+    }
+    guard = {"guardrails": {"emails": {"kind": "pii", "on": ["tool_result"], "action": "redact"}}}
+    with running_hub(
+        tmp_path_factory.mktemp("hostile"), {"servers": {**servers, **short}, "profiles": profiles} | guard
+    ) as hub:
+        servers_ready(hub, *servers, *short)
+        yield hub
         said = "".join(hub.output)
         assert "Traceback" not in said, said[-4000:]
-    server.shutdown()
-    server.server_close()
 
 
-def called(client):
+@pytest.fixture(scope="module")
+def client(hub):
+    with hub.client(key="") as one:
+        yield one
+
+
+def called(client, server, *say, tool="echo", meta=META, **more):
+    """Call a tool whose server says this; the proper answer, whatever it is."""
+    arguments = {"say": [base64.b64encode(one).decode() for one in say], **more}
+    name = f"{server}__{tool}"
     message = {
-        "jsonrpc": "2.0",
-        "id": 7,
-        "method": "tools/call",
-        "params": {"name": "s__echo", "arguments": {}, "_meta": META},
-    }
+        "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": {"name": name, "arguments": arguments, "_meta": meta},
+    }  # fmt: skip
     headers = {
-        "accept": "application/json",
-        "mcp-protocol-version": MODERN,
-        "mcp-method": "tools/call",
-        "mcp-name": "s__echo",
-    }
-    return client.post("/mcp/p", json=message, headers=headers)
-
-
-def is_good(answer):
-    return answer.json().get("result", {}).get("content") == GOOD["content"]
-
-
-@SOME
-@given(status=statuses, kind=kinds, body=bodies)
-def test_anything_a_server_answers_becomes_a_proper_answer_and_the_next_call_is_served(place, status, kind, body):
-    server, client = place
-    server.next = (status, kind, body)
-    answer = called(client)
-    server.next = None
-    assert answer.status_code in (200, 400, 404), answer.text
-    told = answer.json()
+        "accept": "application/json, text/event-stream", "mcp-protocol-version": MODERN, "mcp-method": "tools/call",
+        "mcp-name": name,
+    }  # fmt: skip
+    answer = client.post("/mcp/p", json=message, headers=headers)
+    assert answer.status_code in (200, 400, 404, 429), answer.text  # so many that are asked something may wait
+    body = answer.text
+    if answer.headers["content-type"].startswith("text/event-stream"):
+        body = [line[5:] for line in body.splitlines() if line.startswith("data:")][-1]
+    told = json.loads(body)
     assert (told["jsonrpc"], told["id"]) == ("2.0", 7)
     assert ("result" in told) != ("error" in told)
     if "error" in told:
@@ -165,4 +129,126 @@ def test_anything_a_server_answers_becomes_a_proper_answer_and_the_next_call_is_
     else:
         assert isinstance(told["result"], dict)
         assert isinstance(told["result"]["resultType"], str)
-    wait_for(lambda: is_good(called(client)))
+    return told
+
+
+def is_good(told):
+    return told.get("result", {}).get("content") == GOOD["content"]
+
+
+def refusal(told, server):
+    """The sentence that the caller reads: it names the server."""
+    message = told["error"]["message"]
+    assert message.startswith(f"Server '{server}'"), message
+    return message
+
+
+def serves(client, server):
+    """The server is as good as ever: at once, or after a moment in which it is connected anew."""
+    return wait_for(lambda: is_good(called(client, server)))
+
+
+@pytest.mark.parametrize("server", WHOLE)
+@SOME
+@given(status=statuses, kind=kinds, body=bodies)
+def test_any_answer_becomes_a_proper_one_and_the_next_call_is_served(client, server, status, kind, body):
+    called(client, server, body, status=status, kind=kind)
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("meta", [META, ABLE], ids=["plain", "able"])
+@pytest.mark.parametrize("server", FLOWING)
+@SOME
+@given(say=st.lists(bodies, max_size=4))
+def test_anything_before_an_answer_leaves_the_answer(client, server, say, meta):
+    called(client, server, *say, meta=meta)
+    assert serves(client, server)
+
+
+DEEP = b'{"jsonrpc":"2.0","id":SAME,"result":{"a":' + b"[" * 3000 + b"]" * 3000 + b"}}"
+BROKEN = b'{"jsonrpc":"2.0","id":SAME,"result":{"content":[{"type":"text","text":"\xff\xfe"}]}}'
+
+
+@pytest.mark.parametrize("say", [DEEP, BROKEN], ids=["deep", "no text"])
+@pytest.mark.parametrize("server", [*WHOLE, *FLOWING])
+def test_an_answer_that_cannot_be_read_is_told_at_once(client, server, say):
+    assert "no JSON-RPC message" in refusal(called(client, server, say, end="nothing"), server)
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("server", [*WHOLE, *FLOWING])
+def test_an_answer_without_bounds_is_cut_off(client, server):
+    huge = b'{"jsonrpc":"2.0","id":SAME,"result":{"a":"FILL"}}'
+    assert "more than 16 MiB" in refusal(called(client, server, huge, end="nothing"), server)
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("end", ["half", "die"])
+@pytest.mark.parametrize("server", FLOWING)
+def test_a_server_that_dies_in_the_middle_of_a_message_is_told_of(client, server, end):
+    assert refusal(called(client, server, b'{"jsonrpc":"2.0","method":"notifications/message"}', end=end), server)
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("server", FLOWING)
+def test_answers_to_nobody_and_answers_twice_change_nothing(client, server):
+    other = b'{"jsonrpc":"2.0","id":%b,"result":{"content":[]}}'
+    strays = [other % one for one in (b"0", b"-1", b'"x"', b"null", b"99999999999", b"1.5", b"[]", b"{}")]
+    told = called(client, server, *strays, b'{"jsonrpc":"2.0","result":{}}', b"[" + b",".join(strays) + b"]")
+    assert is_good(told)
+    first = b'{"jsonrpc":"2.0","id":SAME,"result":{"content":[{"type":"text","text":"%d"}]}}'
+    twice = called(client, server, b"[" + first % 1 + b"," + first % 2 + b"]", first % 3)
+    assert twice["result"]["content"][0]["text"] == "1"
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("server", FLOWING)
+def test_a_flood_of_notifications_drowns_nobody(client, server):
+    flood = [
+        b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":SAME,"progress":1}}',
+        b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+        b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"x"}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":SAME}}',
+    ]
+    assert is_good(
+        called(client, server, *flood, times=2000, meta={**META, "progressToken": "t", f"{P}logLevel": "debug"})
+    )
+    assert serves(client, server)
+
+
+def test_answers_to_a_process_that_asks_and_never_reads_are_not_heaped_up(client):
+    asked = 40_000
+    for method in (b"ping", b"sampling/createMessage"):
+        before = int(called(client, "stdio", tool="count")["result"]["content"][0]["text"])
+        one = b'{"jsonrpc":"2.0","id":"%b","method":"%b"}' % (b"x" * 200, method)
+        assert is_good(called(client, "stdio", one, times=asked))
+        answered = int(called(client, "stdio", tool="count")["result"]["content"][0]["text"]) - before
+        assert 0 < answered < asked / 2, "the rest was dropped: a MiB or so of them may wait"
+
+
+@pytest.mark.parametrize("server", ["stream", "sse"])
+def test_answers_to_a_server_that_asks_and_never_listens_are_not_heaped_up(client, http, server):
+    http.most_at_once = 0
+    assert is_good(called(client, server, b'{"jsonrpc":"2.0","id":"a","method":"ping"}', times=1000))
+    assert 0 < http.most_at_once <= 64
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("say", [b": hi\n\n", b"\n", b"data:\n\n", b"id: 1\nretry: 0\n\n", b"x"], ids=repr)
+def test_a_stream_that_goes_on_and_says_nothing_ends_with_the_calls_time(client, say):
+    late = called(client, "stream-short", *[say] * 50, raw=True, end="endless")
+    assert "within 1 s" in refusal(late, "stream-short") or "16 MiB" in refusal(late, "stream-short")
+    assert serves(client, "stream-short")
+
+
+def test_a_process_that_writes_for_ever_is_ended_and_begun_anew(client):
+    told = called(client, "stdio-short", b"", b"nothing at all", end="endless")
+    assert "within 1 s" in refusal(told, "stdio-short")
+    assert is_good(called(client, "stdio"))  # nobody else is in its way
+    assert serves(client, "stdio-short")
+
+
+@pytest.mark.parametrize("server", ["stream-short", "sse-short", "stdio-short"])
+def test_silence_ends_with_the_calls_time(client, server):
+    assert "within 1 s" in refusal(called(client, server, end="nothing"), server) or server == "stream-short"
+    assert serves(client, server)
