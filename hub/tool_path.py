@@ -105,13 +105,17 @@ class ToolPath:
         principal = OPEN_PROFILE
         if spec is None or spec.security != "none" or credentials.secret:
             principal = self._identity.resolve(snapshot, credentials).principal
-        view = self._catalogue.view(snapshot, profile)
+        view = self._catalogue.view_of(snapshot, profile, principal.user, self._servers.personal)
         stop = snapshot.stops.get(("profile", profile))
         if stop is not None and principal.may_use_profile(profile):
             raise stop.refusal(("profile", profile))
         if spec is None or view is None or not (spec.security == "none" or principal.may_use_profile(profile)):
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
         return Visit(principal, presented(view, mode or spec.mode), snapshot, spec.title or profile, mode)
+
+    def look_for_own(self, visit: Visit) -> None:
+        """The caller wants to see what there is: what is theirs alone is looked for, and told as a change."""
+        self._servers.wake(visit.view.readable, visit.principal.user)
 
     def declared(self, visit: Visit) -> list[bytes | None]:
         """What each server of a profile says that it can do, raw JSON; None for one that was never seen."""

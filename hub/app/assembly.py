@@ -165,7 +165,8 @@ async def _open_servers(
     )
     servers = await stack.enter_async_context(Servers(ports))
     seals = Seals(stored.vault.derive("accounts"))
-    return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, servers.signed_in)
+    told = (servers.signed_in, servers.signed_out)
+    return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, *told)
 
 
 async def _open_shelf(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> RedisShelf | None:
@@ -183,7 +184,7 @@ async def _open_profiles(
     memory, resources = Memory(), stored.resources
     await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
     catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
-        servers.definitions, memory.compose, memory.revision
+        servers.definitions, memory.compose, memory.revision, servers.own_definitions
     )
     desk = ProfileDesk(servers, catalogue, memory)
     resources.on_check(desk.check)

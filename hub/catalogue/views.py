@@ -1,5 +1,6 @@
 """Views of profiles, made once and served from memory until a definition or the snapshot changes."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, is_
@@ -7,6 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ProfileSpec
+
+MOST_OWN = 512  # views that are one person's
 
 
 class Versioned(Protocol):
@@ -51,7 +54,8 @@ class Catalogue(Generic[OfferT, ViewT]):
     """Keeps the view of each profile. Nothing here waits for a server.
 
     `offer` gives what a server offers (from memory), `compose` makes a view of it. `remembered` is another number
-    when what is remembered of a profile has changed.
+    when what is remembered of a profile has changed. `own` gives what a server offers to one person, None where
+    that is what it offers to everybody.
     """
 
     def __init__(
@@ -59,11 +63,14 @@ class Catalogue(Generic[OfferT, ViewT]):
         offer: Callable[[str], OfferT],
         compose: Callable[[str, ProfileSpec, Mapping[str, OfferT]], ViewT],
         remembered: Callable[[str], int] = lambda profile: 0,
+        own: Callable[[str, str], OfferT | None] = lambda server, user: None,
     ) -> None:
         self._offer = offer
+        self._own = own
         self._compose = compose
         self._remembered = remembered
         self._views: dict[str, _Kept[OfferT, ViewT]] = {}
+        self._own_views: OrderedDict[tuple[str, str], _Kept[OfferT, ViewT]] = OrderedDict()
         self._listeners: dict[str, list[Listener]] = {}
 
     def view(self, snapshot: Snapshot, profile: str) -> ViewT | None:
@@ -80,6 +87,26 @@ class Catalogue(Generic[OfferT, ViewT]):
         view = self._compose(profile, spec, dict(zip(names, offers, strict=True)))
         self._views[profile] = _Kept(spec, remembered, names, offers, view)
         return view
+
+    def view_of(self, snapshot: Snapshot, profile: str, user: str, servers: frozenset[str]) -> ViewT | None:
+        """The view of a profile that a person has, to whom some of its `servers` may offer something else."""
+        view = self.view(snapshot, profile)
+        kept = self._views.get(profile)
+        if kept is None or view is None or not user or servers.isdisjoint(kept.names):
+            return view
+        own = {server: offer for server in servers if (offer := self._own(server, user)) is not None}
+        offers = [own.get(name, offer) for name, offer in zip(kept.names, kept.offers, strict=True)]
+        if all(map(is_, offers, kept.offers)):
+            return view
+        place = (profile, user)
+        theirs = self._own_views.get(place)
+        if theirs is None or theirs.remembered != kept.remembered or not theirs.is_of(kept.spec, kept.names, offers):
+            made = self._compose(profile, kept.spec, dict(zip(kept.names, offers, strict=True)))
+            theirs = self._own_views[place] = _Kept(kept.spec, kept.remembered, kept.names, offers, made)
+        self._own_views.move_to_end(place)
+        while len(self._own_views) > MOST_OWN:
+            self._own_views.popitem(last=False)
+        return theirs.view
 
     def listen(self, profile: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` when what somebody sees of a profile may have changed; returns how to stop that."""
@@ -101,6 +128,8 @@ class Catalogue(Generic[OfferT, ViewT]):
         """
         for profile in self._views.keys() - snapshot.profiles.keys():
             del self._views[profile]
+        for place in [one for one in self._own_views if one[0] not in snapshot.profiles]:
+            del self._own_views[place]
         for listeners in list(self._listeners.values()):
             for listener in tuple(listeners):
                 listener()

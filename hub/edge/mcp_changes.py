@@ -70,6 +70,7 @@ class Watch:
         self._seen = {name: _listings(visit, name) for name in messages}
         self._mode = visit.mode
         self.profile = visit.view.name
+        path.look_for_own(visit)  # whoever listens wants to hear of what is theirs alone, too
 
     def look(self) -> None:
         """Look once."""

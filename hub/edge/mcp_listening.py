@@ -77,13 +77,14 @@ class Listening:
         """Watch the resources that exist for this caller; the others are not granted."""
         uris: list[str] = []
         for uri in _list(wanted, "resourceSubscriptions"):
-            try:
-                address = self._path.address(request.visit, uri)
-            except Refusal:
-                continue
             told = notification_bytes(_UPDATED, meta + b',"uri":' + _encode(uri) + b"}")
             put = _putter(outbox, told)
-            stops.add(await self._path.servers.watch(address.server, address.own, put))
+            try:
+                address = self._path.address(request.visit, uri)
+                stop = await self._path.servers.watch(address.server, address.own, put, request.visit.principal)
+            except Refusal:
+                continue
+            stops.add(stop)
             uris.append(uri)
         if uris:
             granted["resourceSubscriptions"] = Raw(_encode(uris))
@@ -100,7 +101,10 @@ class Listening:
                 continue
             subscription = object_of(Raw(meta + b"}"))["_meta"]
             told = _task_teller(outbox, public, subscription)
-            stops.add(await self._path.servers.watch_task(server, own, told))
+            try:
+                stops.add(await self._path.servers.watch_task(server, own, told, request.visit.principal))
+            except Refusal:
+                continue
             known.append(public)
         if known:
             granted["taskIds"] = Raw(_encode(known))

@@ -60,8 +60,7 @@ class Methods:
         if method in NAMED:
             return await self._named(request, message, outbox)
         if method in LISTS:
-            _check_cursor(message)
-            return item_list(request.visit, LISTS[method], Era.MODERN)
+            return self._listed(request, message, Era.MODERN)
         if method == "server/discover":
             return discovered(self._path, request.visit)
         if method == "completion/complete":
@@ -139,8 +138,7 @@ class Methods:
             call = _call(request, message, prefix + message.text(member), message.params)
             return await self._legacy_relayed(request, message, call, outbox)
         if method in LISTS:
-            _check_cursor(message)
-            return item_list(request.visit, LISTS[method], Era.LEGACY)
+            return self._listed(request, message, Era.LEGACY)
         if method == "completion/complete":
             return await self._completion(request, message, legacy_caller(request, outbox))
         own: dict[str, Callable[[Request, Message], Awaitable[bytes]]] = {
@@ -175,7 +173,10 @@ class Methods:
         uri = message.text("uri")
         address = self._path.address(request.visit, uri)
         if uri not in session.subscriptions:
-            stop = await self._path.servers.watch(address.server, address.own, lambda _: session.updated(uri))
+            principal = request.visit.principal
+            stop = await self._path.servers.watch(
+                address.server, address.own, lambda _: session.updated(uri), principal
+            )
             session.subscribe(uri, stop)
         return NOTHING
 
@@ -184,6 +185,13 @@ class Methods:
         return NOTHING
 
     # -- both ------------------------------------------------------------------------------------------------------
+
+    def _listed(self, request: Request, message: Message, era: Era) -> bytes:
+        _check_cursor(message)
+        kind = LISTS[message.method]
+        if kind is Kind.RESOURCES:
+            self._path.look_for_own(request.visit)
+        return item_list(request.visit, kind, era)
 
     async def _completion(self, request: Request, message: Message, caller: CallerContext) -> bytes:
         call = _call(request, message, "completion/", message.params)

@@ -71,4 +71,5 @@ def legacy_caller(request: Request, outbox: Outbox | None) -> CallerContext:
         log_level=session.log_level,
         site=request.site,
         headers=request.headers,
+        later=session.notify,
     )

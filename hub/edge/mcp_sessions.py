@@ -126,10 +126,14 @@ class Session:
         if stop is not None:
             stop()
 
-    def updated(self, uri: str) -> None:
-        """A watched resource has changed: its client hears of it, if it listens."""
+    def notify(self, method: str, params: bytes) -> None:
+        """Tell the client something that belongs to no request of its own, if it listens."""
         if self._outbox is not None:
-            self._outbox.notify("notifications/resources/updated", b'{"uri":' + msgspec.json.encode(uri) + b"}")
+            self._outbox.notify(method, params)
+
+    def updated(self, uri: str) -> None:
+        """A watched resource has changed."""
+        self.notify("notifications/resources/updated", b'{"uri":' + msgspec.json.encode(uri) + b"}")
 
     def let_go(self) -> None:
         """The session is over."""

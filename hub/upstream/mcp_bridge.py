@@ -2,21 +2,17 @@
 
 from typing import Any
 
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import Raw, json
 
 from hub.upstream.mcp_capabilities import lacks
+from hub.upstream.mcp_completions import URL_NEEDED, needed_in
 from hub.upstream.mcp_rounds import missing_error
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply
 from hub.upstream.mcp_wire import INVALID_PARAMS, MISSING_CAPABILITY, parse_error
 
 NOT_FOUND = -32002
-URL_NEEDED = -32042
 INTERNAL = -32603
 AGAIN = "again:"  # the state of a request that is to be sent once more, as it was
-
-
-class _Needed(Struct, frozen=True):
-    elicitations: list[dict[str, Raw]] = []
 
 
 def bridged(reply: RpcReply, method: str, caller: CallerContext) -> RpcReply:
@@ -49,12 +45,8 @@ def _for_modern(reply: RpcReply, code: int, caller: CallerContext) -> RpcReply:
 
 def _url_requests(error: bytes) -> dict[str, Any]:
     """The URL elicitations that an error asks for, as requests of the modern era."""
-    try:
-        needed = json.decode(parse_error(error).data or b"{}", type=_Needed)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
     requests: dict[str, Any] = {}
-    for number, params in enumerate(needed.elicitations[:16], 1):
+    for number, params in enumerate(needed_in(error).elicitations[:16], 1):
         kept = {key: value for key, value in params.items() if key != "elicitationId"}
         requests[f"q{number}"] = {"method": "elicitation/create", "params": kept}
     return requests

@@ -17,7 +17,7 @@ _LOG = "notifications/message"
 _MOST_HELD = 16
 _HEAD = 1024  # bytes of what cannot be read, in which the id of a message is looked for
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-_OF_THE_SERVER = ("/list_changed", "resources/updated", "notifications/tasks")
+_OF_THE_SERVER = ("/list_changed", "resources/updated", "notifications/tasks", "elicitation/complete")
 
 
 def severity(level: str) -> int:
@@ -53,6 +53,10 @@ class Calls:
     def __len__(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+    def waits(self, number: int) -> bool:
+        """Whether somebody still waits for the answer to that request."""
+        return number in self._waiting
 
     def open(self, method: str, caller: CallerContext) -> Pending:
         """A new request."""
@@ -120,7 +124,7 @@ class Calls:
             return
         number = mcp_wire.number_of(message.id)
         pending = self._waiting.get(number) if number is not None else None
-        if pending is None and own is not None and not own.answer.done() and bytes(message.id) in (b"", b"null"):
+        if pending is None and own is not None and message.error and bytes(message.id) in (b"", b"null"):
             pending = own  # refused before its id was read
         if pending is None:
             self.late += 1

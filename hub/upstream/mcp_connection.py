@@ -1,6 +1,7 @@
 """One server: a task that keeps it connected, and what is known of it."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from hub.upstream.mcp_pacing import Pacing
 from hub.upstream.mcp_pending import Limits
 from hub.upstream.mcp_relay import Relay
 from hub.upstream.mcp_values import CallerContext, RpcReply, ServerDefinitions, ServerStatus
+from hub.upstream.mcp_waiters import Waiters
 from hub.upstream.mcp_watched import Watched
 
 log = get_logger(__name__)
@@ -49,8 +51,8 @@ class ServerConnection:
         self._relay = Relay(self, self._callers, means.parking, means.pace)
         self._link: Link | None = None  # that takes requests
         self._watched = watched
-        self._waiting: set[asyncio.Future[Link]] = set()
-        self._looked: set[asyncio.Future[None]] = set()
+        self._waiting: Waiters[Link] = Waiters()
+        self._looked: Waiters[None] = Waiters()
         self._stir = asyncio.Event()  # something happened that the owner looks at
         self._wanted = False
         self._asleep = False  # stopped, since nobody called
@@ -101,6 +103,11 @@ class ServerConnection:
             late=link.calls.late if link else 0,
         )
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request can be sent at once."""
+        return self._link is not None and self._link.failure is None
+
     # -- calls ---------------------------------------------------------------------------------------------------
 
     async def request(self, method: str, params: bytes, caller: CallerContext) -> RpcReply:
@@ -145,15 +152,10 @@ class ServerConnection:
         next_try = self._pacing.wait(wanted=True)
         if next_try is None or next_try > patience:
             raise self._unavailable()
-        waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiter)
         try:
-            async with asyncio.timeout(max(0.0, min(patience, end - time.monotonic()))):
-                return await waiter
+            return await self._waiting.wait(min(patience, end - time.monotonic()))
         except TimeoutError:
             raise self._unavailable() from None
-        finally:
-            self._waiting.discard(waiter)
 
     def _unavailable(self) -> Unavailable:
         reason = self.definitions.error or "it has not answered yet"
@@ -166,11 +168,9 @@ class ServerConnection:
 
     async def look_again(self) -> None:
         """Have the owner look at the lists, and wait until it has, or could not in time."""
-        seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._looked.add(seen)
         self.doubt_link()
-        await asyncio.wait((seen,), timeout=self.spec.timeouts.list)
-        self._looked.discard(seen)
+        with contextlib.suppress(TimeoutError):
+            await self._looked.wait(self.spec.timeouts.list)
 
     def doubt_link(self) -> None:
         """Something may have changed, or the server may be gone: the owner looks at its lists."""
@@ -238,9 +238,8 @@ class ServerConnection:
         self._knowledge.doubt(error, given_up=self._pacing.given_up)
         state = self.definitions.state
         log.warning("server_unavailable", server=self.name, state=state, error=error, given_up=self._pacing.given_up)
-        for waiter in self._waiting:
-            if not waiter.done() and self._pacing.wait(wanted=True) != 0:
-                waiter.set_exception(self._unavailable())
+        if self._pacing.wait(wanted=True) != 0:
+            self._waiting.refuse(self._unavailable())
 
     async def _attempt(self) -> tuple[str, float | None]:
         """One life of a connection, from opening to its end: why it ended, and how many seconds it was of use."""
@@ -305,9 +304,7 @@ class ServerConnection:
         self._mirror(link)
         self._link = link
         self._used = time.monotonic()
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_result(link)
+        self._waiting.give(link)
 
     async def _serve(self, link: Link) -> None:
         """Look at the lists: first, when they change, and now and then; until the link is lost."""
@@ -370,9 +367,7 @@ class ServerConnection:
             return self._not_listed(link, failure)
         changed = self._confirm(listing, link) or not known.revision
         self._mirror(link)
-        for waiting in self._looked:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._looked.give(None)
         if changed:
             log.info("server_tools", server=self.name, tools=len(listing.tools), rejected=len(listing.rejected))
             await self._save()

@@ -11,10 +11,11 @@ from msgspec import json
 from hub.core.logs import get_logger
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_calls import CANCELLED, Calls, severity
+from hub.upstream.mcp_completions import COMPLETE, Completions, Tell
 from hub.upstream.mcp_pending import Limits, Pending
 from hub.upstream.mcp_questions import Questions
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply
-from hub.upstream.mcp_wire import HANDSHAKE, NotRpc, Speech, dressed, parse_object
+from hub.upstream.mcp_wire import HANDSHAKE, Message, NotRpc, Speech, dressed, parse_object
 
 log = get_logger(__name__)
 
@@ -80,7 +81,8 @@ class Link(ABC):
     def __init__(self, numbers: Iterator[int], ears: Ears) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._questions = Questions(self._start, self._reply, self._answer)
-        self.calls = Calls(numbers, self._heard, self._questions.ask)
+        self._completions = Completions()
+        self.calls = Calls(numbers, self._heard, self._asked)
         self.greeting = Greeting(HANDSHAKE)
         self.failure: UpstreamFailed | None = None
         self.watched: frozenset[str] = frozenset()
@@ -111,6 +113,8 @@ class Link(ABC):
                 await self._send(pending, body, speech)
                 reply = await pending.answer
             worked_on = False
+            if reply.error is not None:
+                self._completions.refused(reply.error, caller)
             return reply
         except TimeoutError:
             raise _late(method, limits) from None
@@ -244,6 +248,25 @@ class Link(ABC):
             self._ears.updated(params)
         elif method == CANCELLED:
             self._questions.withdraw(params)
+        elif method == COMPLETE:
+            self._completions.ended(params)
+
+    def _asked(self, pending: Pending, message: Message) -> bytes:
+        """A question for the caller of `pending`; what the server is told at once, or b""."""
+        if message.method == "elicitation/create":
+            self._completions.asked(bytes(message.params), self._teller(pending.number, pending.caller))
+        return self._questions.ask(pending, message)
+
+    def _teller(self, number: int, caller: CallerContext) -> Tell | None:
+        """How an old client is told something about a call: with it as long as it runs, and later on its stream."""
+        later, now = caller.later, caller.notify
+        if later is None:
+            return None
+
+        def tell(method: str, params: bytes) -> None:
+            (now if now is not None and self.calls.waits(number) else later)(method, params)
+
+        return tell
 
 
 def _late(method: str, limits: Limits) -> UpstreamFailed:

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from hub.core.accounts import SignInNeeded
+from hub.core.accounts import SHARED, SignInNeeded, owner_of
+from hub.core.ids import new_id
 from hub.core.logs import get_logger
-from hub.core.refusal import Malformed, Unavailable
+from hub.core.principal import ANONYMOUS, Principal
+from hub.core.refusal import Unavailable
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_builtin import BuiltinServer
@@ -59,7 +61,8 @@ class Servers:
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._watched = Watched()
-        self._personal = Personal(self._means, self._own)
+        self._personal = Personal(self._means, self._own, self._changed)
+        self.personal: frozenset[str] = frozenset()
 
     async def __aenter__(self) -> Self:
         """End what a killed hub left behind, and remember what servers offered when they were last seen."""
@@ -124,6 +127,9 @@ class Servers:
         for name, spec in wanted.items():
             if (spec.command is not None or spec.url is not None) and name not in self._connections:
                 self._start(name, spec, before.get(name))
+        self.personal = frozenset(name for name, one in self._connections.items() if is_personal(one.spec))
+        for name in self.personal & before.keys():
+            self._personal.again(self._connections[name])
 
     def _start(self, name: str, spec: ServerSpec, before: ServerConnection | None) -> None:
         means = means_of(self._means, name, spec)
@@ -162,32 +168,51 @@ class Servers:
         try:
             if caller.resume is not None:
                 return await self._parking.resume(caller, caller.resume, progress_token(params))
-            if isinstance(target, ServerConnection) and is_personal(target.spec):
+            if isinstance(target, ServerConnection) and server in self.personal:
                 return await self._personal.request(target, method, params, caller)
             return await target.request(method, params, caller)
         except SignInNeeded as needed:
-            return asked_to_sign_in(needed, method, caller)
+            identifier = new_id()
+            owner = owner_of(caller.principal.user) if server in self.personal else SHARED
+            self._personal.sent_to_sign_in(server, owner, identifier, caller)
+            return asked_to_sign_in(needed, method, caller, identifier)
 
     def signed_in(self, server: str, owner: str) -> None:
-        """Somebody has connected an account, or taken it back."""
+        """Somebody has connected an account."""
+        self._account_changed(server, owner)
+        self._personal.signed_in(server, owner)
+
+    def signed_out(self, server: str, owner: str) -> None:
+        """Somebody has taken an account back."""
+        self._account_changed(server, owner)
+
+    def _account_changed(self, server: str, owner: str) -> None:
         self._personal.drop(server, owner)
         connection = self._connections.get(server)
         if connection is not None:
+            self._personal.again(connection, owner)
             connection.wake()
+        self._changed(server)
 
-    async def watch(self, server: str, uri: str, listener: Listener) -> Callable[[], None]:
-        """Call `listener(params)` when a resource of a server has changed; returns how to stop that."""
-        return await self._watching(server, f"uri {uri}", listener)
+    async def watch(
+        self, server: str, uri: str, listener: Listener, principal: Principal = ANONYMOUS
+    ) -> Callable[[], None]:
+        """Call `listener(params)` when a resource has changed that `principal` reads; returns how to stop that.
 
-    async def watch_task(self, server: str, task: str, listener: Listener) -> Callable[[], None]:
-        """Call `listener(params)` with what a server says of a task; returns how to stop that."""
-        return await self._watching(server, f"task {task}", listener)
+        Raises SignInNeeded, UpstreamFailed or Unavailable, at a server that is called with each caller's own account.
+        """
+        return await self._watching(server, f"uri {uri}", listener, principal)
 
-    async def _watching(self, server: str, what: str, listener: Listener) -> Callable[[], None]:
+    async def watch_task(
+        self, server: str, task: str, listener: Listener, principal: Principal = ANONYMOUS
+    ) -> Callable[[], None]:
+        """Call `listener(params)` with what a server says of a task of `principal`; otherwise as `watch`."""
+        return await self._watching(server, f"task {task}", listener, principal)
+
+    async def _watching(self, server: str, what: str, listener: Listener, principal: Principal) -> Callable[[], None]:
         connection = self._connections.get(server)
-        if connection is not None and is_personal(connection.spec):
-            alone = f"Server '{server}' is called with each caller's own account, and tells nobody of its changes."
-            raise Malformed("malformed", alone)
+        if connection is not None and server in self.personal:
+            return await self._personal.watch(connection, what, listener, principal)
         stop = self._watched.add(server, what, listener)
         if connection is not None:
             await connection.rewatch()
@@ -214,7 +239,19 @@ class Servers:
         target = self._find(server)
         if target is None:
             return ServerDefinitions(state=ServerState.FAILED, since=time.time(), error="there is no such server")
+        if server in self.personal and isinstance(target, ServerConnection):
+            return self._personal.shown_to_all(target)
         return target.definitions
+
+    def own_definitions(self, server: str, user: str) -> ServerDefinitions | None:
+        """What a person sees of a server, where that is not what everybody sees."""
+        connection = self._connections.get(server) if server in self.personal and user else None
+        return self._personal.shown(connection, user) if connection is not None else None
+
+    def wake(self, servers: Iterable[str], user: str) -> None:
+        """A person wants to see what is theirs at these servers: it is looked for, and told as a change."""
+        for server in self.personal.intersection(servers) if user else ():
+            self._personal.wake(self._connections[server], user)
 
     def status(self, server: str) -> ServerStatus:
         """How a server does."""

@@ -61,7 +61,7 @@ class _Begun(Struct, frozen=True, array_like=True):
 
 
 class ServerSignIns:
-    """Begins and ends sign-ins. `signed_in(server, owner)` is told of each account that came or went."""
+    """Begins and ends sign-ins. `signed_in(server, owner)` is told of each account that came, `signed_out` of each that went."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class ServerSignIns:
         seals: Seals,
         resolve: Callable[[str], Awaitable[str]],
         signed_in: Callable[[str, str], None],
+        signed_out: Callable[[str, str], None],
     ) -> None:
         self._client = client
         self._store = store
@@ -78,6 +79,7 @@ class ServerSignIns:
         self._seals = seals
         self._resolve = resolve
         self._signed_in = signed_in
+        self._signed_out = signed_out
 
     async def begin(self, name: str, spec: ServerSpec, owner: str, redirect: str) -> str:
         """The address to which the browser goes. Raises UpstreamFailed: nobody says how to sign in there."""
@@ -186,14 +188,14 @@ class ServerSignIns:
         """Take an account back; whether there was one."""
         there = await self._store.remove(server, owner)
         self._accounts.forget(server, owner)
-        self._signed_in(server, owner)
+        self._signed_out(server, owner)
         return there
 
     async def keep_only(self, users: Collection[str]) -> None:
         """Forget the accounts of everybody else: nobody inherits them with the name."""
         for server, owner in await self._store.prune(users):
             self._accounts.forget(server, owner)
-            self._signed_in(server, owner)
+            self._signed_out(server, owner)
 
     def _opened(self, state: str) -> _Begun:
         try:

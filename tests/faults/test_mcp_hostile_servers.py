@@ -16,7 +16,7 @@ P = "io.modelcontextprotocol/"
 META = {f"{P}protocolVersion": MODERN, f"{P}clientInfo": {"name": "h", "version": "1"}, f"{P}clientCapabilities": {}}
 ABLE = {**META, f"{P}clientCapabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}}
 SOME = settings(
-    phases=[Phase.generate], max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    phases=[Phase.generate], max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 WHOLE = ["json", "modern"]  # the answer is one body
 FLOWING = ["stream", "sse", "stdio"]  # the answer is one of several messages
@@ -87,7 +87,9 @@ def hub(http, tmp_path_factory):
             "servers": {name: {} for name in (*servers, *short)},
         }
     }
-    guard = {"guardrails": {"emails": {"kind": "pii", "on": ["tool_result"], "action": "redact"}}}
+    guard = {
+        "guardrails": {"emails": {"scope": {"org": True}, "on": ["tool_result"], "pii": ["email"], "action": "redact"}}
+    }
     with running_hub(
         tmp_path_factory.mktemp("hostile"), {"servers": {**servers, **short}, "profiles": profiles} | guard
     ) as hub:

@@ -52,6 +52,10 @@ class Servers:
     requests: list = field(default_factory=list)
     cancelled: list = field(default_factory=list)
     told: list = field(default_factory=list)
+    personal: frozenset = frozenset()
+
+    def wake(self, servers, user):
+        pass
 
     def definitions(self, server):
         return self.offered[server]

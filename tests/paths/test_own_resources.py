@@ -1,0 +1,158 @@
+"""What a server shows and says to one person reaches that person, and nobody else: their resources, changes, and pages."""
+
+import asyncio
+import contextlib
+import json
+
+import httpx2
+import pytest
+
+from tests.support.hubs import running_hub, servers_ready
+from tests.support.mcp_own import own_server
+from tests.support.mcp_talkers import NewTalker, OldTalker, heard
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+PASSWORD = "a long enough password"
+NAMES = ("ann", "bob", "eve")
+KEYS = {name: f"{name}-key-0123456789-0123456789-012345" for name in NAMES}
+ENVIRONMENT = {f"KEY_OF_{name.upper()}": key for name, key in KEYS.items()}
+UPDATED, CHANGED = "notifications/resources/updated", "notifications/resources/list_changed"
+COMPLETE = "notifications/elicitation/complete"
+ABLE = {"elicitation": {"form": {}, "url": {}}}
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A hub in front of a server that each caller reaches with a key of their own; ann and bob have given theirs."""
+    with own_server() as url:
+        auth = {"type": "bearer", "account": "user"}
+        resources = {
+            "teams": {"dev": {"models": ["demo"], "profiles": ["*"], "tools": ["*"]}},
+            "users": {name: {"teams": {"dev": "developer"}} for name in NAMES},
+            "keys": {name: {"user": name, "secret": f"env:KEY_OF_{name.upper()}"} for name in NAMES},
+            "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
+            "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
+        }
+        with running_hub(tmp_path / "hub", resources, ENVIRONMENT) as started:
+            with started.client() as http:
+                for name in NAMES:
+                    assert http.put(f"/api/v1/users/{name}/password", json={"password": PASSWORD}).is_success
+            for name in ("ann", "bob"):
+                gives_key(started, name)
+            servers_ready(started, "own")
+            yield started
+
+
+def gives_key(hub, name, key=None):
+    with httpx2.Client(base_url=hub.url, trust_env=False, timeout=30) as browser:
+        assert browser.post("/login", data={"user": name, "password": PASSWORD}).status_code == 303
+        answer = browser.post("/api/v1/me/accounts/own", json={"key": key or f"{name}-secret"})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(params=[OldTalker, NewTalker])
+def client(hub, request):
+    return lambda name, capabilities=None: request.param(f"{hub.url}/mcp/p", capabilities, key=KEYS[name])
+
+
+async def uris(one):
+    return [item["uri"] for item in (await one.request("resources/list")).result["resources"]]
+
+
+async def until_listed(one, *wanted):
+    async with asyncio.timeout(15):
+        while await uris(one) != list(wanted):
+            await asyncio.sleep(0.02)
+
+
+def rest(queue, method):
+    """How many of that method are left in a queue."""
+    return sum(queue.get_nowait().get("method") == method for _ in range(queue.qsize()))
+
+
+async def test_each_person_sees_their_own_resources_and_hears_when_they_change(client):
+    async with client("ann") as ann, client("bob") as bob, client("eve") as eve:
+        for one in (ann, bob):
+            await until_listed(one, "note://shared")
+        async with ann.listening() as anns, bob.listening() as bobs:
+            await ann.call("make", {"name": "diary"})
+            await heard(anns, CHANGED)
+            await until_listed(ann, "note://diary", "note://shared")
+            assert await uris(bob) == ["note://shared"]
+            await bob.call("make", {"name": "letter"})
+            await heard(bobs, CHANGED)
+            await until_listed(bob, "note://letter", "note://shared")
+            assert await uris(ann) == ["note://diary", "note://shared"]
+            assert rest(bobs, CHANGED) == 0
+        assert await uris(eve) == []  # she has given no key: nobody else's is shown in its place
+        assert "whoami" in [tool["name"] for tool in (await eve.request("tools/list")).result["tools"]]
+        read = (await bob.request("resources/read", {"uri": "note://shared"})).result["contents"][0]
+        assert read["text"] == "for bob"
+
+
+async def test_an_update_reaches_whose_resource_it_is(client):
+    uri = ("note://shared",)
+    async with client("ann") as ann, client("bob") as bob, ann.listening(uri) as anns, bob.listening(uri) as bobs:
+        for one, queue in ((ann, anns), (bob, bobs)):
+            await one.call("touch")
+            assert (await heard(queue, UPDATED))["uri"] == uri[0]
+        assert (rest(anns, UPDATED), rest(bobs, UPDATED)) == (0, 0)
+
+
+async def test_who_watches_goes_on_doing_so_with_another_key(hub, client):
+    async with client("ann") as ann, ann.listening(("note://shared",)) as queue:
+        gives_key(hub, "ann", "ann-another")
+        async with asyncio.timeout(30):
+            while True:  # an update before the new connection watches is lost
+                await ann.call("touch")
+                with contextlib.suppress(TimeoutError):
+                    assert (await heard(queue, UPDATED, 1))["uri"] == "note://shared"
+                    break
+
+
+async def test_without_an_account_nothing_is_watched_and_the_rest_is_heard(hub):
+    async with OldTalker(f"{hub.url}/mcp/p", key=KEYS["eve"]) as eve:
+        refused = await eve.request("resources/subscribe", {"uri": "note://shared"})
+        assert "connect your account" in refused.error["message"]
+    new = NewTalker(f"{hub.url}/mcp/p", key=KEYS["eve"])
+    wanted = {"notifications": {"resourceSubscriptions": ["note://shared"], "toolsListChanged": True}}
+    body, headers = new.body("subscriptions/listen", wanted)
+    async with new, new.http.stream("POST", new.url, json=body, headers={**new._headers, **headers}) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data:"):
+                granted = json.loads(line[5:])["params"]["notifications"]
+                break
+    assert granted == {"toolsListChanged": True}
+
+
+async def test_a_page_that_is_done_is_told_to_whoever_was_sent_there(hub):
+    def talker(name):
+        return OldTalker(f"{hub.url}/mcp/p", ABLE, key=KEYS[name])
+
+    async with talker("ann") as ann, talker("bob") as bob, ann.listening() as anns, bob.listening() as bobs:
+        assert (await ann.call("page", {"id": "e-1"})).error["code"] == -32042
+        assert (await bob.call("page", {"id": "e-2"})).error["code"] == -32042
+        await ann.call("through", {"id": "e-2"})  # says ann's server, of a page that ann was not sent to
+        await ann.call("through", {"id": "e-1"})
+        assert (await heard(anns, COMPLETE))["elicitationId"] == "e-1"
+        await bob.call("through", {"id": "e-2"})
+        assert (await heard(bobs, COMPLETE))["elicitationId"] == "e-2"
+        assert (rest(anns, COMPLETE), rest(bobs, COMPLETE)) == (0, 0)
+
+
+async def test_who_was_sent_to_connect_an_account_hears_when_it_is_there(hub):
+    async with OldTalker(f"{hub.url}/mcp/p", ABLE, key=KEYS["eve"]) as eve, eve.listening() as queue:
+        asked = await eve.call("whoami")
+        assert asked.error["code"] == -32042
+        (page,) = asked.error["data"]["elicitations"]
+        gives_key(hub, "eve", "ann-borrowed")
+        assert (await heard(queue, COMPLETE))["elicitationId"] == page["elicitationId"]
+        assert (await eve.call("whoami")).text == "ann"
+
+
+async def test_what_one_person_has_is_not_kept_for_others(hub):
+    async with OldTalker(f"{hub.url}/mcp/p", key=KEYS["ann"]) as ann:
+        await ann.call("make", {"name": "secret"})
+        await until_listed(ann, "note://secret", "note://shared")
+    with hub.client() as http:
+        assert http.get("/api/v1/servers/own").json()["status"]["resources"] == 0
