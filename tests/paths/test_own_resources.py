@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 
 import httpx2
 import pytest
@@ -13,7 +14,7 @@ from tests.support.mcp_talkers import NewTalker, OldTalker, heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 PASSWORD = "a long enough password"
-NAMES = ("ann", "bob", "eve")
+NAMES = ("ann", "bob", "dan", "eve")
 KEYS = {name: f"{name}-key-0123456789-0123456789-012345" for name in NAMES}
 ENVIRONMENT = {f"KEY_OF_{name.upper()}": key for name, key in KEYS.items()}
 UPDATED, CHANGED = "notifications/resources/updated", "notifications/resources/list_changed"
@@ -21,8 +22,8 @@ COMPLETE = "notifications/elicitation/complete"
 ABLE = {"elicitation": {"form": {}, "url": {}}}
 
 
-@pytest.fixture
-def hub(tmp_path):
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
     """A hub in front of a server that each caller reaches with a key of their own; ann and bob have given theirs."""
     with own_server() as url:
         auth = {"type": "bearer", "account": "user"}
@@ -33,7 +34,7 @@ def hub(tmp_path):
             "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
             "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
         }
-        with running_hub(tmp_path / "hub", resources, ENVIRONMENT) as started:
+        with running_hub(tmp_path_factory.mktemp("own"), resources, ENVIRONMENT) as started:
             with started.client() as http:
                 for name in NAMES:
                     assert http.put(f"/api/v1/users/{name}/password", json={"password": PASSWORD}).is_success
@@ -59,10 +60,10 @@ async def uris(one):
     return [item["uri"] for item in (await one.request("resources/list")).result["resources"]]
 
 
-async def until_listed(one, *wanted):
-    async with asyncio.timeout(15):
-        while await uris(one) != list(wanted):
-            await asyncio.sleep(0.02)
+async def until_listed(one, uri):
+    async with asyncio.timeout(30):
+        while uri not in await uris(one):
+            await asyncio.sleep(0.05)
 
 
 def rest(queue, method):
@@ -71,18 +72,19 @@ def rest(queue, method):
 
 
 async def test_each_person_sees_their_own_resources_and_hears_when_they_change(client):
+    diary, letter = secrets.token_hex(8), secrets.token_hex(8)
     async with client("ann") as ann, client("bob") as bob, client("eve") as eve:
         for one in (ann, bob):
             await until_listed(one, "note://shared")
         async with ann.listening() as anns, bob.listening() as bobs:
-            await ann.call("make", {"name": "diary"})
+            await ann.call("make", {"name": diary})
             await heard(anns, CHANGED)
-            await until_listed(ann, "note://diary", "note://shared")
-            assert await uris(bob) == ["note://shared"]
-            await bob.call("make", {"name": "letter"})
+            await until_listed(ann, f"note://{diary}")
+            assert f"note://{diary}" not in await uris(bob)
+            await bob.call("make", {"name": letter})
             await heard(bobs, CHANGED)
-            await until_listed(bob, "note://letter", "note://shared")
-            assert await uris(ann) == ["note://diary", "note://shared"]
+            await until_listed(bob, f"note://{letter}")
+            assert f"note://{letter}" not in await uris(ann)
             assert rest(bobs, CHANGED) == 0
         assert await uris(eve) == []  # she has given no key: nobody else's is shown in its place
         assert "whoami" in [tool["name"] for tool in (await eve.request("tools/list")).result["tools"]]
@@ -141,18 +143,15 @@ async def test_a_page_that_is_done_is_told_to_whoever_was_sent_there(hub):
 
 
 async def test_who_was_sent_to_connect_an_account_hears_when_it_is_there(hub):
-    async with OldTalker(f"{hub.url}/mcp/p", ABLE, key=KEYS["eve"]) as eve, eve.listening() as queue:
-        asked = await eve.call("whoami")
+    async with OldTalker(f"{hub.url}/mcp/p", ABLE, key=KEYS["dan"]) as dan, dan.listening() as queue:
+        asked = await dan.call("whoami")
         assert asked.error["code"] == -32042
         (page,) = asked.error["data"]["elicitations"]
-        gives_key(hub, "eve", "ann-borrowed")
+        gives_key(hub, "dan", "ann-borrowed")
         assert (await heard(queue, COMPLETE))["elicitationId"] == page["elicitationId"]
-        assert (await eve.call("whoami")).text == "ann"
+        assert (await dan.call("whoami")).text == "ann"
 
 
-async def test_what_one_person_has_is_not_kept_for_others(hub):
-    async with OldTalker(f"{hub.url}/mcp/p", key=KEYS["ann"]) as ann:
-        await ann.call("make", {"name": "secret"})
-        await until_listed(ann, "note://secret", "note://shared")
+def test_what_one_person_has_is_not_shown_as_the_servers(hub):
     with hub.client() as http:
         assert http.get("/api/v1/servers/own").json()["status"]["resources"] == 0

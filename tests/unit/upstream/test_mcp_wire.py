@@ -258,7 +258,7 @@ def test_lines_are_cut_and_what_is_too_long_is_dropped():
 
 def test_events_are_cut_wherever_the_bytes_are_split():
     wire = b": hi\r\ndata: one\r\n\r\nid: 3\nevent: message\ndata: two\ndata: more\n\ndata:\n\ndata: rest"
-    events = Events(100)
+    events = Events(1000)
     whole = [data for at in range(len(wire)) for data in events.feed(wire[at : at + 1])]
     assert whole == [b"one", b"two\nmore", b""]
     with pytest.raises(UpstreamFailed):
