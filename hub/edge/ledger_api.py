@@ -27,7 +27,7 @@ class LedgerApi:
         page = await self._r.queries.logs(
             filters_of(ask), limit=limit_of(ask), cursor=ask.query("cursor") or None, order=order_of(ask)
         )
-        return Answer({"items": [entry_view(entry) for entry in page.items], "next": page.next})
+        return Answer({"items": [entry_view(entry) for entry in page.items], "next": page.next, "cut": page.cut})
 
     async def _log(self, ask: Ask) -> Answer:
         entry = await self._r.queries.entry(ask.path("id"))
@@ -91,7 +91,7 @@ class LedgerApi:
         """The rows."""
         order = (("order_by", "at, duration_ms, input or output"), ("order", "desc or asc"))
         for path, summary, endpoint, reply, query in (
-            ("logs", "Calls, newest first", self._logs, "Page", (*FILTERS, *order, *PAGE)),
+            ("logs", "Calls, newest first", self._logs, "CallPage", (*FILTERS, *order, *PAGE)),
             ("logs/tail", "Calls as they end, as server-sent events", self._tail, "", FILTERS),
             (
                 "logs/export",

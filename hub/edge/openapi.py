@@ -9,6 +9,7 @@ from hub import __version__
 from hub.core.entry import Entry
 from hub.edge.routes import Route
 from hub.identity import Permission
+from hub.ledger import LOOKED_AT
 from hub.resources.schema import json_schema
 
 _PROBLEM: dict[str, Any] = {
@@ -52,6 +53,18 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "required": ["items", "next"],
         "properties": {"items": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
+    },
+    "CallPage": {
+        "type": "object",
+        "required": ["items", "next", "cut"],
+        "properties": {
+            "items": {"type": "array", "items": {"type": "object"}},
+            "next": {"type": ["string", "null"]},
+            "cut": {
+                "type": "boolean",
+                "description": f"{LOOKED_AT} calls were looked at and too few of them match; `next` goes on behind them.",
+            },
+        },
     },
     "History": {"$ref": "#/components/schemas/Page"},
     "Connection": {

@@ -8,9 +8,10 @@ from hub.ledger.formats import MEDIA, check_format, csv_lines, written
 from hub.ledger.latency import Percentiles
 from hub.ledger.ledger import Keeping, Ledger
 from hub.ledger.messages import Messages
+from hub.ledger.pages import LOOKED_AT, Page
 from hub.ledger.payloads import Kept, Payloads
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd
-from hub.ledger.queries import Page, Queries
+from hub.ledger.queries import Queries
 from hub.ledger.record import Record
 from hub.ledger.repricing import Repriced, Repricing
 from hub.ledger.retention import Retention
@@ -23,6 +24,7 @@ from hub.ledger.totals import Dimension, Totals, parse_dimensions
 from hub.ledger.writer import Writer
 
 __all__ = [
+    "LOOKED_AT",
     "MEDIA",
     "Deliveries",
     "Dimension",

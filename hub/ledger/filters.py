@@ -8,21 +8,19 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, and_, cast, func, or_
+from sqlalchemy import JSON, ColumnElement, and_, cast, func, literal_column, or_
 
-from hub.core.entry import Entry
 from hub.core.refusal import Malformed
-from hub.ledger.rows import ENTRY
+from hub.ledger.rows import ENTRY, SOUGHT
 
 MAX_LIMIT = 1000
 MAX_VALUE = 512
 
 _EXACT = (
     "user", "key", "team", "application", "model", "target", "provider", "route", "profile", "server", "tool", "outcome",
-    "code", "request_id", "session", "trace", "lane", "call",
+    "code", "request_id", "session", "trace", "lane", "call", "status",
 )  # fmt: skip
 _TAG = re.compile(r"([A-Za-z0-9_.-]{1,64})=(.{0,256})")
-_columns = ENTRY.c
 
 
 class Sort(StrEnum):
@@ -104,25 +102,43 @@ def tag_value(table: Any, name: str, dialect: str) -> ColumnElement[Any]:
     return func.coalesce(func.json_extract(table.c.tags, f'$."{name}"'), "")
 
 
+def equals(name: str, value: str | int, table: Any = ENTRY) -> Iterator[ColumnElement[bool]]:
+    """That a column holds a value; on entries in the words by which databases know that its index may be used."""
+    yield table.c[name] == value
+    but = SOUGHT.get(name)
+    if table is ENTRY and but is not None and but != value:
+        yield table.c[name] != literal_column(repr(but))
+
+
+def within(filters: Filters, at: ColumnElement[int]) -> Iterator[ColumnElement[bool]]:
+    """The times between which calls began. Raises Malformed for a time out of range."""
+    if filters.since is not None:
+        yield at >= micros(filters.since)
+    if filters.until is not None:
+        yield at < micros(filters.until)
+
+
+def lasting(filters: Filters, duration: ColumnElement[float]) -> Iterator[ColumnElement[bool]]:
+    """The bounds of how long calls took."""
+    if filters.min_duration_ms is not None:
+        yield duration >= filters.min_duration_ms
+    if filters.max_duration_ms is not None:
+        yield duration <= filters.max_duration_ms
+
+
 def conditions(filters: Filters, table: Any = ENTRY, dialect: str = "sqlite") -> Iterator[ColumnElement[bool]]:
     """The filters as SQL conditions on entries, or on what is summed of them. Raises Malformed for a time out of range."""
-    if filters.since is not None:
-        yield _columns.at >= micros(filters.since)
-    if filters.until is not None:
-        yield _columns.at < micros(filters.until)
+    if filters.since is not None or filters.until is not None:
+        yield from within(filters, table.c.at)
     for name in _EXACT:
         value = getattr(filters, name)
         if value is not None:
-            yield table.c[name] == value
+            yield from equals(name, value, table)
     if filters.tag is not None:
         name, _, value = filters.tag.partition("=")
         yield tag_value(table, name, dialect) == value
-    if filters.status is not None:
-        yield _columns.status == filters.status
-    if filters.min_duration_ms is not None:
-        yield _columns.duration_ms >= filters.min_duration_ms
-    if filters.max_duration_ms is not None:
-        yield _columns.duration_ms <= filters.max_duration_ms
+    if filters.min_duration_ms is not None or filters.max_duration_ms is not None:
+        yield from lasting(filters, table.c.duration_ms)
     if filters.teams is not None:
         yield table.c.team.in_(filters.teams)
 
@@ -133,32 +149,29 @@ def check_limit(limit: int) -> None:
         raise Malformed("malformed", f"'limit' is a number from 1 to {MAX_LIMIT}.")
 
 
-def _sorted_by(entry: Entry, sort: Sort) -> int | float:
-    if sort is Sort.AT:
-        return entry.at
-    if sort is Sort.DURATION:
-        return entry.duration_ms
-    return int(getattr(entry.usage, sort.value))
+def cursor_at(value: float, entry: str) -> str:
+    """The cursor that continues after the entry with that id, which holds `value` in what pages are ordered by.
+
+    Opaque; it holds a position, and neither filters nor the order.
+    """
+    return urlsafe_b64encode(f"{value!r}.{entry}".encode()).decode().rstrip("=")
 
 
-def cursor_after(entry: Entry, order: Order = Order()) -> str:
-    """The cursor that continues after `entry`. Opaque; it holds a position, and neither filters nor the order."""
-    return urlsafe_b64encode(f"{_sorted_by(entry, order.by)!r}.{entry.id}".encode()).decode().rstrip("=")
+def continues(cursor: str, order: Order, column: ColumnElement[Any], entry: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that a cursor stands for, where `column` holds what is ordered by and `entry` the ids of entries.
 
-
-def continues(cursor: str, order: Order = Order()) -> ColumnElement[bool]:
-    """The condition that a cursor stands for, in that order. Raises Malformed `malformed`."""
+    Raises Malformed `malformed`.
+    """
     try:
         if len(cursor) > MAX_VALUE:
             raise ValueError("too long")
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        told, _, entry = text.rpartition(".")
+        told, _, last = text.rpartition(".")
         value = float(told) if order.by is Sort.DURATION else int(told)
-        if not -(1 << 62) < value < 1 << 62 or "\x00" in entry:
+        if not -(1 << 62) < value < 1 << 62 or "\x00" in last:
             raise ValueError("out of range")
     except (ValueError, binascii.Error) as error:
         raise Malformed("malformed", "The cursor is not one that this hub gave; start again without it.") from error
-    column = _columns[order.by.value]
     if order.ascending:
-        return and_(column >= value, or_(column > value, _columns.id > entry))
-    return and_(column <= value, or_(column < value, _columns.id < entry))
+        return and_(column >= value, or_(column > value, entry > last))
+    return and_(column <= value, or_(column < value, entry < last))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Text, column, func, select, values
@@ -10,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
 from hub.core.entry import Entry
-from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit, conditions, continues, cursor_after
+from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit
+from hub.ledger.pages import LOOKED_AT, Page, Search, find
 from hub.ledger.rollups import PURGED
 from hub.ledger.rows import ENTRY, STALE, to_entry
 from hub.ledger.totals import Group, Stale, Totals, scope_filters, to_totals, totals_statement
@@ -19,19 +19,15 @@ from hub.store.transactions import reading
 _KEYS_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Entries, newest first, and the cursor of the next page (None on the last)."""
-
-    items: tuple[Entry, ...]
-    next: str | None
-
-
 class Queries:
-    """Reads what the ledger has written. Every method raises Unavailable when the database cannot be reached."""
+    """Reads what the ledger has written. Every method raises Unavailable when the database cannot be reached.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `looked_at` is how many entries one page looks at, at most.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, looked_at: int = LOOKED_AT) -> None:
         self._engine = engine
+        self._looked_at = looked_at
         self._dialect = engine.dialect.name
 
     async def logs(
@@ -42,12 +38,14 @@ class Queries:
         cursor: str | None = None,
         order: Order = Order(),  # noqa: B008 - frozen
     ) -> Page:
-        """A page of at most `limit` (1 to 1000) entries. Raises Malformed for a bad limit or cursor."""
-        statement = logs_statement(filters, limit, cursor, order, self._dialect)
+        """A page of at most `limit` (1 to 1000) entries, of those that a page may look at. Raises Malformed.
+
+        It can hold fewer entries than there are, even none, and still have a `next` to go on with: see `Page.cut`.
+        """
+        check_limit(limit)
+        search = Search(filters, order, limit, cursor, self._dialect, self._looked_at)
         async with reading(self._engine) as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        items = tuple(to_entry(dict(row)) for row in rows[:limit])
-        return Page(items, cursor_after(items[-1], order) if len(rows) > limit else None)
+            return await find(connection, search)
 
     async def each(self, filters: Filters, most: int) -> AsyncIterator[Sequence[Entry]]:
         """The newest `most` entries that match, in pieces of up to 1,000, newest first."""
@@ -116,24 +114,6 @@ async def _stale(connection: AsyncConnection) -> Stale:
         found[span].append(int(start))
     purged = found[PURGED]
     return Stale(tuple(sorted(found["hour"])), tuple(found["day"]), *purged[:1])
-
-
-def logs_statement(
-    filters: Filters,
-    limit: int,
-    cursor: str | None,
-    order: Order = Order(),  # noqa: B008 - frozen
-    dialect: str = "sqlite",
-) -> Select[Any]:
-    """One row more than `limit`, to know whether another page follows. Raises Malformed."""
-    check_limit(limit)
-    statement = select(ENTRY).where(*conditions(filters, dialect=dialect))
-    if cursor:
-        statement = statement.where(continues(cursor, order))
-    column = ENTRY.c[order.by.value]
-    if order.ascending:
-        return statement.order_by(column.asc(), ENTRY.c.id.asc()).limit(limit + 1)
-    return statement.order_by(column.desc(), ENTRY.c.id.desc()).limit(limit + 1)
 
 
 def last_used_statement(names: list[str], kind: str = "key") -> Select[Any, Any]:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
 from hub.ledger.latency import compact
-from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE
+from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE, TAG
 from hub.ledger.sums import DAY, DIMENSIONS, HOUR, SUMS, entry_sums, entry_times, rollup_sums, rollup_times
 from hub.store.transactions import writing
 
@@ -92,6 +92,7 @@ class Rollups:
             await connection.execute(delete(STALE).where(STALE.c.span == PURGED))
             await connection.execute(insert(STALE).values(span=PURGED, start=horizon, touched=0))
             await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.at < horizon))
+            await connection.execute(delete(TAG).where(TAG.c.at < horizon))
             return int((await connection.execute(delete(ENTRY).where(ENTRY.c.at < horizon))).rowcount)
 
     async def _due(self, span: str, length: int) -> list[int]:
@@ -113,6 +114,7 @@ class Rollups:
                 most = int((await connection.execute(top)).scalar() or 0)
                 await connection.execute(_summed("hour", start, _of_entries(within), most))
                 await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.entry.in_(select(ENTRY.c.id).where(within))))
+                await connection.execute(delete(TAG).where(TAG.c.at >= start, TAG.c.at < start + HOUR))
                 await connection.execute(delete(ENTRY).where(within))
             await _compact(connection, "hour", start)
             await mark(connection, "day", start - start % DAY)

@@ -24,7 +24,13 @@ BUCKETS = (
     "tool_calls", "image_in", "searches",
 )  # fmt: skip
 
-ENTRY, ATTEMPT, PAYLOAD, ROLLUP, STALE = tables.ENTRY, tables.ATTEMPT, tables.PAYLOAD, tables.ROLLUP, tables.STALE
+ENTRY, ATTEMPT, TAG = tables.ENTRY, tables.ATTEMPT, tables.TAG
+PAYLOAD, ROLLUP, STALE = tables.PAYLOAD, tables.ROLLUP, tables.STALE
+
+SOUGHT: dict[str, str | int | None] = {
+    index.info["sought"]: index.info["but"] for index in ENTRY.indexes if "sought" in index.info
+}
+"""The columns by which an index finds entries in order of time, each with the value that it leaves out (None: none)."""
 
 _attempts = json.Decoder(tuple[AttemptRecord, ...])
 _names = json.Decoder(tuple[str, ...])
@@ -35,6 +41,7 @@ _encode = json.Encoder(order="deterministic").encode
 
 ENTRY_COLUMNS = (*_TEXT, *_NUMBERS, *BUCKETS, "estimated", "tags", "attempts", "dropped", "findings", "written")
 ATTEMPT_COLUMNS = ("entry", "number", "at", *_ATTEMPT)
+TAG_COLUMNS = ("at", "entry", "name", "value")
 _of_entry = attrgetter(*_TEXT, *_NUMBERS)
 _of_usage = attrgetter(*BUCKETS, "estimated")
 _of_attempt = attrgetter(*_ATTEMPT)
@@ -59,6 +66,11 @@ def to_attempts(entry: Entry) -> list[tuple[Any, ...]]:
         (entry.id, number, entry.at + int(attempt.began_ms * 1000), *_of_attempt(attempt))
         for number, attempt in enumerate(entry.attempts, 1)
     ]
+
+
+def to_tags(entry: Entry) -> list[tuple[Any, ...]]:
+    """The rows of an entry's tags, in the order of TAG_COLUMNS."""
+    return [(entry.at, entry.id, name, value) for name, value in entry.tags.items()]
 
 
 def to_entry(row: dict[str, Any]) -> Entry:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.entry import Entry
-from hub.ledger.filters import Filters, check_limit, conditions
+from hub.ledger.filters import Filters, check_limit, conditions, equals
 from hub.ledger.rows import ENTRY, to_entry
 from hub.ledger.sums import entry_sums
 from hub.store.transactions import reading
@@ -75,19 +74,23 @@ class Sessions:
 
     async def run(self, session: str, visible: Filters) -> Run | None:
         """One session, with the calls outside it that share a trace with it; None when there is none to be seen."""
-        mine = await self._entries(visible, ENTRY.c.session == session)
+        mine = await self._entries(visible, *equals("session", session))
         if not mine:
             return None
         traces = sorted({entry.trace for entry in mine if entry.trace})[:_MOST_TRACES]
-        joined = await self._entries(visible, ENTRY.c.trace.in_(traces)) if traces else ()
+        joined = (
+            await self._entries(visible, ENTRY.c.trace.in_(traces), ENTRY.c.trace != literal_column("''"))
+            if traces
+            else ()
+        )
         known = {entry.id for entry in mine}
         entries = sorted([*mine, *(one for one in joined if one.id not in known)], key=lambda one: (one.at, one.id))
         return Run(session, tuple(entries[:MOST_CALLS]), len(entries) > MOST_CALLS)
 
-    async def _entries(self, visible: Filters, where: Any) -> Sequence[Entry]:
+    async def _entries(self, visible: Filters, *where: ColumnElement[bool]) -> Sequence[Entry]:
         statement = (
             select(ENTRY)
-            .where(where, *conditions(visible, dialect=self._engine.dialect.name))
+            .where(*where, *conditions(visible, dialect=self._engine.dialect.name))
             .order_by(ENTRY.c.at, ENTRY.c.id)
             .limit(MOST_CALLS + 1)
         )
@@ -125,7 +128,7 @@ class Sessions:
         columns = ENTRY.c
         using = (
             select(columns.session)
-            .where(columns.profile == profile, columns.at >= since, columns.session != "")
+            .where(*equals("profile", profile), columns.at >= since, columns.session != "")
             .distinct()
         )
         statement = (

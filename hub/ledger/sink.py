@@ -16,7 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.private_file import append
-from hub.ledger.rows import ATTEMPT, ATTEMPT_COLUMNS, ENTRY, ENTRY_COLUMNS, STALE, to_attempts, to_row
+from hub.ledger.rows import (
+    ATTEMPT,
+    ATTEMPT_COLUMNS,
+    ENTRY,
+    ENTRY_COLUMNS,
+    STALE,
+    TAG,
+    TAG_COLUMNS,
+    to_attempts,
+    to_row,
+    to_tags,
+)
 from hub.ledger.sums import HOUR
 
 log = structlog.get_logger(__name__)
@@ -79,6 +90,9 @@ class Sink:
         self._attempts = _Rows(
             insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"]), ATTEMPT_COLUMNS, engine
         )
+        self._tags = _Rows(
+            insert(TAG).on_conflict_do_nothing(index_elements=["at", "entry", "name"]), TAG_COLUMNS, engine
+        )
         stale = insert(STALE)
         # An update, so that the row is locked until these entries are there to be summed.
         self._stale = stale.on_conflict_do_update(
@@ -105,6 +119,7 @@ class Sink:
                 now = time.time_ns() // 1000
                 await self._insert.write(connection, [to_row(entry, now) for entry in entries])
                 await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])
+                await self._tags.write(connection, [row for entry in entries if entry.tags for row in to_tags(entry)])
                 await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:
             if not _is_about_data(error):

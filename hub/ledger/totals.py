@@ -1,12 +1,12 @@
 """Sums over the ledger: calls, tokens and money by any three dimensions, from rollups where they are exact."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, false, or_, select, union_all
 from sqlalchemy.sql import Select
 
 from hub.core.refusal import Malformed
@@ -208,13 +208,20 @@ class _Cover:
 
     def rolled(self, *, by_day: bool) -> ColumnElement[bool]:
         """The condition on rollups. `by_day` takes whole days where it can."""
-        start = ROLLUP.c.start
-        hours = and_(ROLLUP.c.span == "hour", start >= self.first, start < self.last, start.not_in(self.without))
-        if not by_day:
-            return hours
         first, last = -(-self.first // DAY) * DAY, self.last // DAY * DAY
-        days = and_(ROLLUP.c.span == "day", start >= first, start < last, start.not_in(self.stale_days))
-        return or_(days, and_(hours, or_(start < first, start >= last, (start - start % DAY).in_(self.stale_days))))
+        late = [day for day in self.stale_days if first <= day < last]
+        edges = [(self.first, first), *((day, day + DAY) for day in late), (last, self.last)]
+        hours = _joined([edge for edge in edges if edge[0] < edge[1]])
+        if not by_day or first >= last or len(hours) > MOST_RANGES:
+            return _lie("hour", [(self.first, self.last)], self.without)
+        return or_(_lie("day", [(first, last)], late), _lie("hour", hours, self.without))
+
+
+def _lie(span: str, ranges: Sequence[tuple[int, int]], without: Sequence[int]) -> ColumnElement[bool]:
+    """That a rollup of this span lies in one of the ranges. Each is told whole, so that an index leads to it."""
+    start = ROLLUP.c.start
+    lies = or_(false(), *(and_(ROLLUP.c.span == span, start >= begin, start < end) for begin, end in ranges))
+    return and_(lies, start.not_in(without)) if without else lies
 
 
 def _cover(filters: Filters, stale: Stale) -> _Cover | None:

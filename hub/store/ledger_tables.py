@@ -8,6 +8,16 @@ from sqlmodel import Field, SQLModel
 from hub.store.tables import metadata, text_column
 
 
+def _sought(column: str, but: str | int | None = "") -> Index:
+    """Finds entries by what stands in a column, in order of time.
+
+    Rows that hold `but`, which says nothing, are left out and cost nothing; None leaves none out.
+    """
+    where = None if but is None else text(f'"{column}" <> {but!r}')
+    told = {"sought": column, "but": but}
+    return Index(f"ix_entry_{column}_at", column, "at", sqlite_where=where, postgresql_where=where, info=told)
+
+
 class EntryRow(SQLModel, table=True):
     """The ledger: one row per call (see `hub.core.entry.Entry`). `at` is microseconds since the epoch."""
 
@@ -75,24 +85,30 @@ class EntryRow(SQLModel, table=True):
     written: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
     __table_args__ = (
+        _sought("key", None),
+        _sought("user", None),
+        _sought("team", None),
+        _sought("call", None),
+        _sought("application"),
+        _sought("request_id"),
+        _sought("session"),
+        _sought("trace"),
+        _sought("model"),
+        _sought("route"),
+        _sought("target"),
+        _sought("provider"),
+        _sought("lane"),
+        _sought("profile"),
+        _sought("server"),
+        _sought("tool"),
+        _sought("outcome", "ok"),
+        _sought("status", 200),
+        _sought("code"),
         Index("ix_entry_at_id", "at", "id"),
-        Index("ix_entry_key_at", "key", "at"),
-        Index("ix_entry_user_at", "user", "at"),
-        Index("ix_entry_team_at", "team", "at"),
-        Index("ix_entry_model_at", "model", "at"),
-        Index("ix_entry_profile_at", "profile", "at"),
-        Index("ix_entry_server_tool_at", "server", "tool", "at"),
-        Index("ix_entry_request_id", "request_id"),
-        Index("ix_entry_session_at", "session", "at"),
-        Index("ix_entry_trace", "trace"),
         Index("ix_entry_written", "written"),
-        Index("ix_entry_application_at", "application", "at"),
         Index("ix_entry_duration_ms_id", "duration_ms", "id"),
         Index("ix_entry_input_id", "input", "id"),
         Index("ix_entry_output_id", "output", "id"),
-        Index(
-            "ix_entry_route_at", "route", "at", sqlite_where=text("route <> ''"), postgresql_where=text("route <> ''")
-        ),
     )
 
 
@@ -112,7 +128,20 @@ class AttemptRow(SQLModel, table=True):
     error: str = Field(sa_column=text_column())
     cost_micro_usd: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
 
-    __table_args__ = (Index("ix_attempt_target_at", "target", "at"), Index("ix_attempt_at", "at"))
+    __table_args__ = (Index("ix_attempt_at", "at"),)
+
+
+class EntryTagRow(SQLModel, table=True):
+    """A tag of an entry, so that entries are found by it. `at` is the entry's."""
+
+    __tablename__ = "entry_tag"
+
+    at: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    entry: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    value: str
+
+    __table_args__ = (Index("ix_entry_tag_name_value_at", "name", "value", "at"), {"sqlite_with_rowid": False})
 
 
 class PayloadRow(SQLModel, table=True):
@@ -195,5 +224,6 @@ class StaleRow(SQLModel, table=True):
 ENTRY = metadata.tables["entry"]
 ATTEMPT = metadata.tables["attempt"]
 PAYLOAD = metadata.tables["payload"]
+TAG = metadata.tables["entry_tag"]
 ROLLUP = metadata.tables["rollup"]
 STALE = metadata.tables["stale"]

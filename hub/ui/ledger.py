@@ -90,6 +90,7 @@ class LedgerPages:
             span=span,
             entries=page["items"],
             next=page["next"],
+            cut=page["cut"],
             live=visit.query("live") == "1",
             since=since,
             order=order,

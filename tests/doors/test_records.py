@@ -85,6 +85,7 @@ def test_pages_go_on_in_every_order(hub, key):
                     query = {"session": "ordered", "order_by": by, "order": order, "limit": 1}
                     page = client.get("/api/v1/logs", params=query | ({"cursor": cursor} if cursor else {})).json()
                     found += [item["id"] for item in page["items"]]
+                    assert page["cut"] is False
                     cursor = page["next"]
                     if cursor is None:
                         break

@@ -43,7 +43,7 @@ def entry(number, **fields):
 
 @asynccontextmanager
 async def sqlite_engine(folder):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/hub.db")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/hub.db", connect_args={"timeout": 60})
     try:
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)

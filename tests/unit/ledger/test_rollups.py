@@ -5,10 +5,12 @@ import random
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
+from sqlalchemy import select
 
 from hub.core.usage import Usage
 from hub.ledger import Filters, Queries, Rollups
-from hub.ledger.rows import ROLLUP, STALE
+from hub.ledger.rows import ENTRY, ROLLUP, STALE, TAG
 from hub.ledger.sink import Sink
 from hub.ledger.totals import to_totals, totals_statement
 from tests.support.ledger import count, entry
@@ -146,13 +148,16 @@ async def test_sums_outlive_their_entries(made, engine):
     assert await rollups.purge(horizon * 1_000_000) == 200 - kept[0].calls
     assert await count(engine) == kept[0].calls
     assert await queries.usage(group_by=("team", "day")) == before
-    late = random_entry(chance, 900, at=START + HOUR)
+    late = structs.replace(random_entry(chance, 900, at=START + HOUR), tags={"env": "late"})
     await sink.write([late])
     total = sum(row.calls for row in before) + 1
     assert (await queries.usage())[0].calls == total
     await rollups.refresh()
     assert (await queries.usage())[0].calls == total
     assert await count(engine, f"id = '{late.id}'") == 0
+    async with engine.connect() as connection:
+        tagged = set((await connection.execute(select(TAG.c.entry))).scalars())
+        assert tagged == set((await connection.execute(select(ENTRY.c.id).where(ENTRY.c.tags != "{}"))).scalars())
     await rollups.refresh()
     assert (await queries.usage())[0].calls == total
 

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from hub.core.refusal import Refusal
-from hub.ledger import Queries, Rollups
+from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.database import migration_config
@@ -98,6 +98,18 @@ async def test_hours_with_entries_are_timed_after_the_upgrade_and_the_others_say
                 assert (rows[model].calls, rows[model].untimed) == (1, 0)
                 assert 94 < rows[model].duration.p50 < 106
             assert await Rollups(engine).refresh() in (4, 0)
+
+
+async def test_entries_from_before_the_upgrade_are_found_by_their_tags(url):
+    async with Database.open(url) as engine:
+        made = [entry(1, tags={"env": "prod", "run": "7"}), entry(2), entry(3, tags={"env": "a \"b\" 'c'"})]
+        await Sink(engine, engine, ()).write(made)
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.downgrade(migration_config(sync), "0012"))
+    async with Database.open(url) as engine:
+        for tag, found in (("env=prod", 1), ("run=7", 1), ("env=a \"b\" 'c'", 3)):
+            page = await Queries(engine).logs(Filters(tag=tag))
+            assert [int(one.id) for one in page.items] == [found]
 
 
 async def test_a_newer_schema_is_refused_with_the_way_out(url):
