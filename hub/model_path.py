@@ -13,7 +13,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import Malformed, Refusal
 from hub.core.unwinding import Unwinding
 from hub.core.usage import Usage
-from hub.dialect import estimate_tokens, peek
+from hub.dialect import estimate_tokens, peek, wished
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.ledger.pricing import ceiling_micro_usd, cost_micro_usd, version_of
@@ -211,7 +211,7 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     The dearest of the targets that may be tried counts, so that no fallback breaks a budget. What goes out on the
     caller's own credential costs the hub's budgets nothing.
     """
-    prompt, tier = estimate_tokens(call.body), _tier_of(call)
+    prompt, tier = estimate_tokens(call.body), wished(call)
     dearest, priced, seen = 0, False, set[str]()
     for deployment in chosen.attempts[: chosen.retry.tries]:
         target = deployment.target
@@ -236,14 +236,6 @@ def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:
     return min(call.max_output or most, max(most, USUAL_OUTPUT))
 
 
-def _tier_of(call: ModelCall) -> str:
-    """The service tier that the caller asks for, or "": it has prices of its own."""
-    if "service_tier" not in call.places:
-        return ""
-    start, end = call.places["service_tier"]
-    return call.body[start:end].strip(b'"').decode("latin-1")
-
-
 class Bill:
     """What a delivery costs: told to the caller, to the budgets and to the ledger, once."""
 
@@ -253,7 +245,7 @@ class Bill:
         self._own = delivery.own == "caller"
         price = snapshot.price(call.model, delivery.target)
         self._usual = price
-        self._price = price and price.at(_tier_of(call))
+        self._price = price and price.at(wished(call))
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -278,7 +270,7 @@ class Bill:
             return
         usage, usual = self._delivery.usage, self._usual
         # What was asked for is a wish: the provider says at which tier it answered.
-        tier = self._delivery.answered_at or _tier_of(self._call)
+        tier = self._delivery.answered_at or wished(self._call)
         cost = cost_micro_usd(usage, usual and usual.at(tier))
         if self._own:
             self._record.own_micro_usd = cost

@@ -17,14 +17,16 @@ import importlib.metadata
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from genai_prices import data as genai
 
-# Our provider -> (litellm_provider, prefix of its ids, provider id in genai-prices)
+# Our provider -> (litellm_provider, prefix of its ids, provider id in genai-prices).
 PROVIDERS = {
     "anthropic": ("anthropic", "", "anthropic"),
+    "bedrock": ("bedrock_converse", "", None),
     "cerebras": ("cerebras", "cerebras/", "cerebras"),
     "deepinfra": ("deepinfra", "deepinfra/", None),
     "deepseek": ("deepseek", "deepseek/", "deepseek"),
@@ -35,7 +37,18 @@ PROVIDERS = {
     "openai": ("openai", "", "openai"),
     "openrouter": ("openrouter", "openrouter/", "openrouter"),
     "together": ("together_ai", "together_ai/", "together"),
+    "vertex": ("vertex_ai-language-models vertex_ai-anthropic_models vertex_ai", "vertex_ai/", None),
     "xai": ("xai", "xai/", "x-ai"),
+}
+# Providers whose models are called by one name, and are no models where it has parts; and whose prefix may be missing.
+WHOLE = ("openai", "anthropic", "bedrock", "vertex")
+UNPREFIXED = ("vertex",)
+CONVERSATIONS = ("bedrock", "vertex")  # of which the hub speaks nothing else
+# What it costs more where a provider computes in a place of the customer's choosing: our place -> field of the JSON.
+UPLIFTS = {
+    "eu": "regional_processing_uplift_multiplier_eu",
+    "us": "regional_processing_uplift_multiplier_us",
+    "*": "regional_endpoint_uplift_multiplier",
 }
 MODES = {
     "chat", "responses", "completion", "embedding", "image_generation", "audio_speech", "audio_transcription",
@@ -75,7 +88,9 @@ BUCKETS = {
 # What genai-prices does not tell of a model that it knows, and the JSON does.
 FROM_JSON = ("cache_write_1h", "audio_in", "audio_out", "image", "image_in")
 # Service tiers, by the ending of their fields in the JSON. Their rates are absolute, never multiplied.
-TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
+TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority", "ultrafast": "_ultrafast"}
+# Modes that cost a published multiple of all the usual rates of tokens, by what the JSON calls them; and both at once.
+MODES_OF = {"anthropic": {"fast": ("fast",), "geo-us": ("us",), "fast geo-us": ("fast", "us")}}
 THRESHOLDS = {"100k": 100_000, "128k": 128_000, "200k": 200_000, "256k": 256_000, "272k": 272_000, "512k": 512_000}
 _SIX_PLACES = Decimal("0.000001")
 
@@ -152,6 +167,25 @@ def service_tiers(facts: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def modes(provider: str, facts: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """The prices of each mode of a model that has them, worked out so that the hub multiplies nothing."""
+    factors = facts.get("provider_specific_entry") or {}
+    found: dict[str, Any] = {}
+    for mode, names in MODES_OF.get(provider, {}).items():
+        if all(name in factors for name in names):
+            factor = prod((Decimal(str(factors[name])) for name in names), start=Decimal(1))
+            found[mode] = {name: multiplied(given, factor) for name, given in usual.items() if given}
+    return found
+
+
+def multiplied(given: dict[str, str] | int, factor: Decimal) -> dict[str, str] | int:
+    """Rates times a factor; a threshold as it is."""
+    if isinstance(given, int):
+        return given
+    rates = {bucket: text_of(Decimal(rate) * factor) for bucket, rate in given.items()}
+    return {bucket: rate for bucket, rate in rates.items() if rate is not None}
+
+
 def searches(facts: dict[str, Any]) -> str | None:
     """USD for a thousand web searches of medium size."""
     sizes = facts.get("search_context_cost_per_query")
@@ -186,6 +220,7 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
         "threshold": threshold,
         "tiers": service_tiers(facts),
         "searches": searches(facts),
+        "uplifts": {place: str(facts[field]) for place, field in UPLIFTS.items() if facts.get(field)},
         "context": facts.get("max_input_tokens") or facts.get("max_tokens") or getattr(match, "context_window", None),
         "max_output": facts.get("max_output_tokens"),
         "input": facts.get("supported_modalities") or (["text", "image"] if facts.get("supports_vision") else ["text"]),
@@ -196,6 +231,9 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
         "source": (facts.get("source") or "")[:200],
         "name": getattr(match, "name", "") or "",
     }
+    if base:
+        usual = {"prices": base, "above": above, "threshold": threshold if above else 0}
+        record["tiers"] |= modes(provider, facts, usual)
     defaults = {"mode": "chat", "input": ["text"], "output": ["text"]}
     return {k: v for k, v in record.items() if v not in (None, "", [], {}, 0) and defaults.get(k) != v}
 
@@ -213,13 +251,17 @@ def build(facts_by_id: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
     for provider, (theirs, prefix, _) in PROVIDERS.items():
         for identifier, facts in facts_by_id.items():
-            if facts.get("litellm_provider") != theirs or facts.get("mode") not in MODES:
+            if facts.get("litellm_provider") not in theirs.split() or facts.get("mode") not in MODES:
                 continue
-            if not identifier.startswith(prefix):
+            if not identifier.startswith(prefix) and provider not in UNPREFIXED:
                 continue
             name = identifier.removeprefix(prefix)
-            if "/" in name and provider in ("openai", "anthropic"):
+            if "/" in name and provider in WHOLE:
                 continue  # sizes of images and the like, not models
+            if f"{provider}/{name}" in records and not identifier.startswith(prefix):
+                continue
+            if provider in CONVERSATIONS and facts["mode"] != "chat":
+                continue
             # Pictures in a conversation cost what its text does; only image endpoints count them apart.
             apart = "input_cost_per_image_token" if facts["mode"] != "image_generation" else None
             cleaned = {field: fact for field, fact in facts.items() if not apart or not field.startswith(apart)}

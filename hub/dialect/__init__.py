@@ -8,6 +8,7 @@ from hub.dialect.fields import Peek
 from hub.dialect.lanes import lane
 from hub.dialect.plain_usage import plain_usage
 from hub.dialect.searches import SEARCHES
+from hub.dialect.tiers import wished
 from hub.dialect.wires import WIRES
 
 
@@ -38,4 +39,5 @@ __all__ = [
     "lane",
     "peek",
     "plain_usage",
+    "wished",
 ]

@@ -18,6 +18,7 @@ from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
 from hub.dialect.searches import counted, value_of
 from hub.dialect.sse import data_of, events_with
+from hub.dialect.tiers import answered
 
 
 class _CacheCreation(Struct):
@@ -41,6 +42,8 @@ class _Counts(Struct):
 class _Usage(_Counts):
     server_tool_use: Any = None
     iterations: Any = None
+    speed: Any = None
+    inference_geo: Any = None
 
 
 class _Message(Struct):
@@ -120,6 +123,8 @@ def _joined(first: _Usage, later: _Usage) -> _Usage:
         output_tokens_details=later.output_tokens_details or first.output_tokens_details,
         server_tool_use=later.server_tool_use or first.server_tool_use,
         iterations=later.iterations or first.iterations,
+        speed=later.speed or first.speed,
+        inference_geo=later.inference_geo or first.inference_geo,
     )
 
 
@@ -164,6 +169,11 @@ class AnthropicReader(Reader):
         """See `hub.core.wire.StreamReader`."""
         return self._start.model or ""
 
+    @property
+    def tier(self) -> str:
+        """See `hub.core.wire.StreamReader`."""
+        return answered(msgspec.structs.asdict(_joined(self._start.usage or _Usage(), self._last() or _Usage())))
+
     def _look(self, block: bytes) -> bytes:
         for word in _MARKS:
             if word in block:
@@ -187,15 +197,18 @@ class AnthropicReader(Reader):
 
     def _told(self) -> Usage | None:
         start = self._start.usage
-        for event in events_with(self._counted, b'"usage"'):
-            usage = _parse(event).usage
-            if usage is not None:
-                return _buckets(_joined(start or _Usage(), usage))
+        if (last := self._last()) is not None:
+            return _buckets(_joined(start or _Usage(), last))
         if start is None:
             return None
         # The prompt is known; the output counted at the start is only the first token or so.
         counted = _buckets(_joined(start, _Usage(output_tokens=self._delivered())))
         return replace(counted, searches=self._searched, estimated=True)
+
+    def _last(self) -> _Usage | None:
+        """What the last event that counts says."""
+        counts = (_parse(event).usage for event in events_with(self._counted, b'"usage"'))
+        return next((usage for usage in counts if usage is not None), None)
 
 
 class AnthropicMessages:

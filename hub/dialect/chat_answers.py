@@ -9,6 +9,7 @@ from hub.dialect.given import json_text
 from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_chat import buckets_of
 from hub.dialect.sealed import seal, unseal
+from hub.dialect.tiers import renamed
 
 STOP = {
     "stop": "end", "length": "length", "tool_calls": "tool", "function_call": "tool", "content_filter": "filter",
@@ -35,7 +36,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
         content=tuple(blocks),
         stop=stop,
         usage=buckets_of(body.get("usage")),
-        tier=a_text(body.get("service_tier")),
+        tier=renamed(a_text(body.get("service_tier"))),
         created=a_number(body.get("created")) or 0,
     )
 

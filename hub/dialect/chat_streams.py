@@ -23,6 +23,7 @@ from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened
 from hub.dialect.neutral import Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_chat import buckets_of
 from hub.dialect.replies import reported
+from hub.dialect.tiers import renamed
 
 _TEXT, _THINKING, _REFUSAL, _TOOL = 0, 1, 2, 10
 _DONE = b"[DONE]"
@@ -58,7 +59,7 @@ class ChatReader:
             yield Begun(a_text(chunk.get("id")), a_text(chunk.get("model")), None, a_number(chunk.get("created")) or 0)
         own = a_dict(chunk.get("x_groq"))
         self._usage = buckets_of(chunk.get("usage") or own.get("usage")) or self._usage
-        self._tier = a_text(chunk.get("service_tier")) or self._tier
+        self._tier = renamed(a_text(chunk.get("service_tier"))) or self._tier
         for choice in a_list(chunk.get("choices")):
             if a_dict(choice).get("index", 0) == 0:
                 yield from self._choice(a_dict(choice))

@@ -23,6 +23,7 @@ from hub.dialect.neutral import (
     ToolUse,
 )
 from hub.dialect.sealed import unseal
+from hub.dialect.tiers import renamed
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
@@ -57,7 +58,7 @@ def read_request(body: dict[str, Any], notes: Notes) -> Request:
         top_logprobs=given.whole("top_logprobs"),
         verbosity=given.text("verbosity"),
         user=given.text("user"),
-        tier=given.text("service_tier"),
+        tier=renamed(given.text("service_tier")),
         extras=given.rest(),
     )
 

@@ -15,8 +15,8 @@ from hub.dialect.errors import error_body, message_of
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
-from hub.dialect.replies import tier_in
 from hub.dialect.sealed import holds_sealed
+from hub.dialect.tiers import mode_in, tier_in
 from hub.dialect.translation import TranslatingReader
 from hub.dialect.unsealing import unsealed
 from hub.dialect.wires import WIRES, Wire
@@ -27,7 +27,8 @@ _PREFERRED = (
 )  # fmt: skip
 _COUNTS = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
 REASONING = "x-hub-supports-reasoning"  # the caller says that thoughts need not be left out
-_TIERED = (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES)  # whose replies name their service tier
+# Whose replies name what decides their price, and how.
+_TIERS = {Dialect.OPENAI_CHAT: tier_in, Dialect.OPENAI_RESPONSES: tier_in, Dialect.ANTHROPIC_MESSAGES: mode_in}
 # The provider inside the process that gives back what it gets.
 ECHO = "echo"
 
@@ -65,8 +66,9 @@ class Passthrough:
 
     def whole(self, body: bytes) -> Whole:
         """See `hub.core.wire.Lane`."""
-        tier = tier_in(body) if self.spoken in _TIERED else ""
-        return Whole(body, self._wire.usage(body) or self._wire.estimate(self._call, len(body)), tier)
+        tier = _TIERS.get(self.spoken)
+        usage = self._wire.usage(body) or self._wire.estimate(self._call, len(body))
+        return Whole(body, usage, tier(body) if tier is not None else "")
 
     def error(self, status: int, body: bytes) -> bytes:
         """See `hub.core.wire.Lane`."""

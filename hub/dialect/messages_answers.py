@@ -10,6 +10,7 @@ from hub.dialect.given import json_object, json_text
 from hub.dialect.neutral import OPEN, Answer, Block, Citation, Media, Refused, Text, Thinking, ToolResult, ToolUse
 from hub.dialect.neutral_to_messages import VENDOR, call_id
 from hub.dialect.sealed import seal, told
+from hub.dialect.tiers import tier_of
 
 STOP = {
     "end_turn": "end", "max_tokens": "length", "stop_sequence": "sequence", "tool_use": "tool", "refusal": "refusal",
@@ -32,7 +33,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
         stop=STOP.get(a_text(body.get("stop_reason")), "end"),
         sequence=a_text(body.get("stop_sequence")),
         usage=buckets_of(usage),
-        tier=a_text(a_dict(usage).get("service_tier")),
+        tier=tier_of(usage),
     )
 
 

@@ -25,6 +25,7 @@ from hub.dialect.messages_answers import (
 from hub.dialect.neutral import OPEN, Citation, Refused, Text, Thinking, ToolUse
 from hub.dialect.replies import reported
 from hub.dialect.sealed import seal
+from hub.dialect.tiers import tier_of
 
 
 class MessagesReader:
@@ -63,7 +64,7 @@ class MessagesReader:
             case "message_stop":
                 self.done = True
                 usage = buckets_of(self._start, self._later)
-                yield Ended(self._stop or "end", self._sequence, usage, a_text(a_dict(self._start).get("service_tier")))
+                yield Ended(self._stop or "end", self._sequence, usage, tier_of(self._start))
             case "error":
                 raise reported(msgspec.json.encode(event.get("error")))
             case _:

@@ -16,9 +16,10 @@ from hub.dialect.errors import openai_error
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.members import UNREADABLE, places_of, splice
 from hub.dialect.reader import Reader
-from hub.dialect.replies import reply_object, reported, tier_in
+from hub.dialect.replies import reply_object, reported
 from hub.dialect.searches import counted
 from hub.dialect.sse import data_of, events, events_with
+from hub.dialect.tiers import tier_in
 
 _DONE = re.compile(rb"^data: ?\[DONE\]\r?$", re.MULTILINE)
 _END = b"data: [DONE]\n\n"

@@ -19,6 +19,7 @@ from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
 from hub.dialect.searches import CALL, is_search, of_response, value_of
 from hub.dialect.sse import data_of, events, events_with
+from hub.dialect.tiers import renamed
 
 
 class _InputDetails(Struct):
@@ -124,7 +125,7 @@ class ResponsesReader(Reader):
         """See `hub.core.wire.StreamReader`."""
         for event in map(_parse, events_with(self._end_block, b'"service_tier"')):
             if event.response is not None and event.type in ("response.completed", "response.incomplete"):
-                return a_text(value_of(event.response.service_tier))
+                return renamed(a_text(value_of(event.response.service_tier)))
         return ""  # what it says at its beginning is what was asked for
 
     def _look(self, block: bytes) -> bytes:

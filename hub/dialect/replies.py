@@ -3,10 +3,8 @@
 from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec import Struct
 
 from hub.core.refusal import UpstreamFailed
-from hub.core.values import a_text
 from hub.dialect.members import UNREADABLE
 
 T = TypeVar("T")
@@ -26,23 +24,6 @@ def reply_object(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T | None:
     except UNREADABLE:
         pass
     raise UpstreamFailed("upstream_protocol", "The provider answered with something that is not a JSON object.")
-
-
-class _Tiered(Struct):
-    service_tier: Any = None
-
-
-_TIERED = msgspec.json.Decoder(_Tiered)
-
-
-def tier_in(data: bytes) -> str:
-    """The service tier that a reply or an event of OpenAI's names; "" when it names none."""
-    if b'"service_tier"' not in data:
-        return ""
-    try:
-        return a_text(_TIERED.decode(data).service_tier)
-    except UNREADABLE:
-        return ""
 
 
 def reported(error: bytes) -> UpstreamFailed:

@@ -25,6 +25,7 @@ from hub.dialect.neutral import (
     flat,
 )
 from hub.dialect.sealed import unseal
+from hub.dialect.tiers import renamed
 from hub.dialect.turns import grouped
 
 VENDOR = "openai"
@@ -67,7 +68,7 @@ def read_request(body: dict[str, Any], notes: Notes) -> Request:
         top_logprobs=top,
         verbosity=text.text("verbosity"),
         user=given.text("user"),
-        tier=given.text("service_tier"),
+        tier=renamed(given.text("service_tier")),
         extras=given.rest(),
     )
     notes.drop(*(f"reasoning.{name}" for name in reasoning.rest()))

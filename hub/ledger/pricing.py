@@ -17,9 +17,9 @@ _of_rates = attrgetter(
 
 
 def version_of(price: Price, tier: str = "") -> str:
-    """The version of a price as entries keep it, with the service tier that it was taken at where that has its own."""
+    """The version of a price as entries keep it, with the tier or mode of the answer where that has its own, known or not."""
     version = price.as_of or price.source
-    return f"{version} {tier}" if tier in price.tiers else version
+    return version if price.at(tier) is price else f"{version} {tier}"
 
 
 def tier_in(version: str) -> str:

@@ -14,6 +14,8 @@ DATA = Path(__file__).parent / "data" / "catalog.json"
 PICO_PER_USD_PER_MILLION = 1_000_000
 # Web searches have prices in USD per thousand.
 PICO_PER_USD_PER_THOUSAND = 1_000_000_000
+OPERATOR = "operator"  # the source of a price that is set here
+_DEARER = ("fast", "ultrafast", "geo-")  # modes whose prices differ, by how their names begin
 
 
 def _pico(usd_per_million: str) -> int:
@@ -41,12 +43,18 @@ class Rates(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fi
     image: int | None = None
     image_in: int | None = None
 
+    def times(self, factor: Decimal) -> "Rates":
+        """Each rate multiplied."""
+        told = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Rates(**{name: round(rate * factor) for name, rate in told.items() if rate is not None})
+
 
 class Price(Struct, frozen=True, omit_defaults=True):
     """The price of one model: its rates, and those that hold above `threshold` prompt tokens, if it has such.
 
     `search` is what one web search of the provider's costs, in pico-dollars; None where that is not known.
-    `tiers` are the prices of its service tiers (`batch`, `flex`, `priority`), each whole by itself. `source` says
+    `tiers` are the prices of its service tiers (`batch`, `flex`, `priority`) and of other modes (`fast`, `ultrafast`,
+    `geo-us` for a place, `fast geo-us`), each whole by itself. `source` says
     where the figures are from and `as_of` when they were read (YYYY-MM-DD).
     """
 
@@ -58,15 +66,27 @@ class Price(Struct, frozen=True, omit_defaults=True):
     tiers: dict[str, "Price"] = {}
     search: int | None = None
 
-    def at(self, tier: str) -> "Price":
-        """The price in a service tier; the usual one where the tier has none of its own."""
-        return self.tiers.get(tier, self)
+    def at(self, tier: str) -> "Price | None":
+        """The price in a service tier or mode; the usual one where it has none of its own.
+
+        None for a mode that does not cost what is usual, and of which nothing is known. What an operator says holds for all.
+        """
+        found = self.tiers.get(tier)
+        if found is not None or not tier.startswith(_DEARER) or self.source == OPERATOR:
+            return found or self
+        return None
+
+    def times(self, factor: Decimal) -> "Price":
+        """This price with every rate of tokens multiplied."""
+        above = self.above.times(factor) if self.above is not None else None
+        tiers = {name: tier.times(factor) for name, tier in self.tiers.items()}
+        return msgspec.structs.replace(self, rates=self.rates.times(factor), above=above, tiers=tiers)
 
     @classmethod
     def from_usd_per_million(cls, searches: str | None = None, **rates: str) -> "Price":
         """A price from decimal strings in USD per million tokens (and per thousand `searches`), as an operator writes them."""
         known = Rates(**{bucket: _pico(value) for bucket, value in rates.items()})
-        return cls(known, source="operator", search=_pico_per_search(searches))
+        return cls(known, source=OPERATOR, search=_pico_per_search(searches))
 
 
 class _Tier(Struct, forbid_unknown_fields=True):
@@ -87,6 +107,7 @@ class _Record(Struct, forbid_unknown_fields=True):
     threshold: int = 0
     tiers: dict[str, _Tier] = {}
     searches: str = ""
+    uplifts: dict[str, str] = {}
     context: int | None = None
     max_output: int | None = None
     input: tuple[str, ...] = ("text",)
@@ -105,11 +126,12 @@ class _File(Struct):
     models: list[_Record]
 
 
-class CatalogModel(Struct, frozen=True):
+class CatalogModel(Struct, frozen=True, dict=True):
     """What is known about one real model, `provider/upstream-model`. Dates are YYYY-MM-DD, or empty.
 
     `searches` is what a thousand web searches cost in USD, `successor` what the provider names instead of a model
-    that it will switch off, `source` the page that the facts are from.
+    that it will switch off, `source` the page that the facts are from. `uplifts` are the factors by which tokens cost more
+    where they are computed in a place that was chosen: `*` in any of them.
     """
 
     id: str
@@ -126,6 +148,21 @@ class CatalogModel(Struct, frozen=True):
     searches: str = ""
     successor: str = ""
     source: str = ""
+    uplifts: dict[str, str] = {}
+
+    @cached_property
+    def _there(self) -> dict[str, Price | None]:
+        return {}
+
+    def price_in(self, place: str) -> Price | None:
+        """The price where calls are computed in `place`, "" for wherever the provider likes; None when it is not known."""
+        factor = self.uplifts.get(place, self.uplifts.get("*")) if place else None
+        if factor is None or self.price is None:
+            return self.price
+        found = self._there.get(factor)
+        if found is None:
+            found = self._there[factor] = self.price.times(Decimal(factor))
+        return found
 
     @property
     def provider(self) -> str:
@@ -197,6 +234,7 @@ def _model(record: _Record, as_of: str, source: str) -> CatalogModel:
         searches=record.searches,
         successor=record.successor,
         source=record.source,
+        uplifts=record.uplifts,
     )
 
 

@@ -29,6 +29,7 @@ class ProviderKind:
     `{model}`, and `{WHOLE|STREAM}` for what differs. `serves` says by a pattern which models speak a dialect, where
     not all do; `members` what a body in a dialect must hold there, or not (None). `passthrough` lets a caller's own
     credential go upstream instead of the hub's. `listing` is the path of its list of models, "" where it has none.
+    `place` finds, in the base URL and the region with a space between them, where calls are computed at another price.
     """
 
     base_url: str
@@ -40,6 +41,7 @@ class ProviderKind:
     catalogue: str = ""
     passthrough: bool = False
     listing: str = "/models"
+    place: str = ""
     serves: Mapping[Dialect, str] = field(default_factory=dict[Dialect, str])
     members: Mapping[Dialect, Mapping[str, str | None]] = field(default_factory=dict[Dialect, Mapping[str, str | None]])
 
@@ -51,7 +53,13 @@ class ProviderKind:
 
 
 KINDS: Mapping[str, ProviderKind] = {
-    "openai": ProviderKind("https://api.openai.com/v1", _OPENAI, env="OPENAI_API_KEY", catalogue="openai"),
+    "openai": ProviderKind(
+        "https://api.openai.com/v1",
+        _OPENAI,
+        env="OPENAI_API_KEY",
+        catalogue="openai",
+        place=r"^https://(eu|us)\.api\.openai\.com\b",
+    ),
     "openai-compatible": ProviderKind("", {**_TEXTS, **_IMAGES, **_SPEECH, **_HEARING, **_MODERATIONS, **_RERANK}),
     "anthropic": ProviderKind(
         "https://api.anthropic.com",
@@ -89,12 +97,15 @@ KINDS: Mapping[str, ProviderKind] = {
             Dialect.GEMINI_COUNT: "^(?!claude)",
         },
         members={Dialect.ANTHROPIC_MESSAGES: {"anthropic_version": "vertex-2023-10-16", "model": None}},
+        catalogue="vertex",
         listing="",
+        place=r" (?!global$)(\S+)$",
     ),
     "bedrock": ProviderKind(
         "https://bedrock-runtime.{region}.amazonaws.com",
         {Dialect.BEDROCK: "/model/{model}/{converse|converse-stream}"},
         auth=("aws-sigv4", "bedrock"),
+        catalogue="bedrock",
         listing="",
     ),
     "demo": ProviderKind("", {Dialect.OPENAI_CHAT: "", Dialect.ANTHROPIC_MESSAGES: ""}, local="demo", catalogue="demo"),

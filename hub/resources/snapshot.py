@@ -1,5 +1,6 @@
 """The snapshot: everything the request path reads, immutable, swapped whole."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -101,6 +102,13 @@ class Provider:
         )
 
     @property
+    def place(self) -> str:
+        """The place that calls are computed in, where that changes their price; "" where it does not."""
+        told = f"{self.spec.base_url or self.row.base_url} {self.spec.region or ''}"
+        found = re.search(self.row.place, told) if self.row.place else None
+        return found[1] if found is not None else ""
+
+    @property
     def catalogue_prefix(self) -> str:
         """The company's name in the bundled catalogue, or "" for an endpoint of one's own."""
         return self.row.catalogue
@@ -175,7 +183,9 @@ class Snapshot:
     def target_price(self, target: str) -> Price | None:
         """The catalogue's price of `provider/model`; None when it is not known."""
         known = self.catalogue_model(target)
-        return known.price if known is not None else None
+        if known is None or not known.uplifts:
+            return known and known.price
+        return known.price_in(self.providers[target.partition("/")[0]].place)
 
     def canonical(self, model: str) -> str:
         """The own name of the model that is called `model`: aliases and Claude Code's prefix lead to it."""

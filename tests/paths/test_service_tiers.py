@@ -12,7 +12,7 @@ ENVIRONMENT = {"UP": "sk-up", "KEY": "key-0123456789-0123456789-0123456789"}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
 RESPONSE_USAGE = {"input_tokens": 1000, "output_tokens": 0, "total_tokens": 1000}
 # A million tokens of gpt-5's prompt, in USD, at each tier; other tiers cost what is usual.
-RATES = {"default": 1.25, "flex": 0.625, "priority": 2.5, "": 1.25, "scale": 1.25}
+RATES = {"default": 1.25, "flex": 0.625, "priority": 2.5, "fast": 2.5, "": 1.25, "scale": 1.25}
 
 
 def answer(received):
@@ -64,7 +64,7 @@ def said(tier):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
-@pytest.mark.parametrize(("asked", "answered"), [("priority", "default"), ("auto", "priority"), ("flex", "flex"), ("flex", ""), ("default", "scale")])  # fmt: skip
+@pytest.mark.parametrize(("asked", "answered"), [("priority", "default"), ("auto", "priority"), ("flex", "flex"), ("flex", ""), ("default", "scale"), ("fast", "fast")])  # fmt: skip
 def test_what_was_answered_counts(hub, path, asked, answered, stream):
     body = {"model": "openai/gpt-5", "stream": stream, "service_tier": asked}
     body |= {"input": said(answered)} if path.endswith("responses") else {"messages": said(answered)}
@@ -80,4 +80,5 @@ def test_what_was_answered_counts(hub, path, asked, answered, stream):
     (entry,) = wait_for(read)
     tier = answered or (asked if not path.endswith("messages") else "")
     assert entry["cost_micro_usd"] == 1000 * RATES[tier]
-    assert entry["price_version"].endswith(f" {tier}") == (tier in ("flex", "priority"))
+    named = "priority" if tier == "fast" else tier  # OpenAI renamed it
+    assert entry["price_version"].endswith(f" {named}") == (named in ("flex", "priority"))

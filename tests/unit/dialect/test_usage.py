@@ -2,7 +2,7 @@
 
 Each file of `tests/golden/usage/<provider>-<dialect>` is an answer in the provider's own words: `whole`, its `stream`
 (the data of its events), or both, with the buckets they come to, and the cost at the catalogue's price of `model`, or
-at the file's own `price`.
+at the file's own `price`; `tier` is what the answer says of how it was made, where that decides the price.
 """
 
 import json
@@ -72,15 +72,18 @@ def test_usage(file):
         if dialect in WIRES:
             assert WIRES[dialect].usage(body) == used
         if dialect in SPOKEN:
-            assert SPOKEN[dialect].read_answer(case["whole"]).usage == used
+            answer = SPOKEN[dialect].read_answer(case["whole"])
+            assert answer.usage == used
+            assert "tier" not in case or answer.tier == lane_of(dialect, dialect).whole(body).tier == case["tier"]
     for separators in SEPARATORS if "stream" in case else ():
         events = list(events_of(case, dialect, separators))
         for chunks in (events, [b"".join(events)], [bytes([byte]) for byte in b"".join(events)]):
             for reader in readers(dialect):
                 assert told(reader, chunks, cut=case.get("cut", False)) == used
+                assert "tier" not in case or reader.tier == case["tier"]
     known = CATALOGUE.get(case["model"])
     price = Price.from_usd_per_million(**case["price"]) if "price" in case else known and known.price
-    assert cost_micro_usd(used, price) == case["cost_micro_usd"]
+    assert cost_micro_usd(used, price and price.at(case.get("tier", ""))) == case["cost_micro_usd"]
 
 
 def test_every_file_tells_something_and_every_dialect_has_some():

@@ -1,9 +1,12 @@
 """The bundled catalogue: large, exact, and never guessing."""
 
+import msgspec
 import pytest
 
 from hub.resources.model_catalog import DATA, CatalogModel, ModelCatalog, Price, load_catalogue
 from hub.resources.provider_kinds import KINDS
+from hub.resources.serving import ProviderSpec
+from hub.resources.snapshot import Snapshot, provider_of
 
 CATALOGUE = load_catalogue()
 
@@ -42,6 +45,59 @@ def test_nothing_is_guessed():
 def test_an_alias_is_the_model_that_declares_it():
     catalogue = ModelCatalog([CatalogModel("a/b", aliases=("b-2026",))])
     assert catalogue.get("a/b-2026") is catalogue.get("a/b")
+
+
+def test_a_mode_of_its_own_price_is_never_charged_as_usual():
+    opus, flash = CATALOGUE.get("anthropic/claude-opus-5-5").price, CATALOGUE.get("gemini/gemini-2.5-pro").price
+    at = {mode: opus.at(mode) for mode in ("fast", "geo-us", "fast geo-us")}
+    assert [(price.rates.input, price.rates.cache_read) for price in at.values()] == [
+        (8_000_000, 400_000),  # twice
+        (4_400_000, 220_000),  # a tenth more
+        (8_800_000, 440_000),
+    ]
+    assert opus.at("geo-eu") is None  # nothing is published of it
+    assert CATALOGUE.get("anthropic/claude-opus-4-6").price.at("fast") is None
+    assert flash.at("ultrafast") is None
+    for usual in ("", "auto", "standard", "default", "flex of tomorrow"):
+        assert opus.at(usual) is opus
+    own = Price.from_usd_per_million(input="1", output="2")
+    assert own.at("fast") is own  # what an operator says holds
+
+
+def test_a_long_prompt_costs_its_multiple_too():
+    mode = CATALOGUE.get("anthropic/claude-haiku-5-5").price.at("geo-us")
+    usual = CATALOGUE.get("anthropic/claude-haiku-5-5").price
+    assert (mode.threshold, mode.above.output) == (usual.threshold, round(usual.above.output * 1.1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "model", "times"),
+    [
+        ("openai", {}, "gpt-5.6-sol", 1),
+        ("openai", {"base_url": "https://eu.api.openai.com/v1"}, "gpt-5.6-sol", 1.1),
+        ("openai", {"base_url": "https://eu.api.openai.com.example.com/v1"}, "gpt-5.6-sol", 1),
+        ("openai", {"base_url": "https://eu.api.openai.com/v1"}, "gpt-5-mini", 1),  # from before such prices
+        ("vertex", {"region": "global"}, "claude-opus-5-5", 1),
+        ("vertex", {"region": "europe-west1"}, "claude-opus-5-5", 1.1),
+        ("bedrock", {"region": "us-east-1"}, "anthropic.claude-opus-4-6-v1", 1),
+        ("bedrock", {"region": "us-east-1"}, "us.anthropic.claude-opus-4-6-v1", 1),  # its price is its own
+    ],
+)
+def test_where_calls_are_computed_decides_the_price(kind, more, model, times):
+    spec = msgspec.convert({"kind": kind, "api_key": "env:KEY", **more}, ProviderSpec)
+    providers = {"p": provider_of("p", spec)}
+    snapshot = Snapshot(generation=1, digest="", catalogue=CATALOGUE, providers=providers)
+    usual = CATALOGUE.get(f"{KINDS[kind].catalogue}/{model}").price
+    price = snapshot.target_price(f"p/{model}")
+    assert price.rates.input == round(usual.rates.input * times)
+    assert price.search == usual.search
+    assert snapshot.target_price(f"p/{model}") is price  # worked out once
+
+
+def test_bedrock_and_vertex_are_known():
+    assert CATALOGUE.get("bedrock/us.anthropic.claude-opus-4-6-v1").price.rates.input == 5_500_000
+    assert CATALOGUE.get("bedrock/anthropic.claude-opus-4-6-v1").price.rates.input == 5_000_000
+    assert CATALOGUE.get("vertex/gemini-2.5-pro").context_window == 1_048_576
 
 
 def test_search_wants_every_word():
