@@ -29,11 +29,11 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 	@$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@
 
-# Published MCP servers, one environment for each generation of the protocol's library that they need.
+# Published MCP servers, one environment for each generation of the protocol's library that they need; and llama.cpp.
 servers: $(SERVERS)/mcp1/.done $(SERVERS)/mcp2/.done $(SERVERS)/demo-repo/.done ## Install the demo's MCP servers
 
 $(SERVERS)/%/.done: requirements/servers-%.txt
-	@echo "Installing the demo's MCP servers ($*) ..."
+	@echo "Installing servers that run beside the hub ($*) ..."
 	@sh tools/make_venv.sh $(PYTHON) $(SERVERS)/$*
 	@$(SERVERS)/$*/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $<
 	@touch $@
@@ -56,7 +56,8 @@ unit: $(VENV)/.test
 
 check: lint types imports unit ## The inner loop, under three minutes
 
-test: $(VENV)/.test servers ## Everything: all tests, with real databases, programs and browsers
+# A model server on the CPU, which only tests use.
+test: $(VENV)/.test servers $(SERVERS)/model/.done ## Everything: all tests, with real databases, programs and browsers
 	@sh tools/test_programs.sh
 	@$(PYTEST) -n 2 tests
 

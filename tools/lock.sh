@@ -8,3 +8,4 @@ lock pyproject.toml --extra dev -c requirements/run.txt -o requirements/test.txt
 lock requirements/build.in -o requirements/build.txt
 lock requirements/servers-mcp1.in -o requirements/servers-mcp1.txt
 lock requirements/servers-mcp2.in -o requirements/servers-mcp2.txt
+lock requirements/servers-model.in -o requirements/servers-model.txt

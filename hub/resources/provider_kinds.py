@@ -58,7 +58,7 @@ KINDS: Mapping[str, ProviderKind] = {
         _OPENAI,
         env="OPENAI_API_KEY",
         catalogue="openai",
-        place=r"^https://(eu|us)\.api\.openai\.com\b",
+        place=r"^https://(eu|us)\.api\.openai\.com(?:[:/]|$)",
     ),
     "openai-compatible": ProviderKind("", {**_TEXTS, **_IMAGES, **_SPEECH, **_HEARING, **_MODERATIONS, **_RERANK}),
     "anthropic": ProviderKind(

@@ -1,6 +1,5 @@
 """The bundled catalogue: large, exact, and never guessing."""
 
-import msgspec
 import pytest
 
 from hub.resources.model_catalog import DATA, CatalogModel, ModelCatalog, Price, load_catalogue
@@ -84,7 +83,7 @@ def test_a_long_prompt_costs_its_multiple_too():
     ],
 )
 def test_where_calls_are_computed_decides_the_price(kind, more, model, times):
-    spec = msgspec.convert({"kind": kind, "api_key": "env:KEY", **more}, ProviderSpec)
+    spec = ProviderSpec(kind=kind, api_key="env:KEY", **more)
     providers = {"p": provider_of("p", spec)}
     snapshot = Snapshot(generation=1, digest="", catalogue=CATALOGUE, providers=providers)
     usual = CATALOGUE.get(f"{KINDS[kind].catalogue}/{model}").price
