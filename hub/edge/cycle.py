@@ -8,9 +8,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from hub.edge.heads import lines_of
 
-# The ASGI extensions under which `departure` and `answer` are found in a scope.
-DEPARTURE = "hub.departure"
-ANSWER = "hub.answer"
+# The ASGI extension under which a scope holds its cycle, whose `departure`, `answer`, `begin` and `piece` do directly
+# what messages do otherwise.
+CYCLE = "hub.cycle"
 _LARGE = 65_536  # bytes of a body that are not copied to stand behind their head
 
 
@@ -87,19 +87,43 @@ class Cycle(RequestResponseCycle):
 
         False when that cannot be done now, and nothing was written: `send` waits until it can.
         """
-        if self.response_started or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
+        if not self._can_begin():
             return False
-        self.response_started = True
-        own = lines_of(self.default_headers)
-        if not self.keep_alive:
-            own += b"connection: close\r\n"
-        head = b"%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], own, lines, len(body))
+        head = self._head_of(status, lines, b"content-length: %d\r\n\r\n" % len(body))
         if len(body) > _LARGE:
             self.transport.writelines((head, body))
         else:
             self.transport.write(head + body)
         self._complete()
         return True
+
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Begin an answer of unknown length; its head leaves with its first piece, or at the end of this turn.
+
+        `lines` as for `answer`, and False as there.
+        """
+        if not self._can_begin():
+            return False
+        self.chunked_encoding = True
+        self._head = self._head_of(status, lines, b"transfer-encoding: chunked\r\n\r\n")
+        self._flush = asyncio.get_running_loop().call_soon(self._write_head)
+        return True
+
+    def piece(self, data: bytes) -> bool:
+        """Write a piece of an answer of unknown length; False as in `answer`."""
+        if self.flow.write_paused or self._head or not self.chunked_encoding or self.disconnected or not data:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
+    def _can_begin(self) -> bool:
+        taken = self.response_started or self.flow.write_paused or self.disconnected
+        return not taken and self.scope["method"] != "HEAD"
+
+    def _head_of(self, status: int, lines: bytes, framing: bytes) -> bytes:
+        self.response_started = True
+        closing = b"" if self.keep_alive else b"connection: close\r\n"
+        return b"".join((STATUS_LINE[status], lines_of(self.default_headers), lines, closing, framing))
 
     def _complete(self) -> None:
         self.response_complete = True

@@ -9,6 +9,7 @@ from hub.core.ids import new_id
 from hub.core.logs import get_logger
 from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import CallerLeft, capped, check_length
+from hub.edge.cycle import CYCLE, Cycle
 from hub.edge.errors import refuse, request_id_of, shape_of
 from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.forwarded import Proxies
@@ -75,15 +76,11 @@ class Dispatch:
         given = headers.get(b"x-request-id")
         request_id = (kept_request_id(given) if given else "") or f"req_{new_id()}"
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
-
-        async def sending(message: dict[str, Any]) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        refusal = await self._outcome(scope, headers, receive, sending)
-        if refusal is not None and not started:
+        cycle: Cycle | None = scope.get("extensions", {}).get(CYCLE)
+        noting = _Noting(send) if cycle is None else None
+        refusal = await self._outcome(scope, headers, receive, noting or send)
+        answer = cycle or noting
+        if refusal is not None and answer is not None and not answer.response_started:
             await refuse(send, refusal, shape_of(scope["path"], headers), request_id)
 
     async def _outcome(
@@ -128,6 +125,18 @@ class Dispatch:
         self._guard.check(scope, headers)
         if is_odd(scope["path"], scope.get("raw_path") or b""):
             raise NotFound("not_found", "There is nothing here: write the path plainly.")
+
+
+class _Noting:
+    """`send`, which notes whether an answer has begun, as a `Cycle` does by itself."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.response_started = False
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        self.response_started = True
+        await self._send(message)
 
 
 async def _run_lifespan(app: App, scope: Scope, receive: Receive, send: Send) -> None:

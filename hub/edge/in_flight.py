@@ -2,19 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from hub.core.refusal import Unavailable
-from hub.edge.cycle import ANSWER, DEPARTURE
+from hub.edge.cycle import CYCLE, Cycle
 
 Receive = Callable[[], Any]
 Scope = Mapping[str, Any]
-# Takes what to call when the client leaves; gives how not to be called any more.
-Departure = Callable[[Callable[[], None]], Callable[[], object]]
-# Takes status, header lines and body of a whole answer; whether it could be written at once.
-Whole = Callable[[int, bytes, bytes], bool]
 
 
 class InFlight:
@@ -34,8 +29,7 @@ class InFlight:
 
     def watch(self, scope: Scope, receive: Receive) -> "Exchange":
         """The exchange of the running task, whose request body is already read: `with in_flight.watch(...)`."""
-        known = scope.get("extensions", {})
-        return Exchange(self, known.get(DEPARTURE) or partial(_departure, receive), known.get(ANSWER, not_at_once))
+        return Exchange(self, scope.get("extensions", {}).get(CYCLE) or Messages(receive))
 
     def end(self) -> None:
         """End every exchange that is still open: the time to drain is over."""
@@ -56,21 +50,38 @@ def going_down() -> Unavailable:
     return Unavailable("overloaded", "The hub is restarting and could not finish this. Send it again.", retry_after=5)
 
 
-def not_at_once(status: int, lines: bytes, body: bytes) -> bool:
-    """How a whole answer is written at once on a server that cannot: not."""
-    del status, lines, body
-    return False
+class Messages:
+    """How an exchange answers on a server that takes messages only. See `hub.edge.cycle.Cycle`, which does more."""
 
+    __slots__ = ("_receive",)
 
-def _departure(receive: Receive, callback: Callable[[], None]) -> Callable[[], object]:
-    """Departure on a server that does not tell it: a task waits for the message that says so."""
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        callback()
+    def departure(self, callback: Callable[[], None]) -> Callable[[], object]:
+        """A task waits for the message that says that the client has left."""
 
-    return asyncio.get_running_loop().create_task(watch()).cancel
+        async def watch() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            callback()
+
+        return asyncio.get_running_loop().create_task(watch()).cancel
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Not without messages."""
+        del status, lines, body
+        return False
+
+    def begin(self, status: int, lines: bytes) -> bool:
+        """Not without messages."""
+        del status, lines
+        return False
+
+    def piece(self, data: bytes) -> bool:
+        """Not without messages."""
+        del data
+        return False
 
 
 class Exchange:
@@ -78,15 +89,15 @@ class Exchange:
 
     While it is entered, the task is cancelled once when the caller disconnects (`left`) or when the hub ends it
     (`ended`), whichever comes first. `finish` says that the answer is complete: from then on nothing interrupts
-    the unwinding. A cancellation by the caller's leaving ends at this context manager. `answer` writes a whole answer.
+    the unwinding. A cancellation by the caller's leaving ends at this context manager. `wire` writes the answer, where
+    that goes without messages.
     """
 
-    __slots__ = ("_departure", "_in_flight", "_stop", "_task", "answer", "ended", "lasts", "left")
+    __slots__ = ("_in_flight", "_stop", "_task", "ended", "lasts", "left", "wire")
 
-    def __init__(self, in_flight: InFlight, departure: Departure, answer: Whole = not_at_once) -> None:
-        self.answer = answer
+    def __init__(self, in_flight: InFlight, wire: Cycle | Messages) -> None:
+        self.wire = wire
         self._in_flight = in_flight
-        self._departure = departure
         self._stop: Callable[[], object] | None = None
         self._task: asyncio.Task[Any] | None = None
         self.lasts: Callable[[], bool] | None = None  # whether it goes on for a client that will come back
@@ -97,7 +108,7 @@ class Exchange:
         """Begin to watch."""
         self._task = asyncio.current_task()
         self._in_flight.enter(self)
-        self._stop = self._departure(self._leave)
+        self._stop = self.wire.departure(self._leave)
         return self
 
     def _leave(self) -> None:

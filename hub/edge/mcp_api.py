@@ -109,7 +109,7 @@ class McpApi:
         body = await read_body(receive, headers, self._body_bytes) if scope["method"] == "POST" else b""
         with self._in_flight.watch(scope, receive) as exchange:
             named = [(b"x-request-id", origin.request_id.encode("latin-1"))]
-            answer = Answer(send, named, exchange.answer)
+            answer = Answer(send, named, exchange.wire)
             site = base_of(scope, self._public_url)
             request = Request(visit, given, headers, scope["headers"], origin, answer, exchange, site=site)
             if place:

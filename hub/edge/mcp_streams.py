@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from hub.core.signal import Signal
+from hub.edge.cycle import Cycle
 from hub.edge.guards import Send
 from hub.edge.heads import lines_of
-from hub.edge.in_flight import Whole, not_at_once
+from hub.edge.in_flight import Messages
 from hub.edge.mcp_envelope import Headers, event, notification_bytes
 from hub.edge.mcp_journal import Journal, Journals
 
@@ -86,9 +87,9 @@ class Outbox:
 class Answer:
     """The response to one HTTP request. The first message makes it a stream."""
 
-    def __init__(self, send: Send, headers: Headers, whole: Whole = not_at_once) -> None:
+    def __init__(self, send: Send, headers: Headers, wire: Cycle | Messages | None = None) -> None:
         self._send = send
-        self._whole = whole
+        self._wire = wire
         self._headers = headers
         self._streaming = False
         self._journals: Journals | None = None
@@ -112,7 +113,7 @@ class Answer:
         """All of it at once; without a body, an answer without content."""
         typed = [(b"content-type", b"application/json")] if body else []
         told = [*typed, (b"cache-control", b"no-store"), *headers]
-        if self._whole(status, lines_of([*told, *self._headers]), body):
+        if self._wire is not None and self._wire.answer(status, lines_of([*told, *self._headers]), body):
             return
         await self._start(status, [*told, (b"content-length", b"%d" % len(body))])
         await self._send({"type": "http.response.body", "body": body})

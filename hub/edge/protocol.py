@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from hub.core.signal import Signal
-from hub.edge.cycle import ANSWER, DEPARTURE, Cycle
+from hub.edge.cycle import CYCLE, Cycle
 from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
 
@@ -271,7 +271,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.server_state.default_headers, Signal(), self.expect_100_continue,  # type: ignore[arg-type]
             keep_alive, self.on_response_complete,
         )  # fmt: skip
-        scope["extensions"] = {DEPARTURE: cycle.departure, ANSWER: cycle.answer, **extensions}
+        scope["extensions"] = {CYCLE: cycle, **extensions}
         task = self.loop.create_task(cycle.run_asgi(self.app))  # type: ignore[arg-type]
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -86,7 +86,7 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     if reply.chunks is None:
         exchange.finish()
         reply.unwind()
-        if exchange.answer(reply.status, head_lines(reply.headers), reply.body):
+        if exchange.wire.answer(reply.status, head_lines(reply.headers), reply.body):
             return
         headers = encoded(reply.headers)
         headers.append((b"content-length", b"%d" % len(reply.body)))
@@ -96,7 +96,8 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     tail = b""
     try:
         async with reply:
-            await send({"type": "http.response.start", "status": reply.status, "headers": encoded(reply.headers)})
+            if not exchange.wire.begin(reply.status, head_lines(reply.headers)):
+                await send({"type": "http.response.start", "status": reply.status, "headers": encoded(reply.headers)})
             await _relay(reply.chunks, send, exchange)
     except Refusal as refusal:
         tail = last_words(refusal)
@@ -107,9 +108,11 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
 
 
 async def _relay(chunks: AsyncIterator[bytes], send: Send, exchange: Exchange) -> None:
+    piece = exchange.wire.piece
     try:
         async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if not piece(chunk):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except asyncio.CancelledError:
         if not exchange.was_ended():
             raise

@@ -84,6 +84,39 @@ async def test_a_whole_answer_that_cannot_be_given_at_once_is_not(cycle, wire, w
     assert wire.writes == cycle.done == []
 
 
+async def test_an_answer_of_unknown_length_begins_with_its_first_piece(cycle, wire):
+    assert cycle.begin(200, b"x-a: b\r\n")
+    assert not cycle.piece(b"one")  # its head waits
+    await cycle.send(body(b"one", more=True))
+    assert wire.writes == [b"HTTP/1.1 200 OK\r\nserver: x\r\nx-a: b\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n"]
+    assert cycle.piece(b"two and more")
+    assert wire.writes[1:] == [b"c\r\ntwo and more\r\n"]
+    await cycle.send(body(b""))
+    assert wire.writes[2:] == [b"0\r\n\r\n"]
+    assert cycle.done == [True]
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_its_first_piece(cycle, wire):
+    assert cycle.begin(200, b"")
+    await asyncio.sleep(0)
+    assert len(wire.writes) == 1
+    assert not cycle.begin(200, b"")
+
+
+@pytest.mark.parametrize("why", ["slow", "gone", "empty", "sized"])
+async def test_a_piece_that_cannot_be_written_at_once_is_not(cycle, wire, why):
+    if why == "sized":
+        await cycle.send(start((b"content-length", b"3")))
+    else:
+        cycle.begin(200, b"")
+    await asyncio.sleep(0)
+    if why == "slow":
+        cycle.flow.pause_writing()
+    cycle.disconnected = why == "gone"
+    assert not cycle.piece(b"" if why == "empty" else b"one")
+    assert len(wire.writes) == 1
+
+
 async def test_a_whole_answer_is_one_write(cycle, wire):
     await cycle.send(start((b"content-length", b"2")))
     assert wire.writes == []
