@@ -189,7 +189,7 @@ class McpApi:
             messages, batched = parse(body)
             first = messages[0]
             identifier = first.id
-            check_single(request.raw)
+            check_single(request.raw, request.headers)
             era = era_of(request.headers, first)
             if await self._is_elsewhere(request, scope, first, body, era):
                 return

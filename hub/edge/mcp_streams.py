@@ -12,6 +12,7 @@ from hub.edge.heads import lines_of
 from hub.edge.in_flight import Messages
 from hub.edge.mcp_envelope import Headers, event, notification_bytes
 from hub.edge.mcp_journal import Journal, Journals
+from hub.edge.wire import encoded, head_lines
 
 T = TypeVar("T")
 PING_SECONDS = 10.0
@@ -91,6 +92,7 @@ class Answer:
         self._send = send
         self._wire = wire
         self._headers = headers
+        self._told: Mapping[str, str] = {}
         self._streaming = False
         self._journals: Journals | None = None
         self._journal: Journal | None = None
@@ -106,14 +108,15 @@ class Answer:
     def tell(self, headers: Mapping[str, str]) -> None:
         """More headers, where none have been sent yet."""
         if headers and not self._streaming:
-            told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            self._headers = [*self._headers, *told]
+            self._told = headers
 
     async def json(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         """All of it at once; without a body, an answer without content."""
         typed = [(b"content-type", b"application/json")] if body else []
         told = [*typed, (b"cache-control", b"no-store"), *headers]
-        if self._wire is not None and self._wire.answer(status, lines_of([*told, *self._headers]), body):
+        if self._wire is not None and self._wire.answer(
+            status, lines_of([*told, *self._headers]) + head_lines(self._told), body
+        ):
             return
         await self._start(status, [*told, (b"content-length", b"%d" % len(body))])
         await self._send({"type": "http.response.body", "body": body})
@@ -178,7 +181,8 @@ class Answer:
             await self._start(200, list(_STREAM))
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+        named = [*headers, *self._headers, *encoded(self._told)]
+        await self._send({"type": "http.response.start", "status": status, "headers": named})
 
 
 async def accompany(work: Awaitable[T], answer: Answer, outbox: Outbox) -> T:

@@ -4,8 +4,9 @@ import asyncio
 import math
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from hub import __version__
 from hub.upstream.clock import Clock, Elapsed
@@ -18,7 +19,8 @@ from hub.upstream.pool import KEEP_ALIVE, Pool
 
 _MOST_CLOCKS = 256
 _AGENT = f"User-Agent: agent-tool-hub/{__version__}\r\n"
-_ANY = "Accept: */*\r\nAccept-Encoding: identity\r\n"
+_ANY = "Accept: */*\r\n"
+_CODING = "Accept-Encoding: identity\r\n"
 # How a message is framed and where it goes is decided here.
 _OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "accept-encoding"))
 
@@ -196,25 +198,41 @@ class Transport:
             self._sweeping = self._loop.call_later(KEEP_ALIVE / 2, self._sweep)
 
 
+class _Form(NamedTuple):
+    """The lines of headers with certain names, with room for their values, and how many lines those are."""
+
+    text: str
+    lines: int
+    rest: str  # the lines that the hub adds
+
+
+@lru_cache(maxsize=1024)
+def _form(names: tuple[str, ...]) -> _Form:
+    lower = [name.lower() for name in names]
+    # The value of a header that is the hub's own takes no room.
+    lines = [
+        "%.0s" if low in _OURS else f"{name.replace('%', '%%')}: %s\r\n" for name, low in zip(names, lower, strict=True)
+    ]
+    agent = "" if "user-agent" in lower else _AGENT
+    accept = _CODING if "accept" in lower else _ANY + _CODING
+    return _Form("".join(lines), len(lines) - lines.count("%.0s"), agent + accept)
+
+
+_NO_HEADERS = _form(())
+
+
 def head_of(place: Place, exchange: Exchange) -> bytes:
     """The head of a request as it goes on the wire. Raises UpstreamFailed when a header cannot be written."""
-    lines = [f"{exchange.method} {place.target} HTTP/1.1\r\nHost: {place.host_line}\r\n"]
-    agent, accept = _AGENT, _ANY
-    for name, value in exchange.headers:
-        lower = name.lower()
-        if lower in _OURS:
-            continue
-        if lower == "user-agent":
-            agent = ""
-        elif lower == "accept":
-            accept = "Accept-Encoding: identity\r\n"
-        lines.append(f"{name}: {value}\r\n")
-    wanted = len(lines) + 1
-    text = "".join(lines)
-    if text.count("\r") != wanted or text.count("\n") != wanted or "\0" in text:
+    form, text = _NO_HEADERS, ""
+    if exchange.headers:
+        names, values = zip(*exchange.headers, strict=True)
+        form = _form(names)
+        text = form.text % values
+    text = f"{exchange.method} {place.target} HTTP/1.1\r\nHost: {place.host_line}\r\n{text}"
+    if text.count("\r") != form.lines + 2 or text.count("\n") != form.lines + 2 or "\0" in text:
         raise unsendable()
     length = f"Content-Length: {len(exchange.body)}\r\n" if exchange.body or exchange.method == "POST" else ""
     try:
-        return f"{text}{agent}{accept}{length}\r\n".encode("latin-1")
+        return f"{text}{form.rest}{length}\r\n".encode("latin-1")
     except UnicodeEncodeError:
         raise unsendable() from None
