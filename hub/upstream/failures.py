@@ -22,9 +22,16 @@ def closed() -> UpstreamFailed:
     return UpstreamFailed("upstream_error", "The upstream closed the connection.")
 
 
+class BrokenOff(UpstreamFailed):
+    """An answer ended before it was whole: what was asked may have been done."""
+
+    def __init__(self, message: str = "The upstream broke off its answer.") -> None:
+        super().__init__("upstream_protocol", message)
+
+
 def broken_off() -> UpstreamFailed:
     """The connection ended within an answer."""
-    return UpstreamFailed("upstream_protocol", "The upstream broke off its answer.")
+    return BrokenOff()
 
 
 def not_http() -> UpstreamFailed:

@@ -12,6 +12,7 @@ from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
+from hub.upstream.failures import BrokenOff
 from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
 from hub.upstream.mcp_lines import Events
@@ -85,7 +86,7 @@ class HttpLink(Link):
 
     def _over(self, pending: Pending) -> None:
         self._running.pop(pending.number, None)
-        pending.fail(UpstreamFailed("upstream_protocol", "what it sent ended, and held no whole answer"))
+        pending.fail(BrokenOff("what it sent ended, and held no whole answer"))
 
     async def _exchange(self, response: Response, pending: Pending) -> None:
         """Take what comes back, until the answer is there."""

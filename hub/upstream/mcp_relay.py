@@ -6,6 +6,7 @@ from typing import Protocol
 from hub.core.accounts import SignInNeeded
 from hub.core.refusal import Malformed, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
+from hub.upstream.failures import BrokenOff
 from hub.upstream.mcp_breaker import Breaker
 from hub.upstream.mcp_bridge import bridged
 from hub.upstream.mcp_callers import CallerSessions, kind_of
@@ -146,7 +147,8 @@ class Relay:
         except (Rejected, SignInNeeded):
             raise
         except UpstreamFailed as failure:
-            if failure.code != "upstream_error" or not self._may_repeat(method, params):
+            broke_off = failure.code == "upstream_error" or isinstance(failure, BrokenOff)
+            if not broke_off or not self._may_repeat(method, params):
                 raise
             return await self._sent(method, params, caller, end)
 

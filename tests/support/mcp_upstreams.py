@@ -263,7 +263,10 @@ class McpUpstream:
         return self._answer(received, message, outs)
 
     def _legacy_fault(self, message: dict[str, Any], session: str) -> Made | None:
-        if self.options.era == "2026" or message.get("method") == "initialize":
+        if self.options.era == "2026":
+            unsupported = (UNSUPPORTED_VERSION, "Unsupported protocol version", 400)
+            return self._error(message.get("id"), *unsupported) if session else None
+        if message.get("method") == "initialize":
             return None
         if not session:
             return self._error(message.get("id"), INVALID_REQUEST, "Bad Request: Missing session ID", 400)
