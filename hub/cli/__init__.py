@@ -36,6 +36,7 @@ COMMANDS = {
     "catalog": "hub.cli.catalog:catalog",
     "import": "hub.cli.importing:import_",
     "tools": "hub.cli.tools:app",
+    "stdio": "hub.cli.stdio:stdio",
     "chat": "hub.cli.chat:chat",
     "explain": "hub.cli.explain:explain",
     "models": "hub.cli.models:app",

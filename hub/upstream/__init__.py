@@ -12,6 +12,7 @@ from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
+from hub.upstream.mcp_headers import mirrored_of, param_headers
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
 from hub.upstream.mcp_values import (
@@ -80,7 +81,9 @@ __all__ = [
     "client_document",
     "handshake_form",
     "is_public",
+    "mirrored_of",
     "owner_for",
+    "param_headers",
     "raw_headers",
     "read_whole",
     "wish_of",
