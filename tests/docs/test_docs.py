@@ -83,3 +83,15 @@ def test_the_shipped_profiles_hold():
 
 def test_the_changelog_has_an_entry_for_what_comes():
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_tests_that_show_mcp_behaviours_exist():
+    text = (ROOT / "docs/reference/mcp-behaviours.md").read_text()
+    rows = [row for row in re.findall(r"^\| .* \|$", text, re.MULTILINE) if not row.startswith("| behaviour")]
+    assert len(rows) >= 50
+    for row in rows:
+        assert row.count("|") == 3, row
+        named = re.findall(r"`([a-z_/]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"

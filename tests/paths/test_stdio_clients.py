@@ -132,6 +132,6 @@ async def test_what_goes_wrong_is_an_answer_of_the_protocols(hub):
         assert "There is no profile 'nothing'" in error["message"]
         one.send("no message")
         one._process.stdin.write(b"{\n")
-        assert (await one.next())["error"]["code"] in (-32600, -32603, -32700)
+        assert (await one.next())["error"]["code"] in (-32600, -32602, -32700)
     async with client(hub, url="http://127.0.0.1:9") as one:
         assert "There is no hub at" in (await one.request("initialize", {}))["error"]["message"]

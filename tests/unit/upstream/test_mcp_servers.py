@@ -190,6 +190,15 @@ async def test_a_process_that_dies_says_why_and_is_started_again(tmp_path):
         assert status.stderr
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_process_that_is_slow_to_start_is_not_taken_for_one_of_the_other_era(tmp_path, era):
+    spec = {"command": stdio_command(era, "--slow-start", str(3 * QUICK.hush))}
+    async with pool(tmp_path, {"s": spec}) as servers:
+        await ready(servers, "s")
+        assert servers.status("s").version.startswith(era)
+        assert text(await call(servers, "s", "echo", {"text": "hi"})) == "hi"
+
+
 async def test_a_process_that_takes_too_much_memory_is_ended(tmp_path):
     script = str(Path(stdio_command()[3]))
     fat = f"import runpy,sys; x=bytearray(b'1')*(96<<20); sys.argv=['s','--era','2026']; runpy.run_path({script!r}, run_name='__main__')"
