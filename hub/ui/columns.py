@@ -4,14 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub.ui.shapes import shapes_of
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `source` is a dotted path into the resource; `how` says how the value is shown."""
+    """A column: `source` is a dotted path into the resource; `how` says how the value is shown.
+
+    A field of the spec that is left out shows what holds then.
+    """
 
     label: str
     source: str
-    how: str = "text"  # text, code, list, count, usd, when, state, on, scope, targets, used
+    how: str = (
+        "text"  # text, code, list, count, usd, when, date, state, server, scope, targets, used, forecast, secrets
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +32,6 @@ class Page:
     empty: str
 
 
-_TITLE = Column("Title", "spec.title")
-_ON = Column("", "spec.enabled", "on")
-
 PAGES: Mapping[str, Page] = {
     "providers": Page(
         "Providers",
@@ -37,7 +41,6 @@ PAGES: Mapping[str, Page] = {
             Column("Kind", "spec.kind"),
             Column("Address", "spec.base_url"),
             Column("Credential", "status.credential", "state"),
-            _ON,
         ),
         "Add one to reach its models: choose its kind and say where its key is, for example env:OPENAI_API_KEY.",
     ),
@@ -45,14 +48,14 @@ PAGES: Mapping[str, Page] = {
         "Models",
         "model",
         "Public names that callers use, over one or more targets.",
-        (_TITLE, Column("Targets", "spec.targets", "targets"), Column("Route", "spec.route", "code"), _ON),
+        (Column("Targets", "spec.targets", "targets"), Column("Route", "spec.route", "code")),
         "A model is a name of your own over targets like openai/gpt-5-mini, with fallback by priority and splits by weight.",
     ),
     "routes": Page(
         "Routes",
         "route",
         "Reusable lists of targets with rules, attached to models, teams and keys.",
-        (_TITLE, Column("Targets", "spec.targets", "targets")),
+        (Column("Targets", "spec.targets", "targets"),),
         "A route holds targets and rules once, so that several models or keys share them.",
     ),
     "servers": Page(
@@ -60,13 +63,10 @@ PAGES: Mapping[str, Page] = {
         "server",
         "What serves tools. Nothing reaches developers unless it stands here and in a profile.",
         (
-            _TITLE,
-            Column("State", "status.state", "state"),
+            Column("State", "status.state", "server"),
             Column("Transport", "status.transport"),
-            Column("Protocol", "status.protocol_version"),
+            Column("Protocol", "status.protocol_version", "date"),
             Column("Tools", "status.tools", "count"),
-            Column("Last error", "status.last_error"),
-            _ON,
         ),
         "Add a command (stdio) or the URL of an MCP server; its tools can then be chosen in profiles.",
     ),
@@ -75,12 +75,10 @@ PAGES: Mapping[str, Page] = {
         "profile",
         "Named sets of tools at one URL each.",
         (
-            _TITLE,
             Column("Security", "spec.security"),
             Column("Servers", "spec.servers", "list"),
             Column("Tools", "status.tools", "count"),
             Column("Tokens", "status.tokens", "count"),
-            _ON,
         ),
         "A profile joins servers and chooses their tools; clients add its one URL.",
     ),
@@ -88,7 +86,7 @@ PAGES: Mapping[str, Page] = {
         "Teams",
         "team",
         "Groups of people and keys that share access and money.",
-        (_TITLE, Column("Models", "spec.models", "list"), Column("Profiles", "spec.profiles", "list")),
+        (Column("Models", "spec.models", "list"), Column("Profiles", "spec.profiles", "list")),
         "A team grants models and profiles to its people and keys.",
     ),
     "users": Page(
@@ -96,11 +94,9 @@ PAGES: Mapping[str, Page] = {
         "user",
         "People, their role for the whole hub and in each team.",
         (
-            _TITLE,
             Column("E-mail", "spec.email"),
             Column("Role", "spec.role"),
             Column("Teams", "spec.teams", "list"),
-            _ON,
         ),
         "Add people here, and make each a one-time sign-in link.",
     ),
@@ -109,13 +105,11 @@ PAGES: Mapping[str, Page] = {
         "key",
         "Every key of this hub. One key per purpose keeps budgets and usage precise.",
         (
-            _TITLE,
             Column("Team", "spec.team"),
             Column("Acts as", "spec.user"),
             Column("Secret", "status.secrets", "secrets"),
             Column("Last used", "status.last_used", "when"),
             Column("Expires", "spec.expires_at", "when"),
-            _ON,
         ),
         "A key lets a program call models and profiles. Its secret is shown once.",
     ),
@@ -131,7 +125,6 @@ PAGES: Mapping[str, Page] = {
             Column("Used", "status", "used"),
             Column("At this rate", "status", "forecast"),
             Column("Resets", "status.resets_at", "when"),
-            _ON,
         ),
         "A budget caps what a team, user, key or model may spend; block refuses before the provider is called.",
     ),
@@ -141,13 +134,12 @@ PAGES: Mapping[str, Page] = {
         "Requests, tokens and tool calls per minute, and calls at the same time. The tightest wins.",
         (
             Column("Scope", "spec.scope", "scope"),
-            Column("Requests/min", "spec.rpm", "count"),
-            Column("now", "status.requests_last_minute", "count"),
-            Column("Tokens/min", "spec.tpm", "count"),
-            Column("now", "status.tokens_last_minute", "count"),
-            Column("Parallel", "spec.parallel", "count"),
-            Column("now", "status.parallel", "count"),
-            _ON,
+            Column("Requests a minute", "spec.rpm", "count"),
+            Column("of these now", "status.requests_last_minute", "count"),
+            Column("Tokens a minute", "spec.tpm", "count"),
+            Column("of these now", "status.tokens_last_minute", "count"),
+            Column("At once", "spec.parallel", "count"),
+            Column("of these now", "status.parallel", "count"),
         ),
         "A limit keeps one caller from crowding out the others.",
     ),
@@ -156,11 +148,9 @@ PAGES: Mapping[str, Page] = {
         "guardrail",
         "What to look for in prompts, answers and tool calls, and what then.",
         (
-            _TITLE,
             Column("Scope", "spec.scope", "scope"),
             Column("Looks at", "spec.on", "list"),
             Column("Action", "spec.action"),
-            _ON,
         ),
         "Start with action flag: it records what would match without stopping anybody.",
     ),
@@ -169,7 +159,6 @@ PAGES: Mapping[str, Page] = {
         "announcement",
         "Notices shown to everyone in the Console while they are current.",
         (
-            _TITLE,
             Column("Severity", "spec.severity"),
             Column("From", "spec.starts_at", "when"),
             Column("Until", "spec.ends_at", "when"),
@@ -180,10 +169,20 @@ PAGES: Mapping[str, Page] = {
         "Exports",
         "export",
         "Where a copy of each ledger entry goes.",
-        (_TITLE, Column("Format", "spec.format"), _ON),
+        (Column("Format", "spec.format"),),
         "An export sends what the ledger knows to a file or a collector of yours.",
     ),
 }
+
+
+def value_of(kind: str, item: Mapping[str, Any], source: str) -> Any:
+    """What a column shows of a resource: what it says, else the text that holds by default."""
+    found = pick(item, source)
+    name = source.removeprefix("spec.")
+    if found is None and name != source:
+        default = next((shape.default for shape in shapes_of(kind) if shape.name == name), None)
+        return default if isinstance(default, str) else None
+    return found
 
 
 def pick(resource: Mapping[str, Any], source: str) -> Any:

@@ -8,12 +8,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.principal import Globs
-from hub.core.refusal import Refusal
+from hub.core.refusal import Conflict, Refusal
 from hub.identity import WRITE, Permission, teams_with
+from hub.store.diffs import difference
 from hub.ui.columns import PAGES
 from hub.ui.resources import form_of, values_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
+from hub.ui.weighing import plainly, weight_of
 
 MANY_TOOLS = 40  # beyond this, several clients cut the list or choose badly
 ABOUT = ("title", "description", "instructions", "mode")
@@ -67,7 +69,7 @@ class ComposerPages:
         profile = await visit.get(f"/profiles/{name}")
         if visit.query("view") == "history" and visit.request.method == "GET":
             return await self._history(visit, profile)
-        spec, version, notes = profile["spec"], profile["version"], list[str]()
+        spec, version, notes, conflict = profile["spec"], profile["version"], list[str](), None
         if visit.request.method == "POST":
             values = values_of(await form_of(visit.request))
             if values.get("do") == ["restore"]:
@@ -82,6 +84,10 @@ class ComposerPages:
                     seen = int((values.get("version") or ["0"])[0])
                     await visit.send("PUT", f"/profiles/{name}", {"spec": spec, "version": seen})
                     return self._site.go(visit, f"{self._base}/compose/{quote(name)}", "saved")
+                except Conflict as refusal:
+                    if refusal.code != "version_conflict":
+                        raise
+                    conflict = {"theirs": profile, "diff": difference(profile["spec"], spec)}
                 except (Refusal, ValueError) as refusal:
                     notes.append(str(refusal))
         offers = await self._offers(visit, list(spec.get("servers", {})))
@@ -90,9 +96,11 @@ class ComposerPages:
         return self._site.show(
             visit,
             "compose.html",
-            status=422 if notes else 200,
+            status=409 if conflict else 422 if notes else 200,
             profile=profile,
             spec=spec,
+            conflict=conflict,
+            weight=weight_of(name, spec, offers),
             base=self._base,
             version=version,
             notes=notes,
@@ -164,7 +172,7 @@ def _shown(server: str, own: Mapping[str, Any], tools: list[dict[str, Any]]) -> 
     """One server of the profile with each of its tools: chosen or not, and what it is called."""
     patterns = own.get("tools", ["*"])
     plain = [pattern for pattern in patterns if isinstance(pattern, str)]
-    chosen = Globs(tuple(plain))
+    chosen = plainly(own)
     rename, describe = own.get("rename", {}), own.get("describe", {})
     return {
         "name": server,
@@ -224,7 +232,7 @@ def _patterns(before: list[Any], name: str, values: Mapping[str, list[str]], too
     if f"all.{name}" in values:
         return ["*"]
     chosen = values.get(f"tool.{name}", [])
-    plain = Globs(tuple(pattern for pattern in before if isinstance(pattern, str)))
+    plain = plainly({"tools": before})
     if {tool["name"] for tool in tools if plain.allows(tool["name"])} == set(chosen):
         return before
     return chosen

@@ -16,7 +16,7 @@ class Kind:
     """A kind of condition: how people call it, the fields of the spec that it says, and the inputs that it takes.
 
     `input` is pair (a name and a pattern), names (patterns, one of which must fit), range, yes, hours or percent.
-    Those that are `repeated` may stand several times in a rule.
+    Those that are `repeated` may stand several times in a rule. `words` say what yes and no mean.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Kind:
     fields: tuple[str, ...]
     repeated: bool = False
     refers: str = ""
+    words: tuple[str, str] = ("", "")
 
 
 KINDS = (
@@ -35,9 +36,9 @@ KINDS = (
     Kind("team", "Team", "names", ("teams",), refers="teams"),
     Kind("user", "User", "names", ("users",), refers="users"),
     Kind("tokens", "Tokens of the prompt", "range", ("tokens_over", "tokens_under")),
-    Kind("tools", "Tools", "yes", ("tools",)),
-    Kind("images", "Images", "yes", ("images",)),
-    Kind("stream", "Streaming", "yes", ("stream",)),
+    Kind("tools", "Tools", "yes", ("tools",), words=("the call offers tools", "the call offers none")),
+    Kind("images", "Images", "yes", ("images",), words=("the call holds an image", "the call holds none")),
+    Kind("stream", "Streaming", "yes", ("stream",), words=("the answer is streamed", "the answer comes whole")),
     Kind("time", "Time of the week", "hours", ("hours",)),
     Kind("share", "Share of the calls", "percent", ("share",)),
 )
@@ -151,6 +152,44 @@ def _said(row: Row, said: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
             return {field: {part: given for part, given in row.value.items() if part in kept or given != _HOURS[part]}}
         case _:
             return {field: row.value}
+
+
+# -- telling ---------------------------------------------------------------------------------------------------------
+
+
+def told(conditions: Any) -> str:
+    """The conditions of a rule (rows, or as a spec has them) as a sentence goes on after "when"; "" without any."""
+    rows = conditions if isinstance(conditions, tuple) else rows_of(conditions)
+    return " and ".join(filter(None, (_TELLERS[row.kind.input](row) for row in rows)))
+
+
+def _tell_hours(row: Row) -> str:
+    given = {**_HOURS, **row.value}
+    days = [str(day) for day in given["days"]]
+    told_days = ", ".join(day.capitalize() for day in days) if len(days) < len(DAYS) else "any day"
+    return f"it is {told_days} from {given['start']} to {given['end']} ({given['timezone']})"
+
+
+def _tell_range(row: Row) -> str:
+    over, under = (value if value not in (None, "") else "" for value in row.value)
+    parts = [f"more than {over}" if over != "" else "", f"fewer than {under}" if under != "" else ""]
+    said = " and ".join(part for part in parts if part)
+    return f"the prompt has {said} tokens" if said else ""
+
+
+def _tell_names(row: Row) -> str:
+    given = row.value if isinstance(row.value, list) else [row.value]
+    return f"{row.kind.label.lower()} is {' or '.join(str(one) for one in given) or '…'}"
+
+
+_TELLERS: Mapping[str, Any] = {
+    "pair": lambda row: f"{row.kind.label.lower()} {row.value[0] or '…'} is {row.value[1] or '…'}",
+    "names": _tell_names,
+    "range": _tell_range,
+    "yes": lambda row: row.kind.words[0 if row.value else 1],
+    "hours": _tell_hours,
+    "percent": lambda row: f"it is among {row.value or '…'} % of the calls",
+}
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 _LATELY = 7  # days over which targets are compared
+_MOST_SHOWN = 60
+_MOST_NAMED = 24
 _ASKED = ("model", "header", "tokens", "key", "tools", "images")
 
 
@@ -90,7 +92,7 @@ class ConsolePages:
         return self._site.show(
             visit,
             "models.html",
-            models=chosen[:200],
+            models=chosen if visit.query("all") else chosen[:_MOST_SHOWN],
             found=len(chosen),
             all=len(found),
             words=visit.query("q"),
@@ -135,13 +137,15 @@ class ConsolePages:
     async def _routing(self, visit: Visit) -> Response:
         route = visit.query("route").strip()
         asked = {name: visit.query(name).strip() for name in _ASKED}
+        models = (await visit.get("/me/models"))["items"]
         return self._site.show(
             visit,
             "routing.html",
             asked=asked,
-            models=(await visit.get("/me/models"))["items"],
+            models=models,
+            names=[model for model in models if len(model["targets"]) > 1][:_MOST_NAMED],
             key_names=await visit.names("keys") if visit.operator else [],
-            routes=await visit.names("routes") if visit.operator else [],
+            routes=await visit.items("/routes") if visit.operator else [],
             builds=visit.operator and visit.can(WRITE["routes"]),
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
             fares=await self._fares(visit, asked["model"], route),

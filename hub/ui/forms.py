@@ -24,6 +24,13 @@ class Field:
     parts: tuple["Field", ...] = ()
     rows: tuple[tuple[str, tuple["Field", ...]], ...] = ()
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it says anything but what holds anyway, or something is wrong with it."""
+        inner = (*self.parts, *(part for _, parts in self.rows for part in parts))
+        silent = self.value in (None, [], {}, "") or self.value == self.shape.default
+        return bool(self.wrong) or (not silent) or any(part.wrong for part in inner)
+
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 

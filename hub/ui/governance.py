@@ -1,5 +1,8 @@
 """Keeping things in hand: emergency stops, guardrails tried on samples, one's own sign-ins and password."""
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -20,6 +23,7 @@ _KINDS = {
     "server": "servers",
 }
 _MOST_SAMPLES = 200
+_LOOKED_AT = 500
 
 
 class GovernancePages:
@@ -79,8 +83,7 @@ class GovernancePages:
                 ]
             except Refusal as refusal:
                 note = refusal.message
-        recent = await visit.calls(limit=500)
-        seen = [entry for entry in recent["items"] if any(name in str(finding) for finding in entry["findings"])]
+        recent = (await visit.calls(limit=_LOOKED_AT))["items"]
         return self._site.show(
             visit,
             "try.html",
@@ -89,7 +92,8 @@ class GovernancePages:
             clean=clean,
             note=note,
             report=report,
-            seen=seen[:20],
+            looked_at=len(recent),
+            seen=seen_in(recent, name),
         )
 
     async def _account(self, visit: Visit) -> Response:
@@ -115,6 +119,32 @@ class GovernancePages:
             programs=await visit.items("/me/programs"),
             note=note,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a guardrail found in calls: the calls themselves, and how often it did, or in shadow would have done, what.
+
+    `done` pairs (action, where) with the count of calls; `errors` are calls that it could not decide about.
+    """
+
+    calls: tuple[dict[str, Any], ...]
+    done: tuple[tuple[tuple[str, str, bool], int], ...]
+    errors: int
+
+
+def seen_in(calls: Iterable[dict[str, Any]], rule: str) -> Seen:
+    """What the guardrail `rule` found in these calls."""
+    found: list[dict[str, Any]] = []
+    done: Counter[tuple[str, str, bool]] = Counter()
+    errors = 0
+    for call in calls:
+        own = [one for one in call["findings"] if isinstance(one, dict) and one.get("rule") == rule]
+        if own:
+            found.append(call)
+            done.update({(one.get("action", ""), one.get("point", ""), one.get("shadow", False)) for one in own})
+            errors += any(one.get("error") for one in own)
+    return Seen(tuple(found), tuple(done.most_common()), errors)
 
 
 def _samples(text: str, *, expected: bool) -> list[dict[str, Any]]:

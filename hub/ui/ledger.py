@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -15,9 +16,9 @@ FILTERS = (
     ("call", "Kind", ("", "model", "tool")),
     ("outcome", "Outcome", ("", "ok", "refused", "error", "cancelled", "interrupted")),
     ("model", "Model", ()),
-    ("profile", "Profile", ()),
     ("tool", "Tool", ()),
     ("key", "Key", ()),
+    ("profile", "Profile", ()),
     ("user", "User", ()),
     ("team", "Team", ()),
     ("session", "Session", ()),
@@ -25,6 +26,9 @@ FILTERS = (
     ("status", "Status", ()),
     ("min_duration_ms", "Took at least, ms", ()),
 )
+IDLE_MS = 60_000  # a session in which nothing ran for so long goes on with a new turn
+_SEEN = 0.4  # percent: what a bar is wide at least
+_MOST_USED = 4  # filters that stand in sight; the others are folded
 _ORDERS = ("duration_ms", "input", "output")
 RANGES = {
     "1h": timedelta(hours=1),
@@ -85,6 +89,7 @@ class LedgerPages:
             "logs.html",
             base=f"{self._base}/logs",
             filters=FILTERS,
+            most_used=_MOST_USED,
             chosen=chosen,
             ranges=(*RANGES, "all"),
             span=span,
@@ -105,7 +110,9 @@ class LedgerPages:
                 kept = await visit.get(f"/logs/{entry['id']}/payload")
             except Refusal as refusal:
                 note = refusal.message
-        return self._site.show(visit, "entry.html", base=self._base, entry=entry, kept=kept, note=note)
+        return self._site.show(
+            visit, "entry.html", base=self._base, entry=entry, kept=kept, note=note, plan=plan_of(entry)
+        )
 
     async def _sessions(self, visit: Visit) -> Response:
         span, since = since_of(visit, "7d")
@@ -121,7 +128,13 @@ class LedgerPages:
             raise NotFound("not_found", "There is no call of that session that you may see.")
         calls = list(reversed(page["items"]))
         return self._site.show(
-            visit, "session.html", base=self._base, session=session, calls=timeline(calls), more=page["next"]
+            visit,
+            "session.html",
+            base=self._base,
+            session=session,
+            calls=calls,
+            turns=turns_of(calls),
+            more=page["next"],
         )
 
     async def _usage(self, visit: Visit) -> Response:
@@ -148,22 +161,39 @@ class LedgerPages:
         )
 
 
+def plan_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan that routing kept with an entry; {} where there is none."""
+    try:
+        found = msgspec.json.decode(entry["plan"])
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def total_of(rows: list[dict[str, Any]]) -> dict[str, int]:
     """The sums of the counted columns."""
     return {name: sum(int(row[name]) for row in rows) for name in _COLUMNS}
 
 
-def timeline(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Calls of a session with where each lies in it: start and width in percent of the whole, twentieths at least."""
-    starts = [datetime.fromisoformat(call["at"]).timestamp() * 1000 for call in calls]
-    begin = starts[0]
-    whole = max(max(s + call["duration_ms"] for s, call in zip(starts, calls, strict=True)) - begin, 1.0)
-    placed: list[dict[str, Any]] = []
-    for start, call in zip(starts, calls, strict=True):
-        placed.append({**call, "offset_ms": start - begin, **_place(start - begin, call["duration_ms"], whole)})
-    return placed
+def turns_of(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls of a session, oldest first, as turns: one that begins when nothing has run for a while opens the next.
+
+    Each call says where it lies in its turn, in percent of it (0.4 at least, so that it can be seen).
+    """
+    found: list[dict[str, Any]] = []
+    ended = 0.0
+    for call in calls:
+        start = datetime.fromisoformat(call["at"]).timestamp() * 1000
+        if not found or start - ended > IDLE_MS:
+            found.append({"at": call["at"], "begins": start, "idle_ms": start - ended, "calls": []})
+        found[-1]["calls"].append({**call, "offset_ms": start - found[-1]["begins"]})
+        ended = max(ended, start + call["duration_ms"])
+        found[-1]["took_ms"] = ended - found[-1]["begins"]
+    for turn in found:
+        turn["calls"] = [{**call, **_place(call, max(turn["took_ms"], 1.0))} for call in turn["calls"]]
+    return found
 
 
-def _place(offset: float, width: float, whole: float) -> Mapping[str, float]:
-    left = round(100 * offset / whole, 2)
-    return {"left": left, "width": round(min(max(100 * width / whole, 0.4), 100 - left), 2)}
+def _place(call: Mapping[str, Any], whole: float) -> Mapping[str, float]:
+    left = min(round(100 * call["offset_ms"] / whole, 2), 100 - _SEEN)
+    return {"left": left, "width": round(min(max(100 * call["duration_ms"] / whole, _SEEN), 100 - left), 2)}

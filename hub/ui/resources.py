@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from hub.resources import KINDS
 from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
 from hub.ui.actions import ACTIONS, Act
-from hub.ui.columns import PAGES, pick
+from hub.ui.columns import PAGES, value_of
 from hub.ui.drafts import Draft, drafted, faulty, imagined, longer
 from hub.ui.forms import Field, fields
 from hub.ui.shapes import Shape, about, shapes_of
@@ -81,7 +82,7 @@ class ResourcePages:
                 next=data["next"],
                 base=f"{self._base}/{kind}",
                 new=f"{self._base}/new/{kind}" if _may_write(visit, kind) else "",
-                pick=pick,
+                value_of=partial(value_of, kind),
             )
 
         return endpoint
@@ -236,6 +237,7 @@ class ResourcePages:
             plan=await visit.maybe("/explain", model=draft.name) if resource and draft.kind == "models" else None,
             sign_ins=await visit.items(f"/users/{draft.name}/sign-ins") if resource and draft.kind == "users" else [],
             uses=await visit.items(f"/{draft.kind}/{draft.name}/uses") if resource else [],
+            offered=await visit.items(f"/servers/{draft.name}/tools") if resource and draft.kind == "servers" else [],
             switches=any(shape.name == "enabled" for shape in shapes_of(draft.kind)),
             tested=tested,
             asked=asked or dict.fromkeys(_ASKED, ""),

@@ -1,11 +1,12 @@
 """JSON Schema of a spec in, one shape per field out: which widget it takes and how its text reads back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from hub.resources import KINDS
+from hub.ui.hints import hint_of, is_common
 
 Schema = Mapping[str, Any]
 # Names whose plain form would mislead.
@@ -15,6 +16,9 @@ _LABELS = {
     "on": "Looks at", "input": "Input", "cache_write_5m": "Cache write, 5 min", "cache_write_1h": "Cache write, 1 h",
     "audio_in": "Audio in", "audio_out": "Audio out", "image": "Pictures drawn", "image_in": "Pictures given",
     "searches": "Web searches, per thousand", "openapi": "OpenAPI document", "rpd": "Requests per day", "tls": "TLS",
+    "pii": "Personal data", "json_schema": "JSON schema", "max_chars": "Longest text, in characters", "builtin": "Built in",
+    "memory_mib": "Memory, MiB", "idle_stop": "Idle stop, seconds", "deadline_ms": "Deadline, ms", "email": "E-mail",
+    "timezone": "Time zone", "allow_private": "Allow private addresses",
 }  # fmt: skip
 # Fields that name other resources, for suggestions.
 REFERS = {
@@ -40,7 +44,7 @@ class Shape:
 
     `widget` is text, area, secret, moment, number, switch, choice, lines, flags, pairs, group, scope, rows, entries,
     conditions or json. `optional` fields may be left out; `default` is what then holds. `parts` are the fields of a group, or
-    of each of its rows; `choices` the values of a choice.
+    of each of its rows; `choices` the values of a choice. `rare` ones are folded until they say something.
     """
 
     name: str
@@ -54,13 +58,17 @@ class Shape:
     numbers: bool = False  # lines: of numbers
     refers: str = ""
     help: str = ""
+    rare: bool = False
 
 
 @lru_cache(maxsize=64)
 def shapes_of(kind: str) -> tuple[Shape, ...]:
     """The fields of a kind's spec, in their order."""
     schema = KINDS[kind].model_json_schema()
-    found = _parts(schema, _Book(schema.get("$defs", {})))
+    found = (
+        replace(shape, help=hint_of(kind, shape.name) or shape.help, rare=not is_common(kind, shape.name))
+        for shape in _parts(schema, _Book(schema.get("$defs", {})))
+    )
     return tuple(sorted(found, key=lambda shape: _FIRST.get(shape.name, len(_FIRST))))
 
 

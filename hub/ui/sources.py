@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 from starlette.requests import Request
 
-from hub.core.entry import Entry
+from hub.core.entry import Entry, Finding
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.identity import Permission, teams_with
@@ -25,9 +25,13 @@ _PLAIN_ENTRY: dict[str, Any] = {
 }
 
 
+_PLAIN_FINDING: dict[str, Any] = msgspec.structs.asdict(Finding(""))
+
+
 def whole(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry with every field, so that a page can name any of them."""
-    return {**_PLAIN_ENTRY, **entry}
+    """An entry with every field, and its findings too, so that a page can name any of them."""
+    findings = [{**_PLAIN_FINDING, **one} if isinstance(one, dict) else one for one in entry.get("findings", ())]
+    return {**_PLAIN_ENTRY, **entry, "findings": findings}
 
 
 class Api(Protocol):

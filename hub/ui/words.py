@@ -1,15 +1,34 @@
 """How values read on a page: money, counts, times, durations, sizes."""
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
+from markupsafe import Markup, escape
 
+from hub.ui.conditions import told
 from hub.ui.markdown import markdown
 
 NOTHING = "\u2013"
 _EARLY = 0.02  # of a period: before that, any rate is chance
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("python", "Python"),
+)
+_SYSTEMS = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -86,7 +105,10 @@ def milliseconds(number: Any) -> str:
     """A duration in ms, in the unit that reads best."""
     if not isinstance(number, int | float):
         return NOTHING
-    return f"{number / 1000:,.2f} s" if number >= 1000 else f"{number:,.0f} ms"
+    if number < 120_000:
+        return f"{number / 1000:,.2f} s" if number >= 1000 else f"{number:,.0f} ms"
+    size, unit = next((size, unit) for size, unit in _STEPS if number >= 2000 * size)
+    return f"{number / 1000 / size:,.1f} {unit}"
 
 
 def pretty(value: Any) -> str:
@@ -109,6 +131,32 @@ def tiers(targets: Any) -> list[list[dict[str, Any]]]:
     ]
 
 
+def codes(text: str) -> Markup:
+    """A text with what stands between backticks as code."""
+    parts = str(text).split("`")
+    shown = (Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+    return Markup("").join(shown)
+
+
+def browser(agent: Any) -> str:
+    """A browser's own description in two words: `Firefox on Linux`."""
+    text = str(agent or "")
+    name = next((shown for sign, shown in _BROWSERS if sign in text), "")
+    system = next((shown for sign, shown in _SYSTEMS if sign in text), "")
+    return f"{name} on {system}" if name and system else name or text[:60] or "unknown browser"
+
+
+def targets_told(targets: Any) -> str:
+    """Targets in a line: those of a tier with their shares, tiers one after the other."""
+    said = [
+        " and ".join(
+            f"{one['target']} {100 * one['share']:.0f} %" if len(tier) > 1 else str(one["target"]) for one in tier
+        )
+        for tier in tiers(targets)
+    ]
+    return ", then ".join(said) or "nowhere yet"
+
+
 class _Plain(yaml.SafeDumper):
     """YAML without aliases: each value is written where it stands."""
 
@@ -121,8 +169,9 @@ def as_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100) if value else "{}\n"
 
 
-FILTERS = {
+FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
     "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
-    "markdown": markdown, "tiers": tiers,
+    "markdown": markdown, "tiers": tiers, "targets_told": targets_told, "told": told, "zip": zip,
+    "codes": codes, "browser": browser,
 }  # fmt: skip

@@ -106,6 +106,7 @@ def test_rules_are_ordered_and_built_without_scripts(world, browse):
         {"rules": [{"name": name, "targets": [{"model": f"demo/{name}"}]} for name in ("one", "two", "three")]},
     )
     page = browse("admin", "/admin/routes/ordered", java_script_enabled=False)
+    page.locator(".rule summary").nth(1).click()
     page.locator("[name='spec.rules.1.about']").fill("Typed before it moved")
     page.get_by_role("button", name="Ask rule 2 before rule 1").click()
     assert page.locator("[name='spec.rules.0.about']").input_value() == "Typed before it moved"

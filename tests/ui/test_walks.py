@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.ui.conftest import HELLO
+from tests.ui.conftest import HELLO, axe
 
 pytestmark = pytest.mark.slow
 
@@ -128,10 +128,13 @@ def test_a_profile_is_composed_and_a_tool_of_it_tried(world, browse):
     page = browse("admin", "/admin/compose/walked")
     before = int(page.locator("#sum-tools").inner_text())
     page.get_by_role("checkbox", name="fail").uncheck()
-    assert int(page.locator("#sum-tools").inner_text()) == before - 1
+    page.locator("#sum-tools").get_by_text(re.compile(rf"^{before - 1}$")).wait_for()
     echo = page.locator(".choose", has=page.get_by_text("echo", exact=True))
-    echo.get_by_text("Present it differently").click()
+    echo.get_by_text("Rename").click()
+    tokens = page.locator("#sum-tokens").inner_text()
+    echo.get_by_label("Description for clients").fill("It says again what it is told, letter by letter. " * 20)
     echo.get_by_label("Public name").fill("say")
+    page.locator("#sum-tokens").get_by_text(re.compile(rf"^(?!{tokens}$)")).wait_for()
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved. It is in force").wait_for()
     with world.hub.client() as operator:
@@ -152,6 +155,46 @@ def test_a_profile_is_composed_and_a_tool_of_it_tried(world, browse):
     assert "playground" in page.locator("main").inner_text()
     with world.hub.client() as operator:
         operator.delete("/api/v1/profiles/walked")
+
+
+def test_the_composer_tells_what_clients_would_cut(world, browse):
+    long = "a" * 62
+    world.hub.put("profiles", "cut", {"servers": {"hub": {}}})
+    page = browse("admin", "/admin/compose/cut")
+    whoami = page.locator(".choose", has=page.get_by_text("whoami", exact=True))
+    whoami.get_by_text("Rename").click()
+    whoami.get_by_label("Public name").fill(long)
+    page.get_by_text("Some clients will not take all of this").click()
+    assert "Cursor takes 60" in page.locator("#weight").inner_text()
+    axe(page)
+    whoami.get_by_label("Public name").fill("me")
+    page.get_by_text("Some clients will not take all of this").wait_for(state="detached")
+    with world.hub.client() as operator:
+        assert operator.get("/api/v1/profiles/cut").json()["version"] == 1
+        operator.delete("/api/v1/profiles/cut")
+
+
+def test_two_people_who_compose_the_same_get_a_clear_conflict(world, browse):
+    world.hub.put("profiles", "composed", {"servers": {"hub": {}}})
+    one = browse("admin", "/admin/compose/composed", allowed=[r"409"])
+    other = browse("olga", "/admin/compose/composed")
+    other.get_by_role("checkbox", name="usage").uncheck()
+    other.get_by_role("button", name="Save").click()
+    other.get_by_text("Saved. It is in force").wait_for()
+    one.get_by_role("checkbox", name="whoami").uncheck()
+    one.get_by_role("button", name="Save").click()
+    one.get_by_text("Somebody else changed this").wait_for()
+    assert "user:olga saved version 2" in one.locator("main").inner_text()
+    assert "usage" in one.locator(".diff ins").inner_text()
+    axe(one)
+    assert not one.get_by_role("checkbox", name="whoami").is_checked()
+    with world.hub.client() as operator:
+        one.get_by_role("button", name="Save").click()
+        one.get_by_text("Saved. It is in force").wait_for()
+        saved = operator.get("/api/v1/profiles/composed").json()
+        assert saved["version"] == 3
+        assert "whoami" not in saved["spec"]["servers"]["hub"]["tools"]
+        operator.delete("/api/v1/profiles/composed")
 
 
 def test_the_playground_compares_models_and_runs_tools_with_a_yes(world, browse):
@@ -196,15 +239,15 @@ def test_filters_stand_in_the_url_and_logs_lead_to_entry_and_session(world, brow
     page.goto(f"{world.url}/admin/logs?session=of-ci")
     page.locator("#results tbody a").first.click()
     page.get_by_role("link", name="The whole session").click()
-    assert page.locator("svg.turn").count() == 2
+    assert page.locator("svg.ran").count() == 2
 
 
 def test_usage_draws_what_its_table_says(world, browse):
     page = browse("admin", "/admin/usage?range=7d")
     page.locator(".plot canvas").first.wait_for()
     assert page.locator(".plot canvas").count() == 5
-    took = page.locator("[data-suffix]").first
-    assert took.locator(".u-label").all_text_contents()[1:] == ["Took, p50", "Took, p95", "Took, p99"]
+    took = page.locator("[data-unit=ms]").first
+    assert took.locator(".u-label").all_text_contents()[1:] == ["p50", "p95", "p99"]
     over_time = page.locator("#over-time tbody tr").last.locator("td").nth(4)
     assert float(over_time.get_attribute("data-value")) > 0
     page.get_by_label("By", exact=True).select_option("team")

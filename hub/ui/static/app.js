@@ -127,8 +127,9 @@ function refocus() {
   if (!["add", "when", "drop"].includes(verb) || !path) return;
   const list = verb === "drop" ? path.slice(0, path.lastIndexOf(".")) : path;
   const button = $(`button[value="add:${CSS.escape(list)}"], button[value="when:${CSS.escape(list)}"]`);
-  const rows = button?.closest("fieldset").querySelectorAll(":scope > .item, :scope > .condition") ?? [];
-  const first = verb === "drop" ? null : $("input:not([type=hidden]), select, textarea", rows[rows.length - 1] ?? document.createElement("p"));
+  const box = button?.closest("fieldset");
+  const rows = [...box?.querySelectorAll(".item, .condition") ?? []].filter((row) => row.parentElement.closest("fieldset") === box);
+  const first = verb === "drop" ? null : $("input:not([type=hidden]), select, textarea", rows.at(-1) ?? document.createElement("p"));
   (first ?? button)?.focus();
 }
 

@@ -1,20 +1,9 @@
-// The cost of a profile while it is being composed: how many tools, how many tokens, and too many of them.
-const form = document.getElementById("compose");
-
-function sum() {
-  const chosen = [...form.querySelectorAll("[data-tokens]:checked")];
-  const tokens = chosen.reduce((total, box) => total + Number(box.dataset.tokens), 0);
-  document.getElementById("sum-tools").textContent = chosen.length;
-  document.getElementById("sum-tokens").textContent = tokens.toLocaleString("en");
-  document.getElementById("too-many").hidden = chosen.length <= Number(form.dataset.many);
-}
-
-form?.addEventListener("change", (event) => {
+// Composing a profile: "all of a server" and its single tools follow each other. What that weighs, the server tells.
+document.getElementById("compose")?.addEventListener("change", (event) => {
   const server = event.target.closest("[data-server]");
   if (event.target.matches("[data-all]") && event.target.checked) {
-    for (const box of server.querySelectorAll("[data-tokens]")) box.checked = true;
-  } else if (event.target.matches("[data-tokens]") && !event.target.checked) {
+    for (const box of server.querySelectorAll("[data-tool]")) box.checked = true;
+  } else if (event.target.matches("[data-tool]") && !event.target.checked) {
     server.querySelector("[data-all]").checked = false;
   }
-  if (document.getElementById("sum-tools")) sum();
 });

@@ -61,6 +61,7 @@ function columnOf(model) {
     list.setAttribute("aria-live", "polite");
     box.append(title, list);
     $("columns").append(box);
+    $("nothing").hidden = true;
     columns.set(model, { box, list, messages: [] });
   }
   return columns.get(model);
@@ -208,7 +209,7 @@ if (bench) {
   $("add-model").addEventListener("click", addModel);
   $("stop").addEventListener("click", () => running?.abort());
   $("image").addEventListener("change", (event) => attach(event.target.files[0]));
-  $("clear").addEventListener("click", () => { running?.abort(); columns.clear(); $("columns").replaceChildren(); session = `playground-${crypto.randomUUID()}`; $("prompt").focus(); });
+  $("clear").addEventListener("click", () => { running?.abort(); columns.clear(); $("columns").replaceChildren(); $("nothing").hidden = false; session = `playground-${crypto.randomUUID()}`; $("prompt").focus(); });
   $("copy-as").addEventListener("change", (event) => { const kind = event.target.value; event.target.value = ""; if (kind) asCode(kind); });
   $("share").addEventListener("click", (event) => {
     history.replaceState(null, "", link());

@@ -4,11 +4,11 @@ import pytest
 
 from hub.core.refusal import Fault, InvalidSpec
 from hub.resources.kinds import parse
-from hub.ui.conditions import KINDS, read_conditions, rows_of, shown, unfinished, with_condition
+from hub.ui.conditions import KINDS, read_conditions, rows_of, shown, told, unfinished, with_condition
 from hub.ui.forms import faults_within, fields, with_when
 from hub.ui.shapes import shapes_of
 from hub.ui.typed import ABSENT
-from hub.ui.words import tiers
+from hub.ui.words import targets_told, tiers
 
 
 def form(*rows):
@@ -97,3 +97,26 @@ def test_tiers_of_what_is_being_typed_leave_out_what_is_no_number_yet():
     drawn = [[(one["target"], one["share"]) for one in tier] for tier in tiers(typed)]
     assert drawn == [[("a/x", 0.6), ("…", 0.2), ("…", 0.2)], [("b/y", 1.0)]]
     assert tiers("nonsense") == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, ""),
+        ({"headers": {"x-env": "prod-*"}, "teams": ["a", "b"]}, "header x-env is prod-* and team is a or b"),
+        ({"tokens_over": 1000}, "the prompt has more than 1000 tokens"),
+        ({"tokens_over": 1, "tokens_under": 9}, "the prompt has more than 1 and fewer than 9 tokens"),
+        ({"tools": True, "images": False}, "the call offers tools and the call holds none"),
+        ({"hours": {"start": "20:00"}}, "it is any day from 20:00 to 24:00 (UTC)"),
+        ({"hours": {"days": ["mon", "tue"]}}, "it is Mon, Tue from 00:00 to 24:00 (UTC)"),
+        ({"share": 5}, "it is among 5 % of the calls"),
+    ],
+)
+def test_conditions_are_told_as_a_sentence(spec, said):
+    assert told(spec) == told(rows_of(spec)) == said
+
+
+def test_targets_are_told_in_a_line():
+    targets = [{"model": "a/x", "weight": 3}, {"model": "a/y"}, {"model": "b/z", "priority": 1}]
+    assert targets_told(targets) == "a/x 75 % and a/y 25 %, then b/z"
+    assert targets_told([]) == "nowhere yet"

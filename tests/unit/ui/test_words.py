@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 
-from hub.ui.ledger import timeline
+from hub.ui.ledger import turns_of
 from hub.ui.site import with_query
 from hub.ui.words import ago, as_yaml, exact, forecast, milliseconds, money, short, usd
 
@@ -69,15 +69,19 @@ def test_links_keep_what_is_not_changed():
     assert with_query("/logs?x=1", {"done": "saved"}) == "/logs?x=1&done=saved"
 
 
-def test_a_timeline_places_each_call_within_the_whole():
+def test_a_session_falls_into_turns_and_each_call_has_its_place_in_one():
     calls = [
         {"at": "2026-11-16T00:00:00+00:00", "duration_ms": 1000},
         {"at": "2026-11-16T00:00:01+00:00", "duration_ms": 0},
         {"at": "2026-11-16T00:00:03+00:00", "duration_ms": 1000},
+        {"at": "2026-11-16T00:02:04+00:00", "duration_ms": 10},
+        {"at": "2026-11-16T00:02:04.010+00:00", "duration_ms": 0},
     ]
-    placed = timeline(calls)
-    assert [(one["left"], one["width"], one["offset_ms"]) for one in placed] == [
+    first, second = turns_of(calls)
+    assert [(one["left"], one["width"], one["offset_ms"]) for one in first["calls"]] == [
         (0.0, 25.0, 0.0),
         (25.0, 0.4, 1000.0),
         (75.0, 25.0, 3000.0),
     ]
+    assert (first["took_ms"], second["took_ms"], second["idle_ms"]) == (4000.0, 10.0, 120_000.0)
+    assert [(one["left"], one["width"]) for one in second["calls"]] == [(0.0, 100.0), (99.6, 0.4)]
