@@ -61,12 +61,12 @@ def test_a_rule_is_dragged_before_another(world, browse, made):
     assert "for every call → demo/two" in page.locator(".rule summary").nth(1).inner_text()
     axe(page)
     first = page.locator(".rule").first
-    drag(page, page.get_by_label("Move rule 3"), first.bounding_box()["y"] + 2, drop=False)
+    drag(page, page.get_by_label("Move rule 3", exact=True), first.bounding_box()["y"] + 2, drop=False)
     assert names(page) == ["three", "one", "two"]
     page.keyboard.press("Escape")
     page.mouse.up()
     assert names(page) == ["one", "two", "three"]
-    drag(page, page.get_by_label("Move rule 3"), first.bounding_box()["y"] + 2)
+    drag(page, page.get_by_label("Move rule 3", exact=True), first.bounding_box()["y"] + 2)
     assert names(page) == ["three", "one", "two"]
     save(page)
     assert [rule["name"] for rule in spec()["rules"]] == ["three", "one", "two"]
@@ -75,7 +75,7 @@ def test_a_rule_is_dragged_before_another(world, browse, made):
 def test_a_rule_is_moved_with_the_arrow_keys(world, browse, made):
     spec = made("routes", "keyed", {"rules": RULES})
     page = browse("admin", "/admin/routes/keyed")
-    page.get_by_label("Move rule 1").focus()
+    page.get_by_label("Move rule 1", exact=True).focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")  # there is no further to go
@@ -93,11 +93,11 @@ def test_a_target_is_dragged_to_another_tier_and_to_one_of_its_own(world, browse
     page = browse("admin", "/admin/models/tiers")
     assert tiers(page) == [["demo/a", "demo/b"], ["demo/c"]]
     second = page.locator("[data-tier='1']").bounding_box()
-    drag(page, page.get_by_label("Move target 2"), second["y"] + second["height"] - 2)
+    drag(page, page.get_by_label("Move target 2", exact=True), second["y"] + second["height"] - 2)
     assert tiers(page) == [["demo/a"], ["demo/c", "demo/b"]]
     page.locator("#spec-targets-shares").get_by_text("demo/b 50 %").wait_for()
     fresh = page.locator("[data-tier-fresh]").bounding_box()
-    drag(page, page.get_by_label("Move target 1"), fresh["y"] + fresh["height"] - 2)
+    drag(page, page.get_by_label("Move target 1", exact=True), fresh["y"] + fresh["height"] - 2)
     assert tiers(page) == [["demo/c", "demo/b"], ["demo/a"]]
     assert page.locator("[data-tier] h3").all_inner_texts() == ["Tried first", "Then, when those fail"]
     page.locator("#spec-targets-shares li").nth(1).get_by_text("demo/a").wait_for()
@@ -113,7 +113,7 @@ def test_a_target_is_dragged_to_another_tier_and_to_one_of_its_own(world, browse
 def test_a_target_changes_its_tier_by_keys_and_by_number(world, browse, made):
     made("models", "typed", TIERED)
     page = browse("admin", "/admin/models/typed")
-    page.get_by_label("Move target 2").focus()
+    page.get_by_label("Move target 2", exact=True).focus()
     page.keyboard.press("ArrowDown")
     assert tiers(page) == [["demo/a"], ["demo/b", "demo/c"]]
     assert "then, when those fail" in page.locator("[data-tiers] > [data-told]").inner_text()

@@ -165,7 +165,7 @@ def test_the_composer_tells_what_clients_would_cut(world, browse):
     whoami.get_by_text("Rename").click()
     whoami.get_by_label("Public name").fill(long)
     page.get_by_text("Some clients will not take all of this").click()
-    assert "Cursor takes 60" in page.locator("#weight").inner_text()
+    page.locator("#weight details[open]").get_by_text("Cursor takes 60").first.wait_for()
     axe(page)
     whoami.get_by_label("Public name").fill("me")
     page.get_by_text("Some clients will not take all of this").wait_for(state="detached")

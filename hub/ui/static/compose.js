@@ -7,3 +7,11 @@ document.getElementById("compose")?.addEventListener("change", (event) => {
     server.querySelector("[data-all]").checked = false;
   }
 });
+
+// What was unfolded there stays so when it is told anew.
+let unfolded = false;
+document.addEventListener("htmx:before:swap", () => { unfolded = Boolean(document.querySelector("#weight details[open]")); });
+document.addEventListener("htmx:after:swap", () => {
+  const details = document.querySelector("#weight details");
+  if (details && unfolded) details.open = true;
+});
