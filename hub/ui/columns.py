@@ -9,16 +9,15 @@ from hub.ui.shapes import shapes_of
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `source` is a dotted path into the resource; `how` says how the value is shown.
+    """A column: `source` is a dotted path into the resource.
 
-    A field of the spec that is left out shows what holds then.
+    `how` says how the value is shown: as text, code, list, roles, count, usd, when, date, state, server, scope, targets, used,
+    forecast or secrets. A field of the spec that is left out shows what holds then.
     """
 
     label: str
     source: str
-    how: str = (
-        "text"  # text, code, list, count, usd, when, date, state, server, scope, targets, used, forecast, secrets
-    )
+    how: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ PAGES: Mapping[str, Page] = {
         (
             Column("E-mail", "spec.email"),
             Column("Role", "spec.role"),
-            Column("Teams", "spec.teams", "list"),
+            Column("Teams", "spec.teams", "roles"),
         ),
         "Add people here, and make each a one-time sign-in link.",
     ),

@@ -7,11 +7,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from jsonschema.validators import validator_for
 
 from tests.support.hubs import wait_for
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
-BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
+NODE = Path(__file__).parent / "node" / "node_modules"
+BIN = NODE / ".bin"
+SCHEMAS = NODE / "@anthropic-ai" / "mcpb" / "schemas"
 INITIALIZE = {
     "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "Claude Desktop", "version": "1"},
 }  # fmt: skip
@@ -80,6 +83,9 @@ def test_its_makers_program_takes_it(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert {"old__echo", "new__echo"} <= {tool["name"] for tool in manifest["tools"]}
     assert manifest["user_config"]["hub_key"]["sensitive"] is True
+    published = SCHEMAS / f"mcpb-manifest-v{manifest['manifest_version']}.schema.json"
+    schema = json.loads(published.read_text())
+    validator_for(schema)(schema).validate(manifest)
     assert (bundle / "LICENSE").exists()
 
 

@@ -245,10 +245,10 @@ def test_filters_stand_in_the_url_and_logs_lead_to_entry_and_session(world, brow
 def test_usage_draws_what_its_table_says(world, browse):
     page = browse("admin", "/admin/usage?range=7d")
     page.locator(".plot canvas").first.wait_for()
-    assert page.locator(".plot canvas").count() == 5
+    assert page.locator(".plot canvas").count() == 6
     took = page.locator("[data-unit=ms]").first
     assert took.locator(".u-label").all_text_contents()[1:] == ["p50", "p95", "p99"]
-    over_time = page.locator("#over-time tbody tr").last.locator("td").nth(4)
+    over_time = page.locator("#over-time tbody tr").last.locator("td").nth(5)
     assert float(over_time.get_attribute("data-value")) > 0
     page.get_by_label("By", exact=True).select_option("team")
     page.wait_for_url(re.compile("by=team"))
