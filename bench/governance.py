@@ -86,17 +86,42 @@ async def hundred_rules(text: str) -> float:
     return await screened(rules, text)
 
 
+def policy_of(rules: dict[str, Any]) -> Policy:
+    """A policy of guardrails that flag what goes to models."""
+    common = {"scope": {"org": True}, "on": ["input"], "action": "flag"}
+    return policy(guardrails={name: {**common, **rule} for name, rule in rules.items()})
+
+
+async def admitted(subject: Policy, text: str) -> None:
+    """Admit a call that says one text."""
+    async with subject.admit(KEY, call(json.dumps({"messages": [{"role": "user", "content": text}]}).encode())):
+        pass
+
+
 async def screened(rules: dict[str, Any], text: str) -> float:
     """The cost of rules over a body of one message."""
-    common = {"scope": {"org": True}, "on": ["input"], "action": "flag"}
-    subject = policy(guardrails={name: {**common, **rule} for name, rule in rules.items()})
-    made = call(json.dumps({"messages": [{"role": "user", "content": text}]}).encode())
+    subject = policy_of(rules)
+    return await least(7, 20, lambda: admitted(subject, text))
 
-    async def work() -> None:
-        async with subject.admit(KEY, made):
-            pass
 
-    return await least(7, 20, work)
+def page() -> str:
+    """100 kB about agents, no two sentences the same."""
+    kinds = ["assistant", "agent", "prompt", "secret", "instruction", "admin"]
+    words = prose(90_000).split()
+    return " ".join(f"{word} {kinds[i % 6]} {i}." if i % 9 == 0 else word for i, word in enumerate(words))[:100_000]
+
+
+async def longest_wait(rules: dict[str, Any]) -> float:
+    """The longest that the event loop was kept from other work while a body of 1 MB was judged, in seconds."""
+    subject = policy_of({name: {**rule, "deadline_ms": 60_000} for name, rule in rules.items()})
+    longest, last = 0.0, time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        judging = group.create_task(admitted(subject, page() * 10))
+        while not judging.done():
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+    return longest
 
 
 def disguised() -> str:
@@ -111,8 +136,14 @@ async def main() -> None:
     found = await hundred_rules(f"{prose(100_000)} ann@example.com")
     print(f"100 rules on a body of 100 kB: {found * 1e3:.2f} ms of CPU (goal 5)")
     print(f"the same, full of look-alikes, escapes and base64: {await hundred_rules(disguised()) * 1e3:.2f} ms of CPU")
-    orders = await screened({"i": {"injection": "medium"}}, prose(100_000))
-    print(f"signs of injection on a body of 100 kB: {orders * 1e3:.2f} ms of CPU")
+    rule = {"i": {"injection": "medium"}}
+    print(
+        f"signs of injection on a body of 100 kB: {await screened(rule, prose(100_000)) * 1e3:.2f} ms of CPU (goal 5)"
+    )
+    began = time.process_time()
+    await admitted(policy_of(rule), page())
+    print(f"the same, for a text about agents that is new: {(time.process_time() - began) * 1e3:.2f} ms of CPU")
+    print(f"longest wait of other calls while 1 MB of it is judged: {await longest_wait(rule) * 1e3:.2f} ms")
 
 
 if __name__ == "__main__":

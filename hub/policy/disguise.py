@@ -48,6 +48,7 @@ def _accents() -> dict[int, str]:
 
 
 _BARE = {**_LATIN, **_accents()}
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _ESCAPED = (
     r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){2,4}|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|"
@@ -75,6 +76,11 @@ def views(text: str) -> Iterator[View]:
     """What `text` says beneath each disguise that it wears."""
     if not text.isascii() and _LOOKS_LATIN.search(text):
         yield View(text.translate(_LATIN), lambda: _kept(text))
+    yield from unwrapped(text)
+
+
+def unwrapped(text: str) -> Iterator[View]:
+    """What `text` says with its escapes undone, and in its pieces of base64 and hexadecimal."""
     if _HAS_ESCAPE.search(text):
         yield _unescaped(text)
     decoded = _decoded(text) if _HAS_RUN.search(text) else None
@@ -84,7 +90,7 @@ def views(text: str) -> Iterator[View]:
 
 def bare(text: str) -> str:
     """`text` in Latin letters, as far as they look like ones, without accents."""
-    return text if text.isascii() else text.translate(_BARE)
+    return text if text.isascii() else _NOT_ASCII.sub(lambda match: _BARE.get(ord(match[0]), match[0]) or "", text)
 
 
 def _kept(text: str) -> Places:

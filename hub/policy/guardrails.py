@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from hub.core.entry import Finding
 from hub.core.inspection import Judges, Opinion, Question
 from hub.core.principal import Globs
 from hub.core.refusal import Malformed, Refusal
-from hub.policy.injection import is_suspect
+from hub.policy import injection
 from hub.policy.masks import Masks
 from hub.policy.pack import Pack, Span
 from hub.policy.shapes import checks_of, stranger, tool_names
@@ -20,9 +21,13 @@ from hub.resources.safety import SPANS, GuardrailSpec
 Scope = tuple[str, str]
 _NOBODY: Mapping[Scope, Sequence[str]] = MappingProxyType({})
 About = tuple[tuple[str, str], ...]
+T = TypeVar("T")
 _MOST_PACKS = 512
 _MOST_ASKED = 512 << 10  # characters that others are asked about
 _MOST_FINDINGS = 64
+_AT_ONCE = 32 << 10  # bytes that are judged in a few milliseconds; more is judged beside the event loop
+_PATIENCE = 10  # the hub's own work on a text may take so many times as long as others' answers: it does get on
+_MOST_BESIDE = 2  # bodies that are judged beside it at a time
 
 
 class Elsewhere(Refusal):
@@ -56,6 +61,10 @@ class Rule:
         return Malformed("guardrail_blocked", f"The guardrail '{self.name}' {why}")
 
 
+Scanned = list[tuple[Rule, tuple[Finding, list[Span]]]]
+Checked = list[tuple[Rule, Finding]]
+
+
 class Guardrails:
     """All rules of a snapshot, by their scopes. `judges` answers for those that ask others.
 
@@ -66,6 +75,7 @@ class Guardrails:
         self, specs: Mapping[str, GuardrailSpec], judges: Judges | None, named: Mapping[Scope, Sequence[str]] = _NOBODY
     ) -> None:
         self.judges = judges
+        self.beside = asyncio.Semaphore(_MOST_BESIDE)
         self.specs = dict(specs)
         self.named = {scope: tuple(names) for scope, names in named.items()}
         self._by_scope: dict[Scope, tuple[Rule, ...]] = {}
@@ -96,7 +106,7 @@ class Guardrails:
 class Screening:
     """The rules of one call at work, what they found, and the masks they put on."""
 
-    __slots__ = ("_about", "_guardrails", "_now", "_rules", "findings", "masks")
+    __slots__ = ("_about", "_guardrails", "_now", "_rules", "_worked", "findings", "masks")
 
     def __init__(
         self,
@@ -104,11 +114,13 @@ class Screening:
         rules: tuple[Rule, ...],
         about: About = (),
         now: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
     ) -> None:
         self._guardrails = guardrails
         self._rules = rules
         self._about = about
         self._now = now
+        self._worked = worked  # seconds that were worked: a busy machine is no reason to refuse a text
         self.findings: list[Finding] = []
         self.masks = Masks()
 
@@ -128,7 +140,7 @@ class Screening:
         rules = self.rules(point)
         if not rules:
             return self.restored(body) if point in ("output", "tool_result") else body
-        reading = Reading(body)
+        reading = await self._run(len(body), partial(Reading, body))
         await self.inspect(rules, point, reading, tool=tool, model=model)
         written = reading.document.written() if reading.document.is_changed else body
         return self.restored(written) if point in ("output", "tool_result") else written
@@ -147,10 +159,11 @@ class Screening:
         """Let the rules judge a reading; redactions are made in it. Raises as `screen` does."""
         spans: list[tuple[int, int, str]] = []
         verdicts: list[tuple[Rule, Finding]] = []
-        for rule, found in self._scanned(rules, reading):
-            verdicts.append((rule, found[0]))
-            spans += self.redactions(rule, found[1], reading.text)
-        verdicts += self._checked(rules, reading, tool)
+        scanned, checked = await self._looked(rules, reading, tool)
+        for rule, (finding, hits) in scanned:
+            verdicts.append((rule, finding))
+            spans += self.redactions(rule, hits, reading.text)
+        verdicts += checked
         asking = tuple(rule for rule in rules if rule.asks)
         if asking:
             opinions = await asyncio.gather(*(self._asked(rule, point, reading) for rule in asking))
@@ -164,9 +177,8 @@ class Screening:
 
     async def observe(self, rules: tuple[Rule, ...], point: str, reading: Reading) -> None:
         """Let rules look at what has passed already: what they find is noted as observed, and enforces nothing."""
-        for rule, (finding, _) in self._scanned(rules, reading):
-            self.note(finding, rule, point, "observe")
-        for rule, finding in self._checked(rules, reading, ""):
+        scanned, checked = await self._looked(rules, reading, "")
+        for rule, finding in (*((rule, found[0]) for rule, found in scanned), *checked):
             self.note(finding, rule, point, "observe")
         for rule in rules:
             if rule.asks:
@@ -176,7 +188,22 @@ class Screening:
 
     # -- what each kind finds --------------------------------------------------------------------------------------
 
-    def _scanned(self, rules: tuple[Rule, ...], reading: Reading) -> list[tuple[Rule, tuple[Finding, list[Span]]]]:
+    async def _run(self, size: int, work: Callable[[], T], *, is_heavy: bool = False) -> T:
+        """Do work on so many bytes: at once, or, where that would keep all other calls waiting, in a thread."""
+        if size <= _AT_ONCE and not is_heavy:
+            return work()
+        async with self._guardrails.beside:
+            return await asyncio.to_thread(work)
+
+    async def _looked(self, rules: tuple[Rule, ...], reading: Reading, tool: str) -> tuple[Scanned, Checked]:
+        is_first = not injection.is_ready() and any(rule.spec.injection for rule in rules)
+
+        def work() -> tuple[Scanned, Checked]:
+            return self._scanned(rules, reading), self._checked(rules, reading, tool)
+
+        return await self._run(len(reading.text), work, is_heavy=is_first)
+
+    def _scanned(self, rules: tuple[Rule, ...], reading: Reading) -> Scanned:
         scanning = tuple(rule for rule in rules if rule.scans)
         if not scanning:
             return []
@@ -189,15 +216,11 @@ class Screening:
             if index in hits
         ]
 
-    def _checked(self, rules: tuple[Rule, ...], reading: Reading, tool: str) -> list[tuple[Rule, Finding]]:
-        found: list[tuple[Rule, Finding]] = []
+    def _checked(self, rules: tuple[Rule, ...], reading: Reading, tool: str) -> Checked:
+        found: Checked = []
         for rule in rules:
-            sensitivity = rule.spec.injection
-            if sensitivity is not None:
-                began = self._now()
-                if is_suspect(reading.ways(), sensitivity, [piece.text for piece in reading.pieces]):
-                    took = (self._now() - began) * 1000
-                    found.append((rule, Finding(rule.name, "injection", ms=took)))
+            if rule.spec.injection is not None:
+                found += self._suspected(rule, rule.spec.injection, reading)
             for kind, fails in rule.checks:
                 began = self._now()
                 if fails(reading):
@@ -207,6 +230,26 @@ class Screening:
             ):
                 found.append((rule, Finding(rule.name, "tool")))
         return found
+
+    def _suspected(self, rule: Rule, sensitivity: str, reading: Reading) -> Checked:
+        """What an injection rule says: suspected or not, or not judged, for it is too long or took too long."""
+        injection.prepare()
+        began, most = self._now(), self._worked() + rule.spec.deadline_ms / 1000 * _PATIENCE
+
+        def late() -> None:
+            if self._worked() > most:
+                raise TimeoutError
+
+        error = ""
+        try:
+            if not injection.is_suspect(reading.ways(), sensitivity, (piece.text for piece in reading.pieces), late):
+                return []
+        except TimeoutError:
+            error = f"not judged within {rule.spec.deadline_ms * _PATIENCE} ms of work"
+        except ValueError as too_long:
+            error = str(too_long)
+        took = (self._now() - began) * 1000
+        return [(rule, Finding(rule.name, "error" if error else "injection", ms=took, error=error))]
 
     async def _asked(self, rule: Rule, point: str, reading: Reading) -> tuple[Rule, Finding | None, Opinion | None]:
         began = self._now()

@@ -1,105 +1,123 @@
 """Prompt injection, by what it says: weighted signs of a text that gives orders to a model. A heuristic, not a proof.
 
 Signs count together when they stand near each other; of signs of one section the strongest counts. A text is suspected from
-a threshold on (`high` sensitivity: 0.6, `medium`: 1, `low`: 1.6). Every disguise that a text wears is looked beneath.
+a threshold on (`high` sensitivity: 0.6, `medium`: 1.05, `low`: 1.6). Every disguise that a text wears is looked beneath.
 Recall and false positives on the labelled samples are published in the documentation.
+
+A text without such signs is passed at a glance: one pass finds the letters that signs cannot do without, and only where those of
+enough signs stand together are sentences read.
 """
 
 import codecs
 import re
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ahocorasick
 import re2
 
-from hub.policy.disguise import bare, views
-from hub.policy.text import hides
+from hub.policy.anchors import anchors_of
+from hub.policy.disguise import bare, unwrapped
+from hub.policy.text import hides, lower
 
-THRESHOLDS = {"high": 0.6, "medium": 1.0, "low": 1.6}
+THRESHOLDS = {"high": 0.6, "medium": 1.05, "low": 1.6}
+MOST = 2 << 20  # characters of a text that are looked at
 _HIDDEN = 1.0  # invisible writing, whatever it says
-_DISGUISED = 0.3  # orders that were disguised, when there are any
-_ORDERS = 0.7
 _NEAR = 600  # characters between signs that count together
 _LONGEST = 400  # characters of a sentence; a longer one is looked at in pieces, each beginning _STEP after the last
 _STEP = 250
+_BLOCK = 4096  # characters that are looked at in one go
+# What stands in quotation marks after a word or in a list of such: not a field of a log, a table or a form.
+_TOLD = re.compile(
+    r"""(?<=[^\W\d_,] |, |[a-z]\()(?:["“„][^"“”]{8,300}["”“]|«[^«»]{8,300}»|[\u2018'][^\u2018\u2019']{8,300}[\u2019'](?!\w))"""
+)
 _END = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s{0,4}(?:[-*#>|\[<]|[A-Za-z]{2,12}:))")
 
 
-class _Sign(NamedTuple):
-    """One sign: its section, what it weighs, its pattern, the longest part of that in which nothing is counted, the others."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sign:
+    """One sign: its section, what it weighs, its pattern, and sets of words (by number) of each of which it needs one."""
 
     section: str
     weight: float
     pattern: Any
-    part: str
-    others: tuple[Any, ...]
+    needs: tuple[frozenset[int], ...]
 
-    def stands(self, sentence: str) -> bool:
-        """Whether it stands in a sentence that has its longest part."""
-        return all(other.search(sentence) for other in self.others) and self.pattern.search(sentence) is not None
+    def may_stand(self, words: set[int]) -> bool:
+        """Whether a text that has these words has what it needs."""
+        return not any(map(words.isdisjoint, self.needs))
+
+
+class _Signs(NamedTuple):
+    """The signs; an automaton of the words that they need, with their numbers; and what must stand nearby for any to count."""
+
+    signs: tuple[_Sign, ...]
+    words: Any
+    leads: dict[int, list[_Sign]]  # from a word to the signs that need it, or one like it, most
+    near: Any
 
 
 def _options() -> Any:
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = False
-    options.max_mem = 64 << 20
     return options
 
 
-# What counts in reading a pattern: escapes and classes (to pass over), gaps, brackets and bars.
-_STEPS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\.\{0,\d+\}\??|[()|]")
-
-
-def _split(pattern: str, at: str) -> list[str]:
-    """The parts of a pattern between bars or gaps (`at` is what these begin with) that stand in no bracket."""
-    parts: list[str] = []
-    depth = last = 0
-    for match in _STEPS.finditer(pattern):
-        step = match[0]
-        if depth == 0 and step[0] == at:
-            parts.append(pattern[last : match.start()])
-            last = match.end()
-        depth += (step == "(") - (step == ")")
-    return [*parts, pattern[last:]]
-
-
-def _read() -> Iterator[_Sign]:
+def _read() -> Iterator[tuple[str, str, str]]:
+    """The lines of the file of signs: section, weight (or nothing) and pattern."""
+    named: dict[str, str] = {}
     section = ""
     for line in (Path(__file__).parent / "data" / "injection.txt").read_text(encoding="utf-8").splitlines():
-        weight, tab, pattern = line.partition("\t")
+        name, is_named, pattern = line.partition(" = ")
         if line.startswith("["):
             section = line.strip("[]")
-        for each in _split(pattern, "|") if tab else ():
-            part, *rest = sorted(_split(each, "."), key=len, reverse=True)
-            others = tuple(re2.compile(other, _options()) for other in rest if other)
-            yield _Sign(section, float(weight), re2.compile(each, _options()), part, others)
+        elif not section and is_named:
+            named[f"{{{name}}}"] = pattern
+        elif section and line:
+            weight, _, pattern = line.rpartition("\t")
+            yield section, weight, reduce(lambda made, name: made.replace(name, named[name]), named, pattern)
 
 
-def _set(signs: Iterable[_Sign]) -> Any:
-    made = re2.Set.SearchSet(_options())
-    for sign in signs:
-        made.Add(sign.part)
-    made.Compile()
-    return made
-
-
-# Patterns that count the characters between two parts (`a.{0,60}b`) cost dearly together: nearly each character of a text leads
-# to a state that was not there before. So one pass looks for a part of each, and only signs whose parts are there are sought.
 @lru_cache(maxsize=1)
-def _signs() -> tuple[tuple[_Sign, ...], Any]:
-    """The signs and the set of their parts, compiled when a rule first wants them: most hubs have none that does."""
-    signs = tuple(_read())
-    return signs, _set(signs)
+def _signs() -> _Signs:
+    """The signs, compiled when a rule first wants them: most hubs have none that does."""
+    signs: list[_Sign] = []
+    numbers: dict[str, int] = {}
+    leads: dict[int, list[_Sign]] = {}
+    near: list[str] = []
+    for section, weight, pattern in _read():
+        if section == "near":
+            near.append(rf"\b(?:{pattern})" if pattern.isascii() else pattern)
+            continue
+        anchors = anchors_of(pattern)
+        needs = tuple(frozenset(numbers.setdefault(word, len(numbers)) for word in words) for words in anchors)
+        signs.append(_Sign(section, float(weight), re2.compile(pattern, _options()), needs))
+        for number in needs[0]:
+            leads.setdefault(number, []).append(signs[-1])
+    words = ahocorasick.Automaton()
+    for word, number in numbers.items():
+        words.add_word(word, number)
+    words.make_automaton()
+    return _Signs(tuple(signs), words, leads, re2.compile("|".join(near), _options()))
 
 
+# Letters that stand for others: beside Latin ones, or of no script that whole texts are written in.
+_MIXED = re2.compile(
+    "[A-Za-z][^\\x00-\\x7f\\s\\pP\\p{Han}]|[^\\x00-\\x7f\\s\\pP\\p{Han}][A-Za-z]|"
+    "[\u0180-\u02af\u0300-\u036f\u13a0-\u13ff\u1d00-\u1dbf\u2100-\u214f\ua4d0-\ua4ff\ua720-\ua7ff\U0001f110-\U0001f19a]"
+)
 # What makes it worth to undo a disguise. Patterns of `re` are not nested, so they take linear time too.
-_MARKS = re2.compile(r"</?[A-Za-z]|\*\*|__|`|[a-z][_+][a-z]|\w\*\w|(?:^|\s)[_*]\w")
+_MARKS = re2.compile(r"</?[A-Za-z]|\*\*|`|[a-z](?:_[a-z]+){3}|[a-z]\+[a-z]|\w\*\w|(?:^|\s)[_*]\w")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
-_SIGNS_BETWEEN = str.maketrans({"*": None, "`": None, "~": None, "_": " ", "+": " "})
+_SIGNS_BETWEEN = str.maketrans({"*": None, "`": None, "~": None, "+": " "})
+_JOINED = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+){3,}")  # whole sentences; names in programs are shorter
 _LEET = re2.compile(r"(?:[A-Za-z][013457@$]+[A-Za-z].*?){3}|\b[A-Za-z]*[013457@$][a-z]+[013457@$]")
 _LETTERS = str.maketrans("013457@$", "oieastas")
 _SPACED = re2.compile(r"(?:\b\w[ .\-_]){5}\w\b")
@@ -110,10 +128,10 @@ _BACKWARDS = re2.compile(r"(?i)erongi|tcurtsni|tpmorp|metsys|natsissa|drowssap|\
 
 def _beneath(text: str) -> Iterator[str]:
     """What a text says beneath the disguises that only readers see through."""
-    if not text.isascii():
+    if not text.isascii() and _MIXED.search(text):
         yield bare(text)
     if _MARKS.search(text):
-        yield _TAG.sub("", text).translate(_SIGNS_BETWEEN)
+        yield _JOINED.sub(lambda match: match[0].replace("_", " "), _TAG.sub("", text)).translate(_SIGNS_BETWEEN)
     if _LEET.search(text):
         yield text.translate(_LETTERS)
     if _SPACED.search(text):
@@ -124,18 +142,75 @@ def _beneath(text: str) -> Iterator[str]:
         yield text[::-1]
 
 
-def _sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, in one line each, long ones in pieces that overlap.
+def _ends(text: str) -> list[int]:
+    """Where the sentences of a text end, or the pieces of a long one."""
+    ends: list[int] = []
+    last = 0
+    for end in chain((match.end() for match in _END.finditer(text)), (len(text),)):
+        ends += [*range(last + _LONGEST, end, _STEP), end]
+        last = end
+    return ends
 
-    What a set of patterns goes through costs less the shorter it is, since its states know what was found before.
-    """
-    for sentence in _END.split(text):
-        flat = " ".join(sentence.split())
-        for start in range(0, max(1, len(flat) - (_LONGEST - _STEP)), _STEP):
-            yield flat[start : start + _LONGEST]
+
+def _stretches(text: str) -> Iterator[str]:
+    """The stretches of a text around its rare words: whole sentences, and those near them."""
+    places = [match.start() for match in _signs().near.finditer(text)]
+    if not places:
+        return
+    ends = _ends(text)
+    start = stop = 0
+    for place in places:
+        if place - _NEAR > stop or stop - start > _BLOCK:
+            if stop:
+                yield text[start:stop]
+            start = max(_beginning(ends, place - _NEAR), stop - _NEAR - _LONGEST)
+        stop = ends[min(bisect_right(ends, place + _NEAR), len(ends) - 1)]
+    yield text[start:stop]
 
 
-def _weight(signs: Iterable[_Sign]) -> float:
+def _beginning(ends: Sequence[int], place: int) -> int:
+    index = bisect_right(ends, max(place, 0))
+    return ends[index - 1] if index else 0
+
+
+@lru_cache(maxsize=1024)
+def _weight(text: str) -> float:
+    """The most that the signs of a text weigh within `_NEAR` characters. Kept: agents send the same texts again and again."""
+    known = _signs()
+    ends = _ends(text)
+    by_sentence: dict[int, set[int]] = {}
+    for last, number in known.words.iter(lower(text)):
+        by_sentence.setdefault(bisect_right(ends, last), set()).add(number)
+    best = 0.0
+    found: deque[tuple[int, list[_Sign]]] = deque()
+    for index, words in by_sentence.items():
+        led = dict.fromkeys(chain.from_iterable(known.leads.get(number, ()) for number in words))
+        possible = [sign for sign in led if sign.may_stand(words)]
+        end = ends[index]
+        sentence = (
+            " ".join(text[max(ends[index - 1] if index else 0, end - _LONGEST) : end].split()) if possible else ""
+        )
+        standing = _standing(possible, sentence)
+        if standing:
+            found.append((end, standing))
+            while found[0][0] < end - _NEAR:
+                found.popleft()
+            best = max(best, _sum(chain.from_iterable(some for _, some in found)))
+    return best
+
+
+def _standing(signs: Sequence[_Sign], sentence: str) -> list[_Sign]:
+    """The signs that stand in a sentence. Those that stand only in what it tells that somebody said weigh half."""
+    encoded = sentence.encode()  # RE2 does it again for each pattern otherwise
+    found = [sign for sign in signs if sign.pattern.search(encoded)]
+    if found and _TOLD.search(sentence):
+        own = _TOLD.sub(" ", sentence).encode()
+        found = [sign if sign.pattern.search(own) else replace(sign, weight=sign.weight / 2) for sign in found]
+    return found
+
+
+def _sum(signs: Iterable[_Sign]) -> float:
+    """What signs weigh together: of each section, the strongest."""
     strongest: dict[str, float] = {}
     for sign in signs:
         if abs(sign.weight) > abs(strongest.get(sign.section, 0.0)):
@@ -143,35 +218,50 @@ def _weight(signs: Iterable[_Sign]) -> float:
     return sum(strongest.values())
 
 
-def _best(text: str) -> float:
-    """The weight of the heaviest stretch of a text."""
+def _blocks(text: str) -> Iterator[str]:
+    """A text in pieces of a bounded size, each with the end of the one before."""
+    for start in range(0, max(len(text), 1), _BLOCK):
+        yield text[max(0, start - _NEAR - _LONGEST) : start + _BLOCK]
+
+
+def _heaviest(text: str, late: Callable[[], None]) -> float:
     best = 0.0
-    near: deque[tuple[int, list[_Sign]]] = deque()
-    place = 0
-    signs, parts = _signs()
-    for sentence in _sentences(text):
-        place += len(sentence) + 1
-        possible = parts.Match(sentence) or ()
-        found = [sign for sign in map(signs.__getitem__, possible) if sign.stands(sentence)]
-        if found:
-            near.append((place, found))
-            while near[0][0] < place - _NEAR:
-                near.popleft()
-            best = max(best, _weight(sign for _, some in near for sign in some))
+    for stretch in _stretches(text):
+        late()
+        best = max(best, _weight(stretch))
     return best
 
 
-def score(text: str, raw: Sequence[str] = ()) -> float:
-    """How much `text` (as a reader sees it) looks like orders to a model; `raw` are its strings as they came."""
-    hidden = _HIDDEN if any(hides(string) for string in raw or (text,)) else 0.0
-    best = _best(text)
-    for beneath in (*(view.text for view in views(text)), *_beneath(text)):
-        there = _best(beneath)
-        if there > best:
-            best = there + (_DISGUISED if there >= _ORDERS else 0.0)
-    return hidden + best
+def _gives_orders(text: str, least: float, late: Callable[[], None]) -> bool:
+    """Whether a text weighs at least so much, as it stands or beneath a disguise."""
+    beneath = chain(chain.from_iterable(map(_beneath, _blocks(text))), (view.text for view in unwrapped(text)))
+    return any(_heaviest(view, late) >= least for view in chain((text,), beneath))
 
 
-def is_suspect(texts: Iterable[str], sensitivity: str, raw: Sequence[str] = ()) -> bool:
-    """Whether any of several readings of a document reaches the threshold of `low`, `medium` or `high` sensitivity."""
-    return any(score(text, raw) >= THRESHOLDS[sensitivity] for text in texts)
+def is_ready() -> bool:
+    """Whether the signs are compiled, which takes a good part of a second."""
+    return _signs.cache_info().currsize > 0
+
+
+def prepare() -> None:
+    """Compile the signs, unless they are."""
+    _signs()
+
+
+def is_suspect(
+    texts: Iterable[str], sensitivity: str, raw: Iterable[str], late: Callable[[], None] = lambda: None
+) -> bool:
+    """Whether any of several readings of a document reaches the threshold of `low`, `medium` or `high` sensitivity.
+
+    `raw` are its strings as they came; `late` is called now and then, and raises what ends the work. Raises ValueError for
+    a text that is too long to be judged.
+    """
+    least = THRESHOLDS[sensitivity] - (_HIDDEN if any(map(hides, raw)) else 0.0)
+    if least <= 0:
+        return True
+    for text in texts:
+        if len(text) > MOST:
+            raise ValueError(f"longer than the {MOST} characters that are looked at")
+        if _gives_orders(text, least, late):
+            return True
+    return False

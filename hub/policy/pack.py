@@ -8,6 +8,7 @@ import re2
 
 from hub.policy.detectors import PII, SECRETS, Check, Detector
 from hub.policy.disguise import views
+from hub.policy.text import lower
 from hub.resources.safety import GuardrailSpec
 
 # Stands at the end of every text and is looked for like all else: where it is not found, the one pass has failed.
@@ -54,7 +55,7 @@ class Pack:
             for detector in _detectors(rule):
                 asked.setdefault((detector.pattern, detector.holds), []).append((index, detector.kind))
             for word in rule.words:
-                words.setdefault(_lower(word), []).append(index)
+                words.setdefault(lower(word), []).append(index)
         self._looked = [_looked(*what, who) for what, who in asked.items()]
         self._set: Any = None
         if asked:
@@ -109,10 +110,10 @@ class Pack:
             found.setdefault(index, []).append(Span(start, end, kind))
 
     def _scan_words(self, text: str, found: dict[int, list[Span]]) -> None:
-        lower = _lower(text)
-        for last, (length, who) in self._words.iter(lower):
+        lowered = lower(text)
+        for last, (length, who) in self._words.iter(lowered):
             start, end = last - length + 1, last + 1
-            if _is_bounded(lower, start, end):
+            if _is_bounded(lowered, start, end):
                 for index in who:
                     found.setdefault(index, []).append(Span(start, end, "word"))
 
@@ -126,14 +127,6 @@ def _looked(pattern: str, holds: Check | None, asked: list[tuple[int, str]]) -> 
 def _detectors(rule: GuardrailSpec) -> list[Detector]:
     wanted = [detector for detector in PII if detector.kind in rule.pii]
     return [*wanted, *SECRETS] if rule.secrets else wanted
-
-
-def _lower(text: str) -> str:
-    """Lower case of the same length, so that places stay places."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
 def _is_bounded(text: str, start: int, end: int) -> bool:

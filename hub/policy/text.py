@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 import msgspec
+import re2
 from msgspec import Raw
 
 from hub.core.refusal import Malformed
@@ -38,16 +39,27 @@ def plain(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_PLAIN))
 
 
+def lower(text: str) -> str:
+    """Lower case of the same length, so that places stay places."""
+    found = text.lower()
+    if len(found) == len(text):
+        return found
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e007a]{3,6}\U000e007f")  # of a part of a country
+
+
+_TAGS = re2.compile("[\U000e0000-\U000e007f]")
+_INVISIBLE = re2.compile(f"[{''.join(map(chr, sorted(_PLAIN)))}]")
 
 
 def hides(text: str) -> bool:
     """Whether `text` holds tag characters or many invisible ones: nobody types them."""
-    if text.isascii():
+    if text.isascii() or not _INVISIBLE.search(text):
         return False
     text = _FLAG.sub("", text)
-    tags = sum(0xE0000 <= ord(char) < 0xE0080 for char in text)
-    return tags > 3 or sum(ord(char) in _PLAIN for char in text) > max(20, len(text) // 10)
+    return len(_TAGS.findall(text)) > 3 or len(_INVISIBLE.findall(text)) > max(20, len(text) // 10)
 
 
 def _origins(text: str) -> list[int]:

@@ -1,9 +1,10 @@
 """The labelled guardrail corpus: `python -m tests.support.guardrail_corpus FOLDER` writes its files, two halves of each kind.
 
 The half `tuning` was looked at while the detectors were improved; `held-out` was not: sentences, formats of values and kinds of
-keys were dealt to the halves by chance before.
+keys were dealt to the halves by chance before, the texts of `samples/orders` by their SHA-256.
 """
 
+import hashlib
 import json
 import random
 import sys
@@ -53,6 +54,16 @@ def tool_results(half):
     )
 
 
+def orders(half):
+    """The texts of `samples/orders`: those whose SHA-256 is even are for tuning."""
+    rows = []
+    for path in sorted((SAMPLES / "orders").iterdir()):
+        for text in path.read_text(encoding="utf-8").rstrip("\n").split("\n%%\n"):
+            if hashlib.sha256(text.encode()).digest()[-1] % 2 == HALVES.index(half):
+                rows += labelled(path.name.startswith("attack"), [text])
+    return rows
+
+
 def dealt(things, half):
     """The half of some named things, dealt by chance, the same each time."""
     names = sorted(things)
@@ -99,7 +110,7 @@ def halves_of(dice, carriers, values, benign):
     return rows
 
 
-KINDS = {"tool-results": tool_results, "personal-data": personal_data, "secrets": secrets}
+KINDS = {"orders": orders, "tool-results": tool_results, "personal-data": personal_data, "secrets": secrets}
 
 
 def write(folder):
