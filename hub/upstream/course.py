@@ -54,6 +54,8 @@ class Course:
         """The deployment to try, with its credential chosen."""
         deployment = self._left[0]
         self._tries += 1
+        if not deployment.spares:
+            return deployment
         secrets = [secret for secret in (deployment.secret, *deployment.spares) if secret not in self._used]
         if len(secrets) > 1 or (secrets and secrets[0] != deployment.secret):
             deployment = replace(deployment, secret=self._health.credential(deployment.target, secrets, self._session))
