@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ProfileSpec
 
-MOST_OWN = 512  # views that are one person's
+MOST_OWN = 128  # views that are one person's: each holds all of its lists
 
 
 class Versioned(Protocol):

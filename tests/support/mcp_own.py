@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["content-length"])))
         user = (self.headers["authorization"] or "").removeprefix("Bearer ").partition("-")[0]
-        if user not in ("ann", "bob"):
+        if user not in ("ann", "bob", "eve"):
             self._reply(401)
         elif message["method"] == "initialize":
             name = f"{user}-{next(self.server.numbers)}"

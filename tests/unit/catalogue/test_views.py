@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hub.catalogue import Catalogue
+from hub.catalogue.views import MOST_OWN
 from hub.profile import compose
 from hub.resources import compile_snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
@@ -25,7 +26,10 @@ class Kept:
     def __init__(self):
         self.offered = {"a": offers("x"), "b": offers("y")}
         self.made = 0
-        self.catalogue = Catalogue(self.offered.__getitem__, self._compose)
+        self.own = {}
+        self.catalogue = Catalogue(
+            self.offered.__getitem__, self._compose, own=lambda server, user: self.own.get((server, user))
+        )
 
     def _compose(self, *given):
         self.made += 1
@@ -116,3 +120,52 @@ def test_views_of_profiles_that_are_gone_are_forgotten(kept):
     kept.catalogue.view(snapshot(), "p")
     kept.catalogue.refresh(snapshot(profiles={}))
     assert not kept.catalogue._views
+
+
+PERSONAL = frozenset({"a"})
+
+
+def test_a_person_has_a_view_of_their_own_where_a_server_offers_them_something_else(kept):
+    now = snapshot()
+    everybodys = kept.catalogue.view(now, "p")
+    assert kept.catalogue.view_of(now, "p", "ann", PERSONAL) is everybodys  # nothing is known of what is theirs
+    kept.own["a", "ann"] = offers("x", "anns")
+    anns = kept.catalogue.view_of(now, "p", "ann", PERSONAL)
+    assert {tool.own for tool in anns.tools.values()} == {"x", "anns"}
+    for user, servers in (("bob", PERSONAL), ("", PERSONAL), ("ann", frozenset()), ("ann", frozenset({"b"}))):
+        assert kept.catalogue.view_of(now, "p", user, servers) is everybodys
+    assert kept.catalogue.view_of(now, "nothing", "ann", PERSONAL) is None
+    made = kept.made
+    assert kept.catalogue.view_of(now, "p", "ann", PERSONAL) is anns
+    assert kept.made == made
+
+
+def test_a_persons_view_follows_both_what_is_everybodys_and_what_is_theirs(kept):
+    now = snapshot(profiles={"p": {"servers": {"a": {}, "b": {}}}})
+    kept.own["a", "ann"] = offers("x", "anns")
+
+    def names():
+        return {tool.own for tool in kept.catalogue.view_of(now, "p", "ann", PERSONAL).tools.values()}
+
+    assert names() == {"x", "anns", "y"}
+    kept.own["a", "ann"] = replace(offers("newer"), revision=2)
+    assert names() == {"newer", "y"}
+    kept.offered["b"] = replace(offers("other"), revision=2)
+    assert names() == {"newer", "other"}
+    del kept.own["a", "ann"]
+    assert names() == {"x", "other"}
+
+
+def test_so_many_views_of_persons_are_kept_and_none_of_a_profile_that_is_gone(kept):
+    now = snapshot()
+    for number in range(MOST_OWN + 3):
+        kept.own["a", f"u{number}"] = offers(f"t{number}")
+        kept.catalogue.view_of(now, "p", f"u{number}", PERSONAL)
+    made = kept.made
+    kept.catalogue.view_of(now, "p", f"u{MOST_OWN + 2}", PERSONAL)
+    assert kept.made == made
+    kept.catalogue.view_of(now, "p", "u0", PERSONAL)  # it rested longest
+    assert kept.made == made + 1
+    kept.catalogue.refresh(snapshot(profiles={}))
+    kept.catalogue.view_of(now, "p", f"u{MOST_OWN + 2}", PERSONAL)
+    assert kept.made == made + 3  # everybody's and theirs
