@@ -191,7 +191,7 @@ class Personal:
         stop = self._watched.setdefault(place, Watched()).add(shared.name, what, listener)
         connection = self._connection(shared, owner)
         with contextlib.suppress(Refusal):  # as soon as it is connected, it watches by itself
-            await connection.linked(time.monotonic() + shared.spec.timeouts.connect)
+            await connection.linked(time.monotonic() + self._means.pace.patience)
             await connection.rewatch()
 
         def stopped() -> None:
