@@ -4,8 +4,11 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import CancelledError
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
@@ -19,7 +22,7 @@ from hub.upstream import mirrored_of, param_headers
 _META = "io.modelcontextprotocol/"
 _ACCEPT = "application/json, text/event-stream"
 _FAILED, _MISMATCH = -32603, -32020
-_MOST_LINE = 32 << 20  # bytes
+_AHEAD = 64  # lines that are read before they are sent
 _CLOCKS = httpx2.Timeout(10, read=None)  # a call may take as long as the hub lets it
 _AGAIN = (1.0, 30.0)  # seconds before a lost stream is opened again: at first, at most
 _NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"} | dict.fromkeys(
@@ -50,8 +53,27 @@ async def _served(url: str, headers: dict[str, str]) -> None:
 
     client = httpx2.AsyncClient(headers=headers, timeout=_CLOCKS, trust_env=False)
     async with client as http, Bridge(http, url, put) as bridge:
-        while line := await asyncio.to_thread(sys.stdin.buffer.readline, _MOST_LINE):
+        lines = _input(asyncio.get_running_loop())
+        while line := await lines.get():
             await bridge.take(line)
+
+
+def _input(loop: asyncio.AbstractEventLoop) -> "asyncio.Queue[bytes]":
+    """The lines of standard input, then b"". The thread that waits for them is left behind when the command is stopped."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue(_AHEAD)
+
+    def read() -> None:
+        held = b""
+        with contextlib.suppress(RuntimeError, CancelledError):  # the loop is closed: nobody reads on
+            while data := os.read(0, 1 << 16):
+                *whole, held = (held + data).split(b"\n")
+                for line in (one + b"\n" for one in whole):
+                    asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+            for line in (held, b"") if held else (b"",):
+                asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
 
 
 class Bridge:

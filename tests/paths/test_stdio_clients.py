@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 
 import pytest
@@ -124,6 +125,13 @@ async def test_a_modern_client_is_served_with_the_headers_that_it_does_not_know_
         one.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 6}})
         assert (await one.request("no/such", modern(), 7))["error"]["code"] == -32601
         assert (await one.ended())[1] == 0
+
+
+async def test_an_interrupt_ends_it_though_its_input_is_open(hub):
+    async with client(hub) as one:
+        assert "result" in await one.request("server/discover", modern())
+        one._process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(one._process.wait(), 30) == 130
 
 
 async def test_what_goes_wrong_is_an_answer_of_the_protocols(hub):
