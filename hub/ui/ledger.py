@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -161,12 +160,9 @@ class LedgerPages:
         )
 
 
-def plan_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+def plan_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """The plan that routing kept with an entry; {} where there is none."""
-    try:
-        found = msgspec.json.decode(entry["plan"])
-    except msgspec.DecodeError:
-        return {}
+    found = entry["plan"]
     return found if isinstance(found, dict) else {}
 
 
