@@ -43,7 +43,7 @@ class Site:
         known.update(static=assets.url, version=__version__, with_query=with_query, CONDITIONS=CONDITIONS)
         # The kits are globals, so that a block of a page that is rendered alone has them too.
         known["kit"] = self._templates.get_template("kit.html").module
-        known["words"] = self._templates.get_template("words.html").module
+        known["phrases"] = self._templates.get_template("phrases.html").module
         known["widgets"] = self._templates.get_template("fields.html").module
         known["cells"] = self._templates.get_template("cell.html").module
 
