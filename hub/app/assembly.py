@@ -46,6 +46,7 @@ from hub.store import (
     Dismissals,
     PasswordHashes,
     ProfileMemory,
+    RedisHealth,
     RedisShelf,
     Resources,
     Secrets,
@@ -177,6 +178,15 @@ async def _open_shelf(stack: AsyncExitStack, settings: Settings, stored: _Stored
     return await stack.enter_async_context(RedisShelf(settings.redis_url.get_secret_value(), key))
 
 
+async def _open_health(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> Health:
+    """How targets fare; where replicas share a Redis, they tell each other what fails and what is well again."""
+    health = Health()
+    if settings.redis_url is not None:
+        url, key = settings.redis_url.get_secret_value(), stored.vault.derive("health")
+        health.share((await stack.enter_async_context(RedisHealth(url, key, health.learn))).tell)
+    return health
+
+
 async def _open_profiles(
     stack: AsyncExitStack, stored: _Stored, servers: Servers
 ) -> tuple[Catalogue[ServerDefinitions, ProfileView], ProfileDesk]:
@@ -214,7 +224,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
         await _credit(policy, queries)
 
         provider_secrets = ProviderSecrets(stored.secrets)
-        health = Health()
+        health = await _open_health(stack, settings, stored)
         local = {"demo": DemoProvider(), "echo": Echo()}
         shelf = await _open_shelf(stack, settings, stored)
         models = ModelUpstream(transport, provider_secrets, lane, local, health, shelf)

@@ -87,6 +87,26 @@ class Observation(Struct, frozen=True):
     callers: bool = False  # the credential was the caller's own: it says nothing about the hub's
 
 
+class Turn(StrEnum):
+    """What replicas tell each other of a target."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    RESTS = "rests"
+
+
+class Change(Struct, frozen=True, omit_defaults=True):
+    """The circuit of a target opened for `seconds`, or closed; or a credential rests, at one target or ("") at all.
+
+    `secret` is the reference of the credential, never itself.
+    """
+
+    turn: Turn
+    target: str
+    secret: str = ""
+    seconds: float = 0.0
+
+
 class HealthLog(Protocol):
     """What sending writes."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from hub.core.health import FRESH, Circuit, Failure, Observation, TargetState
+from hub.core.health import FRESH, Change, Circuit, Failure, Observation, TargetState, Turn
 from hub.core.plan import Deployment
 
 IN_A_ROW = 5
@@ -38,6 +38,13 @@ class _Target:
     ttft: float | None = None
     per_token: float | None = None
 
+    def close(self) -> None:
+        """It is well again: what was is forgotten."""
+        self.in_a_row = 0
+        self.opened_until = None
+        self.pause = PAUSE
+        self.recent.clear()
+
 
 @dataclass(slots=True)
 class _Provider:
@@ -60,11 +67,15 @@ class ProviderState:
 
 
 class Health:
-    """The state of every target that this process has tried. `now` is monotonic, `wall` is since the epoch."""
+    """The state of every target that this process has tried, or was told of by others.
+
+    `now` is monotonic, `wall` is since the epoch.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._now = now
         self._wall = wall
+        self._tell: Callable[[Change], None] = lambda change: None
         self._targets: OrderedDict[str, _Target] = OrderedDict()
         self._rests: OrderedDict[tuple[str, str], float] = OrderedDict()  # (target or "", credential) -> until
         self._providers: dict[str, _Provider] = {}
@@ -117,12 +128,34 @@ class Health:
         if seen.abandoned:
             return
         self._note(seen)
+        before = state.opened_until
         if seen.failure in _COUNTED:
             self._count_failure(state, probed)
         elif seen.failure is None:
             self._count_success(state, seen)
+        if state.opened_until is not before:
+            turn = Turn.CLOSED if state.opened_until is None else Turn.OPENED
+            self._tell(Change(turn, seen.target, seconds=state.pause))
         if seen.failure is not None and not seen.callers:
             self._cool(seen)
+
+    def share(self, tell: Callable[[Change], None]) -> None:
+        """Call `tell`, which waits for nothing, with what other replicas shall know."""
+        self._tell = tell
+
+    def learn(self, change: Change) -> None:
+        """Another replica found this out. Each still probes for itself, so that one's wrong view does not last."""
+        now = self._now()
+        if change.turn is Turn.RESTS:
+            self._let_rest((change.target, change.secret), min(change.seconds, max(DEAD_SECONDS, LONGEST_COOL)))
+            return
+        state = self._targets.setdefault(change.target, _Target())
+        _trim(self._targets)
+        if change.turn is Turn.CLOSED:
+            state.close()
+        elif state.opened_until is None or state.opened_until < now:
+            state.pause = min(max(change.seconds, PAUSE), LONGEST_PAUSE)
+            state.opened_until = now + state.pause
 
     def credential(self, target: str, secrets: Sequence[str], session: str) -> str:
         """The credential to use now: one that does not rest, in turn; the same again for a session.
@@ -193,9 +226,7 @@ class Health:
     def _count_success(self, state: _Target, seen: Observation) -> None:
         state.in_a_row = 0
         if state.opened_until is not None:
-            state.opened_until = None
-            state.pause = PAUSE
-            state.recent.clear()
+            state.close()
         state.recent.append((self._now(), True))
         if seen.ttft is not None:
             state.ttft = _smoothed(state.ttft, seen.ttft)
@@ -211,6 +242,10 @@ class Health:
             place, seconds = (seen.target, seen.secret), min(wish, LONGEST_COOL)
         else:
             return
+        self._let_rest(place, seconds)
+        self._tell(Change(Turn.RESTS, *place, seconds=seconds))
+
+    def _let_rest(self, place: tuple[str, str], seconds: float) -> None:
         self._rests[place] = self._now() + seconds
         self._rests.move_to_end(place)
         _trim(self._rests)

@@ -9,6 +9,7 @@ from hub.store.oauth import Approved, Grant, OAuthStore, Poll, Wanted
 from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
+from hub.store.redis_health import RedisHealth
 from hub.store.redis_meters import RedisMeters, WhenDown
 from hub.store.redis_shelf import RedisShelf
 from hub.store.resources import Resources
@@ -35,6 +36,7 @@ __all__ = [
     "PasswordHashes",
     "Poll",
     "ProfileMemory",
+    "RedisHealth",
     "RedisMeters",
     "RedisShelf",
     "Resource",

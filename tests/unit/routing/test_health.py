@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.health import FRESH, Circuit, Failure, Observation
+from hub.core.health import FRESH, Change, Circuit, Failure, Observation, Turn
 from hub.core.plan import Deployment
 from hub.routing.health import AT_LEAST, IN_A_ROW, LONGEST_PAUSE, PAUSE, SPAN, Health
 
@@ -154,3 +154,41 @@ def test_what_is_remembered_is_bounded():
     assert len(health._targets) <= 4096
     assert len(health._rests) <= 4096
     assert len(health._sessions) <= 4096
+
+
+def test_what_others_shall_know_is_told_once():
+    told, clock = [], Clock()
+    health = Health(clock, clock)
+    health.share(told.append)
+    for _ in range(IN_A_ROW + 3):
+        report(health, Failure.DOWN)
+    assert told == [Change(Turn.OPENED, "a/m", seconds=PAUSE)]
+    clock.now += PAUSE
+    report(health, Failure.DOWN)
+    assert told[1:] == [Change(Turn.OPENED, "a/m", seconds=2 * PAUSE)]
+    clock.now += 2 * PAUSE
+    report(health)
+    report(health)
+    assert told[2:] == [Change(Turn.CLOSED, "a/m", seconds=PAUSE)]
+    report(health, Failure.KEY_THROTTLED, secret="env:ONE", retry_after=7.0)
+    assert told[3:] == [Change(Turn.RESTS, "a/m", "env:ONE", 7.0)]
+    report(health, Failure.CALLER)
+    assert len(told) == 4
+
+
+def test_what_another_replica_found_out_holds_here_and_is_probed_here():
+    health, clock = made()
+    health.learn(Change(Turn.OPENED, "a/m", seconds=1e9))
+    assert health.of(A).circuit is Circuit.OPEN
+    assert health.provider("a").circuits == (("a/m", Circuit.OPEN),)
+    clock.now += LONGEST_PAUSE  # no longer than it can be
+    assert health.of(A).circuit is Circuit.HALF_OPEN
+    report(health)
+    assert health.of(A).circuit is Circuit.CLOSED
+    health.learn(Change(Turn.CLOSED, "a/m"))
+    for _ in range(IN_A_ROW - 1):
+        report(health, Failure.DOWN)
+    assert health.of(A).circuit is Circuit.CLOSED
+    health.learn(Change(Turn.RESTS, "", "env:ONE", 1e9))
+    health.learn(Change(Turn.RESTS, "a/m", "env:TWO", 5.0))
+    assert 0 < health.of(A).rests <= 5
