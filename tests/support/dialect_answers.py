@@ -62,7 +62,9 @@ def frame(kind: str, payload: object, message: str = "event") -> bytes:
     return whole + struct.pack(">I", crc32(whole))
 
 
-def bedrock(text: str = "Hello from Bedrock, grüße 👋.", *, tool: Tool | None = None, thinking: str = "") -> Script:
+def bedrock(
+    text: str = "Hello from Bedrock, grüße 👋.", *, tool: Tool | None = None, thinking: str = "", ids: str = "scripted"
+) -> Script:
     """A Converse answer, whole or streamed by what the path says."""
     usage = {"inputTokens": 12, "outputTokens": 7, "totalTokens": 23, "cacheReadInputTokens": 4}
 
@@ -74,7 +76,7 @@ def bedrock(text: str = "Hello from Bedrock, grüße 👋.", *, tool: Tool | Non
         if text:
             blocks.append({"text": text})
         if tool:
-            blocks.append({"toolUse": {"toolUseId": "tooluse_scripted", "name": tool[0], "input": tool[1]}})
+            blocks.append({"toolUse": {"toolUseId": f"tooluse_{ids}", "name": tool[0], "input": tool[1]}})
         if not received.path.endswith("-stream"):
             message = {"role": "assistant", "content": blocks}
             return json_reply({"output": {"message": message}, "stopReason": stop, "usage": usage}).make(received)

@@ -84,6 +84,7 @@ def chat(
     cached: int = 0,
     usage: bool = True,
     model: str = "",
+    ids: str = "scripted",
 ) -> Script:
     """A chat completion. `tokens` are (prompt with the cached ones, completion); usage=False leaves them out."""
     counts = {
@@ -104,7 +105,7 @@ def chat(
         if not asked.get("stream"):
             message = {"role": "assistant", "content": None if tool else text}
             if tool:
-                message |= {"tool_calls": [_chat_call(tool, json.dumps(tool[1]))]}
+                message |= {"tool_calls": [_chat_call(tool, json.dumps(tool[1]), ids)]}
             choice = {
                 "index": 0,
                 "message": message,
@@ -114,7 +115,7 @@ def chat(
             whole = {**head, "object": "chat.completion", "choices": [choice]} | ({"usage": counts} if usage else {})
             return json_reply(whole).make(received)
         wants = (asked.get("stream_options") or {}).get("include_usage") and usage
-        chunks = _chat_deltas(text, tool)
+        chunks = _chat_deltas(text, tool, ids)
         events = [
             _event(
                 {**head, "object": "chat.completion.chunk", "choices": [choice]} | ({"usage": None} if wants else {})
@@ -128,15 +129,15 @@ def chat(
     return Script(make)
 
 
-def _chat_call(tool: Tool, arguments: str) -> dict[str, Any]:
-    return {"id": "call_scripted", "type": "function", "function": {"name": tool[0], "arguments": arguments}}
+def _chat_call(tool: Tool, arguments: str, ids: str) -> dict[str, Any]:
+    return {"id": f"call_{ids}", "type": "function", "function": {"name": tool[0], "arguments": arguments}}
 
 
-def _chat_deltas(text: str, tool: Tool | None) -> list[dict[str, Any]]:
+def _chat_deltas(text: str, tool: Tool | None, ids: str) -> list[dict[str, Any]]:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None if tool else ""}]
     if tool:
         whole = json.dumps(tool[1])
-        deltas.append({"tool_calls": [{"index": 0, **_chat_call(tool, "")}]})
+        deltas.append({"tool_calls": [{"index": 0, **_chat_call(tool, "", ids)}]})
         for piece in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
             deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     else:
@@ -154,9 +155,10 @@ def messages(
     cache_read: int = 0,
     cache_write: int = 0,
     model: str = "",
+    ids: str = "scripted",
 ) -> Script:
     """An Anthropic message. `tokens` are (input without the cached ones, output); `thinking` makes a signed block."""
-    blocks = _blocks(text, tool, thinking)
+    blocks = _blocks(text, tool, thinking, ids)
     counts = {
         "input_tokens": tokens[0],
         "cache_read_input_tokens": cache_read,
@@ -193,14 +195,14 @@ def messages(
     return Script(make)
 
 
-def _blocks(text: str, tool: Tool | None, thinking: str) -> list[dict[str, Any]]:
+def _blocks(text: str, tool: Tool | None, thinking: str, ids: str) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if thinking:
         blocks.append({"type": "thinking", "thinking": thinking, "signature": "c2lnbmVk+/scripted=="})
     if text:
         blocks.append({"type": "text", "text": text})
     if tool:
-        blocks.append({"type": "tool_use", "id": "toolu_scripted", "name": tool[0], "input": dict(tool[1])})
+        blocks.append({"type": "tool_use", "id": f"toolu_{ids}", "name": tool[0], "input": dict(tool[1])})
     return blocks
 
 
@@ -239,7 +241,7 @@ def responses(
     model: str = "",
     ids: str = "scripted",
 ) -> Script:
-    """An OpenAI response: a summary of the thinking, a message of one text, a call of a tool."""
+    """An OpenAI response: a summary of the thinking, a message of one text, a call of a tool (`name@namespace`)."""
 
     def make(received: Received) -> Reply:
         asked = _asked(received)
@@ -286,7 +288,10 @@ def _items(text: str, tool: Tool | None, thinking: str, ids: str) -> list[dict[s
         items.append({**message, "content": [part]})
     if tool:
         call = {"id": f"fc_{ids}", "type": "function_call", "call_id": f"call_{ids}", "status": "completed"}
-        items.append({**call, "name": tool[0], "arguments": json.dumps(tool[1])})
+        name, _, space = tool[0].partition("@")
+        items.append(
+            {**call, "name": name, "arguments": json.dumps(tool[1]), **({"namespace": space} if space else {})}
+        )
     return items
 
 
