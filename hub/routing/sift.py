@@ -9,6 +9,7 @@ from hub.core.calls import PLAIN, Dialect
 from hub.core.health import Circuit, HealthView
 from hub.core.plan import Deployment, Dropped, Target
 from hub.core.principal import Globs, Principal
+from hub.core.stored import before
 from hub.resources.composition import has_capability
 from hub.resources.provider_kinds import KINDS
 from hub.resources.snapshot import Snapshot
@@ -89,9 +90,17 @@ def cannot(target: Target, dialect: Dialect, regions: Iterable[Globs]) -> str:
 
 
 def sift(snapshot: Snapshot, decided: Decided, facts: Facts, health: HealthView) -> Sifted:
-    """The targets of a call. Weight and region are never given up; ability, length and health may be."""
+    """The targets of a call. Weight and region are never given up; ability, length and health may be.
+
+    A call that goes on with a response which one of them keeps can be served by that one alone.
+    """
     sifted = Sifted(list(decided.targets))
     sifted.drop(lambda target: cannot(target, facts.call.dialect, decided.regions))
+    stored = before(facts.call)
+    if stored and any(target.deployment.target == (home := health.kept(stored)) for target in sifted.kept):
+        sifted.drop(
+            lambda target: "" if target.deployment.target == home else f"{home} keeps the response that it goes on with"
+        )
     if len(sifted.kept) > 1:
         sifted.spare(lambda target: _unable(snapshot, target.deployment, facts), lambda target: target.priority)
         sifted.spare(lambda target: _too_small(target.deployment, facts), lambda t: -(t.deployment.context_window or 0))

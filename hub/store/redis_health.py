@@ -65,9 +65,10 @@ class RedisHealth:
         await asyncio.wait(self._tasks)
 
     def tell(self, change: Change) -> None:
-        """Let the others know, soon. What cannot be sent is dropped: they will find out for themselves."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._waiting.put_nowait(change)
+        """Let the others know, soon. What cannot be sent is dropped: they find out for themselves, and news grows old."""
+        if self.listening.is_set():
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(change)
 
     async def _forever(self, work: Callable[[Redis], Any]) -> None:
         away = False

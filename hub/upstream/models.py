@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from hub.core.calls import PLAIN, ModelCall, Reply
+from hub.core.calls import PLAIN, Dialect, ModelCall, Reply
 from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
 from hub.core.raw_usage import usage_in
 from hub.core.refusal import Refusal, UpstreamFailed
 from hub.core.shelf import Shelf
+from hub.core.stored import made
 from hub.core.wire import Lane
 from hub.upstream.answers import Answers, Wish
 from hub.upstream.answers_everywhere import Everywhere
@@ -109,9 +110,18 @@ class ModelUpstream:
                 raise
             if plan.kept:
                 self._health.keep(plan.kept, attempt.deployment.target)
+            if call.dialect is Dialect.OPENAI_RESPONSES and (len(plan.attempts) > 1 or plan.dropped):
+                self._keep_response(delivery, attempt.deployment.target)
             record.answered(attempt.deployment.target, attempt.deployment.provider)
             record.status = delivery.reply.status
             return replace(delivery, own=attempt.deployment.own) if attempt.deployment.own else delivery
+
+    def _keep_response(self, delivery: Delivery, target: str) -> None:
+        """Remember where a response is kept, for the calls that go on with it."""
+        stream = delivery.stream
+        name = made(delivery.reply.body, stream=False) if stream is None else made(stream.head, stream=True)
+        if name:
+            self._health.keep(name, target)
 
     async def _try(self, attempt: Attempt, call: ModelCall, record: Record, seconds: float) -> Delivery:
         """One try. Raises Failed when there is no answer, or an error."""

@@ -41,6 +41,11 @@ class ModelStream:
         return self._reader.usage
 
     @property
+    def head(self) -> bytes:
+        """What has come of it and was not taken yet."""
+        return self._waiting
+
+    @property
     def tier(self) -> str:
         """The service tier that the provider said it answered at, or ""."""
         return self._reader.tier

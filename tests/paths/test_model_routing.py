@@ -30,6 +30,8 @@ def routed(tmp_path_factory, upstream):
             "broken": provider("status:503"),
             "keyed": provider(api_key="env:ONE", credentials=["env:TWO"]),
             "anthropic": {"kind": "anthropic", "base_url": upstream, "allow_private": True, "api_key": "env:ONE"},
+            "east": {"kind": "azure-openai", "base_url": f"{upstream}/openai/v1", "allow_private": True, "api_key": "env:ONE"},
+            "west": {"kind": "azure-openai", "base_url": f"{upstream}/openai/v1", "allow_private": True, "api_key": "env:TWO"},
             "mine": {"kind": "openai-compatible", "instead_of": "keyed", "owner": {"team": "core"}, "api_key": "env:CORE"},
         },
         "models": {
@@ -38,6 +40,7 @@ def routed(tmp_path_factory, upstream):
             "ruled": {"route": "main", "aliases": ["old-name"]},
             "claude-house": {"targets": [{"model": "anthropic/claude-x"}], "price": {"input": "3", "output": "15"}},
             "keyed": {"targets": [{"model": "keyed/m"}]},
+            "stored": {"targets": [{"model": "east/gpt"}, {"model": "west/gpt"}]},
             "compared": {"route": "ab", "price": {"input": "1", "output": "2"}},
             "throttled": {"targets": [{"model": "busy/m"}]},
         },
@@ -47,7 +50,7 @@ def routed(tmp_path_factory, upstream):
                 "rules": [{"name": "gold", "when": {"headers": {"x-tier": "gold"}}, "targets": [{"model": "good/gold"}]}],
             },
             "eu": {"residency": ["eu-*"]},
-            "ab": {"targets": [{"model": "broken/x"}, {"model": "good/a"}, {"model": "good/b", "priority": 1, "weight": 2}]},
+            "ab": {"targets": [{"model": "broken/x"}, {"model": "good/a", "priority": 1}, {"model": "good/b", "priority": 2, "weight": 2}]},
         },
         "teams": {"core": {"models": ["*"]}, "eu": {"models": ["*"], "route": "eu"}},
         "keys": {
@@ -229,6 +232,18 @@ def test_claude_code_finds_every_model_and_may_call_it_so(routed):
         assert entry(routed, answer)["model"] == "ruled"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_goes_on_with_a_stored_response_goes_where_it_is_kept(routed, stream):
+    body = {"input": "hello", "stream": stream, "path": "/v1/responses"}
+    home = ask(routed, "stored", **body).headers["x-hub-model"]
+    answers = [ask(routed, "stored", **body, previous_response_id="resp_scripted") for _ in range(10)]
+    assert {answer.headers["x-hub-model"] for answer in answers} == {home}
+    (dropped,) = entry(routed, answers[-1])["plan"]["dropped"]
+    assert dropped["reason"] == f"{home} keeps the response that it goes on with"
+    # What nobody has heard of goes anywhere: it may be kept since before the hub was started.
+    assert ask(routed, "stored", **body, previous_response_id="resp_unknown").status_code == 200
+
+
 def test_the_targets_of_a_split_are_compared(routed):
     for _ in range(4):
         assert ask(routed, "compared").status_code == 200
@@ -240,8 +255,8 @@ def test_the_targets_of_a_split_are_compared(routed):
             return client.get("/api/v1/usage/targets", params=query).json()["items"]
 
     items = {one["target"]: one for one in told(model="compared")}
-    assert list(items) == ["good/a", "broken/x", "good/b"]
-    first, broken, idle = items.values()
+    assert set(items) == {"broken/x", "good/a", "good/b"}
+    broken, first, idle = (items[name] for name in ("broken/x", "good/a", "good/b"))
     # What the broken one failed was answered by the other: the answers are the other's, the failures its own.
     assert (first["calls"], first["failed"], broken["calls"]) == (5, 0, 0)
     assert broken["failed"] == broken["tries"] > 0
@@ -251,7 +266,7 @@ def test_the_targets_of_a_split_are_compared(routed):
     assert (first["weight"], broken["weight"], idle["weight"]) == (1, 1, 2)
     assert first["took_p95_ms"] > 0
     assert first["cost_per_call_usd"] == f"{first['cost_micro_usd'] / 5e6:.6f}"
-    assert (idle["priority"], idle["tries"], idle["failed_share"]) == (1, 0, None)
+    assert (idle["priority"], idle["tries"], idle["failed_share"]) == (2, 0, None)
     # By the route the same; each sees of it what they may see.
     assert {one["target"]: one["tries"] for one in told(route="ab")} == {n: one["tries"] for n, one in items.items()}
     assert sum(one["calls"] for one in told(routed.keys["core"], model="compared")) == 1
