@@ -15,6 +15,7 @@ The output is sorted and depends on nothing but its inputs, so a refresh is a di
 import argparse
 import importlib.metadata
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import prod
@@ -43,6 +44,8 @@ PROVIDERS = {
 # Providers whose models are called by one name, and are no models where it has parts; and whose prefix may be missing.
 WHOLE = ("openai", "anthropic", "bedrock", "vertex")
 UNPREFIXED = ("vertex",)
+# Models that search the web in every call, and never say how often: what a call costs cannot be worked out.
+UNTOLD = re.compile(r"^gpt-.*-search-(preview|api)")
 CONVERSATIONS = ("bedrock", "vertex")  # of which the hub speaks nothing else
 # What it costs more where a provider computes in a place of the customer's choosing: our place -> field of the JSON.
 UPLIFTS = {
@@ -212,6 +215,8 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
             base, above, threshold = {**rest, **new_base}, new_above, new_threshold
     elif above:
         above = {**base, **above}
+    if provider == "openai" and UNTOLD.match(name):
+        base, above, facts = {}, {}, {"mode": facts["mode"], **{k: v for k, v in facts.items() if "cost" not in k}}
     record: dict[str, Any] = {
         "id": f"{provider}/{name}",
         "mode": facts.get("mode", "chat"),

@@ -16,7 +16,7 @@ from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
 from hub.dialect.sealed import holds_sealed
-from hub.dialect.tiers import mode_in, tier_in
+from hub.dialect.tiers import mode_in, response_tier_in, tier_in
 from hub.dialect.translation import TranslatingReader
 from hub.dialect.unsealing import unsealed
 from hub.dialect.wires import WIRES, Wire
@@ -28,7 +28,7 @@ _PREFERRED = (
 _COUNTS = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
 REASONING = "x-hub-supports-reasoning"  # the caller says that thoughts need not be left out
 # Whose replies name what decides their price, and how.
-_TIERS = {Dialect.OPENAI_CHAT: tier_in, Dialect.OPENAI_RESPONSES: tier_in, Dialect.ANTHROPIC_MESSAGES: mode_in}
+_TIERS = {Dialect.OPENAI_CHAT: tier_in, Dialect.OPENAI_RESPONSES: response_tier_in, Dialect.ANTHROPIC_MESSAGES: mode_in}
 # The provider inside the process that gives back what it gets.
 ECHO = "echo"
 

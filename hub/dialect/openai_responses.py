@@ -19,7 +19,7 @@ from hub.dialect.reader import Reader
 from hub.dialect.replies import reply_object, reported
 from hub.dialect.searches import CALL, is_search, of_response, value_of
 from hub.dialect.sse import data_of, events, events_with
-from hub.dialect.tiers import renamed
+from hub.dialect.tiers import HOSTED, has_hosted, renamed
 
 
 class _InputDetails(Struct):
@@ -123,6 +123,8 @@ class ResponsesReader(Reader):
     @property
     def tier(self) -> str:
         """See `hub.core.wire.StreamReader`."""
+        if has_hosted(self._end_block):
+            return HOSTED
         for event in map(_parse, events_with(self._end_block, b'"service_tier"')):
             if event.response is not None and event.type in ("response.completed", "response.incomplete"):
                 return renamed(a_text(value_of(event.response.service_tier)))

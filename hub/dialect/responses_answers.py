@@ -14,7 +14,7 @@ from hub.dialect.openai_responses import buckets_of
 from hub.dialect.replies import reported
 from hub.dialect.responses_to_neutral import VENDOR
 from hub.dialect.sealed import seal, unseal
-from hub.dialect.tiers import renamed
+from hub.dialect.tiers import response_tier
 
 _CUT = {
     "length": "max_output_tokens",
@@ -46,7 +46,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
         content=tuple(blocks),
         stop=stop_of(body, called=any(isinstance(block, ToolUse) for block in blocks)),
         usage=buckets_of(body),
-        tier=renamed(a_text(body.get("service_tier"))),
+        tier=response_tier(body),
         created=int(created) if isinstance(created := body.get("created_at"), int | float) else 0,
     )
 

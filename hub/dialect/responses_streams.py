@@ -26,7 +26,7 @@ from hub.dialect.responses_answers import (
 from hub.dialect.responses_to_neutral import VENDOR
 from hub.dialect.searches import is_search
 from hub.dialect.sse import event_of
-from hub.dialect.tiers import renamed
+from hub.dialect.tiers import response_tier
 
 _GROWS = frozenset(
     {
@@ -86,7 +86,7 @@ class ResponsesReader:
             case "response.completed" | "response.incomplete":
                 self.done = True
                 stop, usage = stop_of(response, called=self._called), buckets_of(response)
-                yield Ended(stop, "", usage, renamed(a_text(response.get("service_tier"))))
+                yield Ended(stop, "", usage, response_tier(response))
             case "response.failed":
                 raise reported(msgspec.json.encode(response.get("error")))
             case "error":

@@ -1,6 +1,7 @@
 """At which price a call is answered: the tier, the speed and the place that a request wishes for and an answer names.
 
 They make one name, that of a price in `hub.resources.model_catalog.Price.tiers`: `priority`, `fast`, `geo-us`, `fast geo-us`.
+`hosted` says that the provider ran tools of its own which it charges for beside tokens and searches, and does not count.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,17 @@ import msgspec
 from msgspec import Struct
 
 from hub.core.calls import ModelCall
-from hub.core.values import a_dict, a_text
+from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.members import UNREADABLE
 
 # OpenAI renamed its priority processing; both names are taken and told.
 _RENAMED = {"fast": "priority"}
 # Where Anthropic computes at its usual price, and what older models say of it.
 _ANYWHERE = ("", "global", "not_available")
+# What one file search or one session of a container costs is in no set of prices that the catalogue is built from.
+HOSTED = "hosted"
+_HOSTED = frozenset({"file_search_call", "code_interpreter_call"})
+_HOSTED_MARKS = tuple(f'"{name}"'.encode() for name in sorted(_HOSTED))
 _WISHES = frozenset({"service_tier", "speed", "inference_geo"})
 
 
@@ -40,6 +45,23 @@ def tier_in(data: bytes) -> str:
         return renamed(a_text(_TIERED.decode(data).service_tier))
     except UNREADABLE:
         return ""
+
+
+def response_tier_in(data: bytes) -> str:
+    """The same of a whole response: `hosted` where it holds calls of such tools."""
+    return HOSTED if has_hosted(data) else tier_in(data)
+
+
+def has_hosted(data: bytes) -> bool:
+    """Whether an answer of OpenAI's holds calls of tools that it ran and charges for. Within a text the quotes differ."""
+    return any(mark in data for mark in _HOSTED_MARKS)
+
+
+def response_tier(response: Mapping[str, Any]) -> str:
+    """The same of one that was read."""
+    if any(a_dict(item).get("type") in _HOSTED for item in a_list(response.get("output"))):
+        return HOSTED
+    return renamed(a_text(response.get("service_tier")))
 
 
 def renamed(tier: str) -> str:

@@ -15,7 +15,7 @@ PICO_PER_USD_PER_MILLION = 1_000_000
 # Web searches have prices in USD per thousand.
 PICO_PER_USD_PER_THOUSAND = 1_000_000_000
 OPERATOR = "operator"  # the source of a price that is set here
-_DEARER = ("fast", "ultrafast", "geo-")  # modes whose prices differ, by how their names begin
+_DEARER = ("fast", "ultrafast", "geo-", "hosted")  # modes whose prices differ, by how their names begin
 
 
 def _pico(usd_per_million: str) -> int:
@@ -54,7 +54,7 @@ class Price(Struct, frozen=True, omit_defaults=True):
 
     `search` is what one web search of the provider's costs, in pico-dollars; None where that is not known.
     `tiers` are the prices of its service tiers (`batch`, `flex`, `priority`) and of other modes (`fast`, `ultrafast`,
-    `geo-us` for a place, `fast geo-us`), each whole by itself. `source` says
+    `geo-us` for a place, `fast geo-us`), each whole by itself. No catalogue has one for `hosted` tools. `source` says
     where the figures are from and `as_of` when they were read (YYYY-MM-DD).
     """
 

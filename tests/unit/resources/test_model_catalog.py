@@ -2,6 +2,7 @@
 
 import pytest
 
+from hub.ledger.pricing import version_of
 from hub.resources.model_catalog import DATA, CatalogModel, ModelCatalog, Price, load_catalogue
 from hub.resources.provider_kinds import KINDS
 from hub.resources.serving import ProviderSpec
@@ -61,6 +62,14 @@ def test_a_mode_of_its_own_price_is_never_charged_as_usual():
         assert opus.at(usual) is opus
     own = Price.from_usd_per_million(input="1", output="2")
     assert own.at("fast") is own  # what an operator says holds
+
+
+def test_what_a_model_charges_and_does_not_tell_is_not_known():
+    for name in ("gpt-4o-search-preview", "gpt-5-search-api"):
+        assert CATALOGUE.get(f"openai/{name}").price is None
+    price = CATALOGUE.get("openai/gpt-5").price
+    assert price.at("hosted") is None
+    assert version_of(price, "hosted").endswith(" hosted")  # so that no later reckoning takes it for the usual
 
 
 def test_a_long_prompt_costs_its_multiple_too():
