@@ -98,7 +98,7 @@ class RedisHealth:
                 else:
                     self._heard(message["data"])
 
-    def _heard(self, data: bytes) -> None:
+    def _heard(self, data: Any) -> None:
         """One message. Whatever else stands on the channel is nobody's word."""
         if not isinstance(data, bytes) or len(data) > _LONGEST:
             return
