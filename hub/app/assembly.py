@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from hub.app.profile_desk import ProfileDesk
 from hub.app.programs import Programs, open_programs
 from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
+from hub.app.tally import Tally
 from hub.catalogue import Catalogue
 from hub.core.logs import get_logger, redact
 from hub.core.metrics import Metrics
@@ -110,10 +111,11 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Which of so many processes of one machine this is."""
+    """Which of so many processes of one machine this is; `crew` is all of them, from their start to their end."""
 
     number: int = 1
     of: int = 1
+    crew: str = ""
 
 
 async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence[Path], worker: Worker) -> _Stored:
@@ -251,10 +253,11 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
             background.start(resources.follow())
             background.start(programs.follow())
         lag = await stack.enter_async_context(LoopLag())
-        metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop since the last reading.", lag.take_worst)
+        metrics.gauge("hub_loop_lag_seconds", "Worst delay of the event loop in the last minute.", lag.worst, max)
         shown = _Shown(servers, server_sign_ins, catalogue, desk)
         stages = _Stages(transport, governance, models, shown, provider_secrets, health, programs)
-        doors = _doors(stored, settings, metrics, recording, stages)
+        told = await _told(stack, stored.folder, metrics, worker)
+        doors = _doors(stored, settings, told, metrics, recording, stages)
         yield Hub(
             dispatch(doors), doors.in_flight, stored.started, resources, doors.sign_ins, metrics, stored.providers
         )
@@ -302,7 +305,28 @@ def _observed(stored: _Stored, recording: Recording, stages: _Stages, hits: Rule
     return Observed(stored.resources, recording, policy, tools.servers, stored.secrets, tools.desk, serving)
 
 
-def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Recording, stages: _Stages) -> Doors:
+async def _told(
+    stack: AsyncExitStack, folder: DataFolder, metrics: Metrics, worker: Worker
+) -> Callable[[], Awaitable[str]]:
+    """What is counted, as text: of all workers together, or of a hub that is alone."""
+    if worker.crew:
+        tally = await stack.enter_async_context(Tally(metrics, folder.counted, worker.crew, worker.number))
+        return tally.render
+
+    async def render() -> str:
+        return metrics.render()
+
+    return render
+
+
+def _doors(
+    stored: _Stored,
+    settings: Settings,
+    told: Callable[[], Awaitable[str]],
+    metrics: Metrics,
+    recording: Recording,
+    stages: _Stages,
+) -> Doors:
     identity = Identity(tokens=stages.programs.tokens)
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
@@ -336,7 +360,7 @@ def _doors(stored: _Stored, settings: Settings, metrics: Metrics, recording: Rec
         observed=_observed(stored, recording, stages, hits),
         profiles=stages.tools.desk,
         listings=Listings(stored.resources, stages.tools.catalogue),
-        metrics=metrics,
+        metrics=told,
         in_flight=in_flight,
         model_path=path,
         tool_path=ToolPath(

@@ -17,7 +17,6 @@ from hub.app.profile_desk import ProfileDesk
 from hub.app.programs import Programs
 from hub.app.recording import Recording
 from hub.core.inspection import Judges
-from hub.core.metrics import Metrics
 from hub.core.principal import Principal
 from hub.core.seals import Seals
 from hub.edge import Dispatch, Guard, InFlight, ModelDesk, ModelsApi, OpsApi, Proxies, exception_handlers
@@ -76,7 +75,7 @@ class Doors:
     observed: Observed
     profiles: ProfileDesk
     listings: Listings
-    metrics: Metrics
+    metrics: Callable[[], Awaitable[str]]
     in_flight: InFlight
     model_path: ModelPath
     tool_path: ToolPath

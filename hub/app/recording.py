@@ -1,5 +1,6 @@
 """The ledger and all that lives off it, put together: what is kept, summed, sent elsewhere and deleted."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.capture import Capture
-from hub.core.entry import Entry
+from hub.core.entry import Entry, Outcome
 from hub.core.metrics import Metrics
 from hub.core.plan import Timeouts
 from hub.ledger import (
@@ -141,8 +142,12 @@ async def open_recording(
 
 
 def _observer(metrics: Metrics) -> OnWritten:
+    """Counts the calls of this process, and those that an earlier one could not end. What that one ended it counted."""
+    began = time.time_ns() // 1000
+
     async def observe(entries: Sequence[Entry]) -> None:
         for entry in entries:
-            metrics.observe(entry)
+            if entry.at >= began or entry.outcome == Outcome.INTERRUPTED:
+                metrics.observe(entry)
 
     return observe

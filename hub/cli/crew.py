@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 from hub.core.logs import get_logger
@@ -34,13 +35,15 @@ def _noted(number: int, frame: object) -> None:
 class Post:
     """What one process serves on. `address` is where the other workers reach it, "" when there are none.
 
-    `ready` says that it serves; `keep_watched`, called in the worker's loop, has it stop when nobody watches any more.
+    `crew` names all of them, from their start to their end. `ready` says that it serves; `keep_watched`, called in the
+    worker's loop, has it stop when nobody watches any more.
     """
 
     sockets: Sequence[socket.socket]
     number: int = 1
     of: int = 1
     address: str = ""
+    crew: str = ""
     ready: Callable[[], None] = _nothing
     keep_watched: Callable[[], None] = _nothing
 
@@ -73,6 +76,7 @@ class Crew:
         self._port = port
         self._count = count
         self._reach = urlsplit(reach)
+        self._name = token_hex(8)
         self._workers: list[_Worker] = []
         self._stopping = False
         self._status = 0
@@ -160,7 +164,7 @@ class Crew:
             os.close(telling)
 
         sockets = (*worker.public, *worker.private)
-        return Post(sockets, worker.number, self._count, worker.address, ready, self._keep_watched)
+        return Post(sockets, worker.number, self._count, worker.address, self._name, ready, self._keep_watched)
 
     # -- in a worker -----------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ def demo_file() -> Path:
 
 async def _serve(settings: Settings, files: Sequence[Path], post: Post, *, demo: bool) -> None:
     post.keep_watched()
-    async with assembled(settings, files, Worker(post.number, post.of)) as hub:
+    async with assembled(settings, files, Worker(post.number, post.of, post.crew)) as hub:
         shown_host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - what is shown
         address = (settings.public_url or f"http://{shown_host}:{post.sockets[0].getsockname()[1]}").rstrip("/")
         link = ""

@@ -1,8 +1,11 @@
-"""Counters of this process, kept in dictionaries and written out in Prometheus' text format."""
+"""Counters of this process, kept in dictionaries, added to those of others, and written out in Prometheus' text format."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
+
+from msgspec import Struct
 
 from hub.core.entry import Entry
 from hub.core.usage import Usage
@@ -14,6 +17,24 @@ _MOST_SERIES = 200
 Labels = tuple[str, ...]
 _BUCKETS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "tool_calls", "searches"))
 _amounts = attrgetter(*_BUCKETS)
+
+
+class Told(Struct, frozen=True):
+    """What one process has counted since it began, by the names of metrics; and how its gauges stand."""
+
+    counters: dict[str, list[tuple[Labels, int]]]
+    histograms: dict[str, list[tuple[str, list[int], float]]]
+    gauges: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gauge:
+    """A number that is read when asked. `joined` makes one of those of several processes."""
+
+    name: str
+    text: str
+    read: Callable[[], float]
+    joined: Callable[[Iterable[float]], float]
 
 
 def _escaped(value: str) -> str:
@@ -33,10 +54,10 @@ def _head(name: str, text: str, kind: str) -> str:
 class Counter:
     """A number that only grows, per combination of labels. Beyond 200 combinations they count as `other`."""
 
-    __slots__ = ("_labels", "_name", "_scale", "_text", "_values")
+    __slots__ = ("_labels", "_scale", "_text", "_values", "name")
 
     def __init__(self, name: str, text: str, labels: Labels = (), scale: float = 1) -> None:
-        self._name = name
+        self.name = name
         self._text = text
         self._labels = labels
         self._scale = scale
@@ -49,20 +70,29 @@ class Counter:
             labels = (OTHER,) * len(labels)
         values[labels] = values.get(labels, 0) + amount
 
+    def told(self) -> list[tuple[Labels, int]]:
+        """How it stands."""
+        return list(self._values.items())
+
+    def take(self, told: Iterable[tuple[Labels, int]]) -> None:
+        """Add what another process counted, under its labels, which are bounded there."""
+        for labels, value in told:
+            self._values[labels] = self._values.get(labels, 0) + value
+
     def lines(self) -> Iterator[str]:
         """The counter in Prometheus' text format."""
-        yield _head(self._name, self._text, "counter")
+        yield _head(self.name, self._text, "counter")
         for labels, value in self._values.items():
-            yield _series(self._name, self._labels, labels, value * self._scale)
+            yield _series(self.name, self._labels, labels, value * self._scale)
 
 
 class Histogram:
     """How often a number of seconds fell below each bound, per label."""
 
-    __slots__ = ("_label", "_name", "_sums", "_text", "_values")
+    __slots__ = ("_label", "_sums", "_text", "_values", "name")
 
     def __init__(self, name: str, text: str, label: str) -> None:
-        self._name = name
+        self.name = name
         self._text = text
         self._label = label
         self._values: dict[str, list[int]] = {}
@@ -78,16 +108,27 @@ class Histogram:
         counts[bisect_left(SECONDS, seconds)] += 1
         self._sums[label] = self._sums.get(label, 0.0) + seconds
 
+    def told(self) -> list[tuple[str, list[int], float]]:
+        """How it stands: counts by bound, and the sum, of each label."""
+        return [(label, list(counts), self._sums[label]) for label, counts in self._values.items()]
+
+    def take(self, told: Iterable[tuple[str, list[int], float]]) -> None:
+        """Add what another process observed."""
+        for label, counts, seconds in told:
+            mine = self._values.setdefault(label, [0] * (len(SECONDS) + 1))
+            self._values[label] = [one + other for one, other in zip(mine, counts, strict=True)]
+            self._sums[label] = self._sums.get(label, 0.0) + seconds
+
     def lines(self) -> Iterator[str]:
         """The histogram in Prometheus' text format."""
-        yield _head(self._name, self._text, "histogram")
+        yield _head(self.name, self._text, "histogram")
         for label, counts in self._values.items():
             below = 0
             for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
                 below += count
-                yield _series(f"{self._name}_bucket", (self._label, "le"), (label, bound), below)
-            yield _series(f"{self._name}_sum", (self._label,), (label,), self._sums[label])
-            yield _series(f"{self._name}_count", (self._label,), (label,), below)
+                yield _series(f"{self.name}_bucket", (self._label, "le"), (label, bound), below)
+            yield _series(f"{self.name}_sum", (self._label,), (label,), self._sums[label])
+            yield _series(f"{self.name}_count", (self._label,), (label,), below)
 
 
 class Metrics:
@@ -106,11 +147,17 @@ class Metrics:
         self.cost = Counter("hub_cost_usd_total", "Cost of calls whose price is known.", ("provider",), scale=1e-6)
         self.unpriced = Counter("hub_unpriced_calls_total", "Model calls without a known price.", ("provider",))
         self.http_refused = Counter("hub_http_refused_total", "Requests refused before they were read.", ("status",))
-        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters = (
+            self.calls, self.attempts, self.tokens, self.searches, self.cost, self.unpriced, self.http_refused,
+        )  # fmt: skip
+        self._histograms = (self.seconds, self.first_byte)
+        self._gauges: list[_Gauge] = []
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Write out `read()` as `name` from now on."""
-        self._gauges.append((name, text, read))
+    def gauge(
+        self, name: str, text: str, read: Callable[[], float], joined: Callable[[Iterable[float]], float] = sum
+    ) -> None:
+        """Write out `read()` as `name` from now on; of several processes, what `joined` makes of their numbers."""
+        self._gauges.append(_Gauge(name, text, read, joined))
 
     def refused(self, status: int) -> None:
         """A connection was refused at the level of HTTP."""
@@ -139,14 +186,31 @@ class Metrics:
         elif entry.provider and entry.own_micro_usd is None:
             self.unpriced.add(1, provider)
 
-    def render(self) -> str:
-        """Everything in Prometheus' text format."""
+    def told(self) -> Told:
+        """How everything stands."""
+        return Told(
+            {counter.name: counter.told() for counter in self._counters},
+            {histogram.name: histogram.told() for histogram in self._histograms},
+            {gauge.name: float(gauge.read()) for gauge in self._gauges},
+        )
+
+    def take(self, told: Told) -> None:
+        """Add what another process, or an earlier one, counted. Its gauges are its own."""
+        for counter in self._counters:
+            counter.take(told.counters.get(counter.name, ()))
+        for histogram in self._histograms:
+            histogram.take(told.histograms.get(histogram.name, ()))
+
+    def render(self, everybody: Sequence[Told] = ()) -> str:
+        """Everything in Prometheus' text format: of this process, or of all that `everybody` told, this one included."""
+        everybody = everybody or (self.told(),)
+        total = Metrics()
+        for told in everybody:
+            total.take(told)
         lines: list[str] = []
-        for metric in (
-            self.calls, self.seconds, self.first_byte, self.attempts, self.tokens, self.searches, self.cost, self.unpriced,
-            self.http_refused,
-        ):  # fmt: skip
+        for metric in (*total._counters, *total._histograms):
             lines.extend(metric.lines())
-        for name, text, read in self._gauges:
-            lines += [_head(name, text, "gauge"), _series(name, (), (), read())]
+        for gauge in self._gauges:
+            number = gauge.joined([told.gauges[gauge.name] for told in everybody if gauge.name in told.gauges])
+            lines += [_head(gauge.name, gauge.text, "gauge"), _series(gauge.name, (), (), number)]
         return "\n".join(lines) + "\n"

@@ -1,18 +1,20 @@
 """How late the event loop is: the one number that shows that something blocks it."""
 
 import asyncio
+from collections import deque
 from types import TracebackType
 from typing import Self
 
 from hub.core.logs import get_logger
 
 log = get_logger(__name__)
+LATELY_SECONDS = 60.0
 
 
 class LoopLag:
     """Measures the loop while it is entered (`async with LoopLag() as lag`). Seconds.
 
-    `last` is the latest measurement, `worst` the worst one since it was last read with `take_worst`.
+    `last` is the latest measurement.
     """
 
     def __init__(self, every: float = 0.5, warn_above: float = 0.5) -> None:
@@ -20,12 +22,11 @@ class LoopLag:
         self._warn_above = warn_above
         self._task: asyncio.Task[None] | None = None
         self.last = 0.0
-        self.worst = 0.0
+        self._lately: deque[float] = deque(maxlen=max(1, round(LATELY_SECONDS / every)))
 
-    def take_worst(self) -> float:
-        """The worst lag since the last call."""
-        worst, self.worst = self.worst, 0.0
-        return worst
+    def worst(self) -> float:
+        """The worst of the last minute, whoever asks and however often."""
+        return max(self._lately, default=0.0)
 
     async def __aenter__(self) -> Self:
         """Begin to measure."""
@@ -46,6 +47,6 @@ class LoopLag:
             due = loop.time() + self._every
             await asyncio.sleep(self._every)
             self.last = max(0.0, loop.time() - due)
-            self.worst = max(self.worst, self.last)
+            self._lately.append(self.last)
             if self.last > self._warn_above:
                 log.warning("event loop was blocked", seconds=round(self.last, 3))

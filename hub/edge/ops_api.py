@@ -1,13 +1,12 @@
 """For those who operate the hub: is it alive, is it ready, what does it count."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hub.core.metrics import Metrics
 from hub.edge.credentials import presented
 from hub.identity import Identity, Permission, require
 from hub.resources import Snapshot
@@ -25,7 +24,7 @@ class OpsApi:
     itself: behind a reverse proxy everybody is one.
     """
 
-    metrics: Metrics
+    metrics: Callable[[], Awaitable[str]]
     ready: Callable[[], bool]
     identity: Identity
     snapshots: Callable[[], Snapshot]
@@ -56,7 +55,7 @@ class OpsApi:
         if not self.metrics_open:
             grant = self.identity.resolve(self.snapshots(), presented(request.scope))
             require(grant.principal, Permission.METRICS_READ)
-        return Response(self.metrics.render(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await self.metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _hello(self, request: Request) -> Response:
         return Response(status_code=200, headers=_NO_STORE)

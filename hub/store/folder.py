@@ -45,6 +45,11 @@ class DataFolder:
         """Where exports to files are written."""
         return self.home / "exports"
 
+    @property
+    def counted(self) -> Path:
+        """Where the workers leave for each other what they count."""
+        return self.home / "counted"
+
     def beyond(self, workers: int) -> "list[DataFolder]":
         """The folders of workers that there are not any more."""
         found = self.home / _WORKERS

@@ -161,6 +161,30 @@ async def test_a_worker_that_dies_is_replaced_and_loses_nothing(tmp_path, settin
         assert hub.stop() == 0
 
 
+def counted(hub):
+    """How many calls of models went well, by whichever worker is asked."""
+    with hub.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith('hub_requests_total{call="model",outcome="ok"}')]
+    return float(found[0].split()[-1]) if found else 0.0
+
+
+async def test_whichever_worker_is_asked_tells_what_all_of_them_counted(tmp_path, settings):
+    with crew(tmp_path / "hub", settings, 2) as hub:
+        everybody = all_of(hub, 2)
+        for _ in range(30):
+            assert call(hub).status_code == 200
+        wait_for(lambda: all(counted(hub) == 30 for _ in range(8)))
+        os.kill(everybody[1], signal.SIGKILL)
+        wait_for(lambda: everybody[1] not in workers_of(hub))
+        all_of(hub, 2)
+        assert {counted(hub) for _ in range(8)} == {30.0}
+        for _ in range(10):
+            assert call(hub).status_code == 200
+        wait_for(lambda: all(counted(hub) == 40 for _ in range(8)))
+        assert hub.stop() == 0
+
+
 async def test_what_a_worker_left_is_brought_home_by_fewer_ones(tmp_path, settings):
     with crew(tmp_path / "hub", settings, 3) as hub:
         everybody = all_of(hub, 3)
