@@ -1,5 +1,9 @@
-"""What governance costs by itself, in CPU time: `python -m bench.governance`. Reported, never a gate."""
+"""What governance costs by itself, in CPU time: `python -m bench.governance [--redis URL]`. Reported, never a gate.
 
+With the URL of a Redis, limits and budgets are counted there too, as several replicas do.
+"""
+
+import argparse
 import asyncio
 import base64
 import json
@@ -8,12 +12,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from redis.asyncio import Redis
+
 from hub.core.calls import Dialect, ModelCall, Origin
+from hub.core.meters import Meters
 from hub.core.principal import EVERYTHING, Access, Principal
 from hub.core.usage import Usage
-from hub.policy import Policy
+from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
+from hub.store import RedisMeters
 
 KEY = Principal(id="key:k", kind="key", key="k", user="u", team="t", access=(Access(EVERYTHING, EVERYTHING),))
 WORDS = [
@@ -29,20 +37,25 @@ WORDS = [
     "config",
     "system",
 ]
+SCOPES = [{"org": True}, {"team": "t"}, {"user": "u"}, {"key": "k"}]
+GOVERNED = {
+    "limits": {f"l{i}": {"scope": scope, "rpm": 10_000_000, "tpm": 10**12} for i, scope in enumerate(SCOPES[:2])},
+    "budgets": {f"b{i}": {"scope": scope, "usd": 1_000_000} for i, scope in enumerate(SCOPES)},
+}
 PII = ["email", "phone", "ssn", "card", "iban", "ip", "national-id"]
 
 
-def policy(**resources: dict[str, Any]) -> Policy:
+def policy(meters: Meters | None = None, **resources: dict[str, Any]) -> Policy:
     """A policy over parsed resources."""
-    made = Policy()
+    made = Policy(meters=meters)
     parsed = {kind: {n: parse(kind, n, raw) for n, raw in named.items()} for kind, named in resources.items()}
     made.reconfigure(Snapshot(1, "", ModelCatalog([]), **parsed))
     return made
 
 
-def call(body: bytes) -> ModelCall:
+def call(body: bytes, name: str = "1") -> ModelCall:
     """A call of a model."""
-    return ModelCall("1", Dialect.OPENAI_CHAT, "m", False, body, Origin("r"))
+    return ModelCall(name, Dialect.OPENAI_CHAT, "m", False, body, Origin("r"))
 
 
 async def least(rounds: int, count: int, work: Callable[[], Awaitable[None]]) -> float:
@@ -58,11 +71,7 @@ async def least(rounds: int, count: int, work: Callable[[], Awaitable[None]]) ->
 
 async def without_content_rules() -> float:
     """Two limits and four budgets, no guardrail: admit, take, settle, headers."""
-    scopes = [{"org": True}, {"team": "t"}, {"user": "u"}, {"key": "k"}]
-    subject = policy(
-        limits={f"l{i}": {"scope": scope, "rpm": 10_000_000, "tpm": 10**12} for i, scope in enumerate(scopes[:2])},
-        budgets={f"b{i}": {"scope": scope, "usd": 1_000_000} for i, scope in enumerate(scopes)},
-    )
+    subject = policy(**GOVERNED)
     made = call(b'{"messages":[]}')
 
     async def work() -> None:
@@ -71,6 +80,32 @@ async def without_content_rules() -> float:
             _ = decision.headers
 
     return await least(7, 2000, work)
+
+
+async def counted_in_redis(url: str, together: int, calls: int = 4000) -> tuple[float, float]:
+    """The same with Redis, `together` calls at once: the CPU time of a call here, and in Redis."""
+    redis = Redis.from_url(url)
+    async with RedisMeters(url, LocalMeters(), prefix="bench:", deadline=10) as meters:
+        subject = policy(meters, **GOVERNED)
+
+        async def some(number: int) -> None:
+            for turn in range(calls // together):
+                made = call(b'{"messages":[]}', f"{number}-{turn}")
+                async with subject.admit(KEY, made, tokens=100, cost_micro_usd=100) as decision:
+                    decision.settle(Usage(input=50, output=50), 90)
+
+        async def used() -> float:
+            told = await redis.info("cpu")
+            return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+
+        await some(-1)
+        here, there = time.process_time(), await used()
+        await asyncio.gather(*(some(number) for number in range(together)))
+        found = (time.process_time() - here) / calls, (await used() - there) / calls
+    async for key in redis.scan_iter("bench:*"):
+        await redis.delete(key)
+    await redis.aclose()
+    return found
 
 
 def prose(length: int) -> str:
@@ -130,8 +165,13 @@ def disguised() -> str:
     return f"{prose(900)} re\u0440ort caf%C3%A9 &amp; more {piece} " * 97
 
 
-async def main() -> None:
+async def main(redis: str) -> None:
     """Measure and print."""
+    for together in (1, 32) if redis else ():
+        here, there = await counted_in_redis(redis, together)
+        print(
+            f"counted in Redis, {together} at once: {here * 1e6:.0f} us of CPU a call, and {there * 1e6:.0f} us of Redis's"
+        )
     print(f"all governance without content rules: {await without_content_rules() * 1e6:.1f} us of CPU a call (goal 60)")
     found = await hundred_rules(f"{prose(100_000)} ann@example.com")
     print(f"100 rules on a body of 100 kB: {found * 1e3:.2f} ms of CPU (goal 5)")
@@ -147,4 +187,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(prog="python -m bench.governance")
+    parser.add_argument(
+        "--redis", default="", help="redis://HOST:PORT/DATABASE; keys that begin with `bench:` are used"
+    )
+    asyncio.run(main(parser.parse_args().redis))

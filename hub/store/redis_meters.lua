@@ -1,40 +1,91 @@
--- Meters shared by all replicas: one claim is counted whole or not at all. See hub/store/redis_meters.py.
+-- Meters shared by all replicas: jobs in order, each claim counted whole or not at all. See hub/store/redis_meters.py.
 --
--- ARGV: operation, now in seconds ('' means: Redis's own time), and what the operation needs, as JSON.
-local asks = cjson.decode(ARGV[3])
-local now = tonumber(ARGV[2])
+-- KEYS: the leases (id -> when it ends), what is held under them (id -> slots and reservations), then the meters.
+-- ARGV: now in seconds ('' means: Redis's own time), and the jobs, as JSON. What is read of a meter is read once and
+-- written once, however many of the jobs are about it.
+--
+-- A rate is a hash: amounts by second, `t` their total, `n` the second for which that total holds. Slots are a number.
+-- A purse is a hash of micro-dollars: `spent`, `reserved`, and `credited` once what the ledger knows is in it.
+local LEASES, HELD = KEYS[1], KEYS[2]
+local SPAN = 61
+local KEPT = 400 * 86400 -- a purse that nobody used for so long; the ledger still knows
+local RATE, SLOTS = 0, 1
+
+local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 local second = math.floor(now)
-local SPAN = 61
-local KEPT = 400 * 86400 -- a purse that nobody used for so long; the ledger still knows
+local rates, slots, purses = {}, {}, {}
 
--- A rate: a hash of second -> amount. What is older than a minute is forgotten.
 local function rate(key)
-  local total, oldest = 0, {}
-  local fields = redis.call('HGETALL', key)
-  for i = 1, #fields, 2 do
-    local at, amount = tonumber(fields[i]), tonumber(fields[i + 1])
-    if at <= second - SPAN then
-      redis.call('HDEL', key, fields[i])
-    elseif amount > 0 then
-      total = total + amount
-      oldest[#oldest + 1] = {at, amount}
+  local found = rates[key]
+  if found then return found end
+  local told = redis.call('HMGET', key, 't', 'n')
+  found = {total = tonumber(told[1]) or 0, added = 0, stale = tonumber(told[2]) ~= second}
+  if found.stale and told[1] then -- what is older than a minute is forgotten
+    found.total = 0
+    local fields = redis.call('HGETALL', key)
+    for i = 1, #fields, 2 do
+      local at = tonumber(fields[i])
+      if at and at <= second - SPAN then
+        redis.call('HDEL', key, fields[i])
+      elseif at then
+        found.total = found.total + tonumber(fields[i + 1])
+      end
     end
   end
-  table.sort(oldest, function(a, b) return a[1] < b[1] end)
-  return total, oldest
+  rates[key] = found
+  return found
 end
 
-local function rest(oldest)
-  if #oldest == 0 then return 0 end
-  return math.max(1, math.ceil(oldest[#oldest][1] + SPAN - now))
+local function taken(key)
+  local found = slots[key]
+  if not found then
+    found = {used = tonumber(redis.call('GET', key)) or 0}
+    slots[key] = found
+  end
+  return found
 end
 
-local function wait(total, oldest, room)
-  for _, row in ipairs(oldest) do
+local function purse(key, known)
+  local found = purses[key]
+  if found then return found end
+  local told = redis.call('HMGET', key, 'spent', 'reserved')
+  found = {spent = tonumber(told[1]) or 0, reserved = tonumber(told[2]) or 0}
+  if not told[1] and not told[2] and known > 0 then
+    found.spent, found.changed = known, true
+    redis.call('HSET', key, 'credited', 1)
+  end
+  purses[key] = found
+  return found
+end
+
+-- Amounts by second, the oldest first, with those that these jobs added.
+local function oldest(key)
+  local rows = {}
+  local fields = redis.call('HGETALL', key)
+  local added = rates[key].added
+  for i = 1, #fields, 2 do
+    local at, amount = tonumber(fields[i]), tonumber(fields[i + 1])
+    if at == second then
+      amount, added = amount + added, 0
+    end
+    if at and amount > 0 then rows[#rows + 1] = {at, amount} end
+  end
+  if added > 0 then rows[#rows + 1] = {second, added} end
+  table.sort(rows, function(a, b) return a[1] < b[1] end)
+  return rows
+end
+
+local function rest(rows)
+  if #rows == 0 then return 0 end
+  return math.max(1, math.ceil(rows[#rows][1] + SPAN - now))
+end
+
+local function wait(rows, total, room)
+  for _, row in ipairs(rows) do
     if total <= room then break end
     total = total - row[2]
     if total <= room then return math.max(1, math.ceil(row[1] + SPAN - now)) end
@@ -42,108 +93,153 @@ local function wait(total, oldest, room)
   return total <= room and 1 or SPAN
 end
 
+local function give_back(key, kind, amount)
+  if kind == SLOTS then
+    local found = taken(key)
+    found.used, found.changed = math.max(0, found.used - 1), true
+  else
+    local found = purse(key, 0)
+    found.reserved, found.changed = math.max(0, found.reserved - amount), true
+  end
+end
+
 -- Leases that ended: whoever held them is gone, and what was reserved is there again.
-local function expire(key)
-  local gone = redis.call('ZRANGEBYSCORE', key .. ':leases', '-inf', now)
-  for _, id in ipairs(gone) do
-    local amount = redis.call('HGET', key .. ':amounts', id)
-    if amount then
-      redis.call('HINCRBY', key, 'reserved', -tonumber(amount))
-      redis.call('HDEL', key .. ':amounts', id)
+local function expire()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, 1000)) do
+    local held = redis.call('HGET', HELD, id)
+    for _, row in ipairs(held and cjson.decode(held) or {}) do give_back(row[1], row[2], row[3]) end
+    redis.call('HDEL', HELD, id)
+    redis.call('ZREM', LEASES, id)
+  end
+end
+
+local function refusal(place, ask)
+  local key, kind, amount, limit = KEYS[ask[1]], ask[2], ask[3], ask[4]
+  if limit < 0 then limit = math.huge end
+  if kind == RATE then
+    local total = rate(key).total
+    if amount > 0 and total + amount > limit then
+      local rows = oldest(key)
+      return {refused = place, used = total, reserved = 0, rest = rest(rows), wait = wait(rows, total, limit - amount)}
     end
-    redis.call('ZREM', key .. ':leases', id)
+  elseif kind == SLOTS then
+    local used = taken(key).used
+    if used >= limit then return {refused = place, used = used, reserved = 0, rest = 0, wait = 1} end
+  else
+    local found = purse(key, ask[5])
+    local used = found.spent + found.reserved
+    if used >= limit or used + amount > limit then
+      return {refused = place, used = found.spent, reserved = found.reserved, rest = 0, wait = 0}
+    end
   end
 end
 
-local function purse(key, known)
-  if known and redis.call('EXISTS', key) == 0 then
-    redis.call('HSET', key, 'spent', known, 'reserved', 0)
-    if known > 0 then redis.call('HSET', key, 'credited', 1) end
+local function take(id, lease, asks)
+  for place, ask in ipairs(asks) do
+    local no = refusal(place - 1, ask)
+    if no then return no end
   end
-  expire(key)
-  local spent, reserved = unpack(redis.call('HMGET', key, 'spent', 'reserved'))
-  return tonumber(spent or 0), tonumber(reserved or 0)
+  local levels, held = {}, {}
+  for place, ask in ipairs(asks) do
+    local key, kind, amount = KEYS[ask[1]], ask[2], ask[3]
+    if kind == RATE then
+      local found = rate(key)
+      found.total, found.added, found.changed = found.total + amount, found.added + amount, true
+      levels[place] = {found.total, 0, SPAN}
+    elseif kind == SLOTS then
+      local found = taken(key)
+      found.used, found.changed = found.used + 1, true
+      levels[place] = {found.used, 0, 0}
+    else
+      local found = purse(key, ask[5])
+      found.reserved, found.changed = found.reserved + amount, true
+      levels[place] = {found.spent, found.reserved, 0}
+    end
+    if kind ~= RATE then held[#held + 1] = {key, kind, amount} end
+  end
+  if #held > 0 then
+    redis.call('HSET', HELD, id, cjson.encode(held))
+    redis.call('ZADD', LEASES, now + lease, id)
+  end
+  return levels
 end
 
-if ARGV[1] == 'take' then
+local function settle(id, at, asks)
   local levels = {}
-  for place, ask in ipairs(asks.asks) do
-    local key = KEYS[place]
-    if ask.kind == 'rate' then
-      local total, oldest = rate(key)
-      if ask.limit and ask.amount > 0 and total + ask.amount > ask.limit then
-        return cjson.encode({refused = place - 1, used = total, rest = rest(oldest),
-          wait = wait(total, oldest, ask.limit - ask.amount), reserved = 0})
+  -- A lease that ended has given back already what was held.
+  local holds = redis.call('HDEL', HELD, id) == 1
+  if holds then redis.call('ZREM', LEASES, id) end
+  for place, ask in ipairs(asks) do
+    local key, kind, amount, used = KEYS[ask[1]], ask[2], ask[3], ask[4]
+    if kind == RATE then
+      local found, difference = rate(key), used - amount
+      if difference ~= 0 and at > second - SPAN then
+        if at == second then
+          found.added, found.changed = found.added + difference, true
+        else
+          local left = redis.call('HINCRBY', key, at, difference)
+          if left < 0 then
+            redis.call('HSET', key, at, 0)
+            difference = difference - left
+          end
+          found.changed = true
+        end
+        found.total = math.max(0, found.total + difference)
       end
-      levels[place] = {total + ask.amount, 0, SPAN}
-    elseif ask.kind == 'slots' then
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-      local used = redis.call('ZCARD', key)
-      if ask.limit and used >= ask.limit then
-        return cjson.encode({refused = place - 1, used = used, rest = 0, wait = 1, reserved = 0})
-      end
-      levels[place] = {used + 1, 0, 0}
+      levels[place] = {found.total, 0, SPAN}
+    elseif kind == SLOTS then
+      if holds then give_back(key, kind, 1) end
+      levels[place] = {taken(key).used, 0, 0}
     else
-      local spent, reserved = purse(key, ask.known)
-      local used = spent + reserved
-      if ask.limit and (used >= ask.limit or used + ask.amount > ask.limit) then
-        return cjson.encode({refused = place - 1, used = spent, reserved = reserved, rest = 0, wait = 0})
-      end
-      levels[place] = {spent, reserved + ask.amount, 0}
+      local found = purse(key, ask[5])
+      if holds then give_back(key, kind, amount) end
+      found.spent, found.changed = found.spent + used, true
+      levels[place] = {found.spent, found.reserved, 0}
     end
   end
-  for place, ask in ipairs(asks.asks) do
-    local key = KEYS[place]
-    if ask.kind == 'rate' then
-      if ask.amount > 0 then redis.call('HINCRBY', key, second, ask.amount) end
-      redis.call('EXPIRE', key, 2 * SPAN)
-    elseif ask.kind == 'slots' then
-      redis.call('ZADD', key, now + asks.lease, asks.id)
-      redis.call('EXPIRE', key, math.ceil(asks.lease) + SPAN)
-    else
-      redis.call('HINCRBY', key, 'reserved', ask.amount)
+  return levels
+end
+
+-- What the ledger holds of a purse, once, whichever replica tells it first.
+local function credit(key, amount)
+  local found = purse(key, 0)
+  if redis.call('HSETNX', key, 'credited', 1) == 1 then
+    found.spent, found.changed = found.spent + amount, true
+  end
+  return {{found.spent, found.reserved, 0}}
+end
+
+local function write()
+  for key, found in pairs(rates) do
+    if found.changed or found.stale then
+      if found.added ~= 0 and redis.call('HINCRBY', key, second, found.added) < 0 then
+        redis.call('HSET', key, second, 0)
+      end
+      redis.call('HSET', key, 't', found.total, 'n', second)
+      if found.stale then redis.call('EXPIRE', key, 2 * SPAN) end
+    end
+  end
+  for key, found in pairs(slots) do
+    if found.changed then redis.call('SET', key, found.used, 'EX', KEPT) end
+  end
+  for key, found in pairs(purses) do
+    if found.changed then
+      redis.call('HSET', key, 'spent', found.spent, 'reserved', found.reserved)
       redis.call('EXPIRE', key, KEPT)
-      redis.call('HSET', key .. ':amounts', asks.id, ask.amount)
-      redis.call('ZADD', key .. ':leases', now + asks.lease, asks.id)
-      redis.call('EXPIRE', key .. ':amounts', KEPT)
-      redis.call('EXPIRE', key .. ':leases', KEPT)
     end
   end
-  return cjson.encode({second = second, levels = levels})
 end
 
-if ARGV[1] == 'settle' then
-  local levels = {}
-  for place, ask in ipairs(asks.asks) do
-    local key = KEYS[place]
-    if ask.kind == 'rate' then
-      local difference = ask.used - ask.amount
-      if difference ~= 0 and asks.second > second - SPAN then
-        local left = redis.call('HINCRBY', key, asks.second, difference)
-        if left < 0 then redis.call('HSET', key, asks.second, 0) end
-        redis.call('EXPIRE', key, 2 * SPAN)
-      end
-      levels[place] = {(rate(key)), 0, SPAN}
-    elseif ask.kind == 'slots' then
-      redis.call('ZREM', key, asks.id)
-      levels[place] = {redis.call('ZCARD', key), 0, 0}
-    else
-      local spent, reserved = purse(key, ask.known)
-      -- A lease that ended has given its money back already.
-      if redis.call('ZREM', key .. ':leases', asks.id) == 1 then
-        redis.call('HDEL', key .. ':amounts', asks.id)
-        reserved = redis.call('HINCRBY', key, 'reserved', -ask.amount)
-      end
-      if ask.used ~= 0 then spent = redis.call('HINCRBY', key, 'spent', ask.used) end
-      levels[place] = {spent, reserved, 0}
-    end
+expire()
+local answers = {}
+for place, job in ipairs(cjson.decode(ARGV[2])) do
+  if job[1] == 'take' then
+    answers[place] = take(job[2], job[3], job[4])
+  elseif job[1] == 'settle' then
+    answers[place] = settle(job[2], job[3], job[4])
+  else
+    answers[place] = credit(KEYS[job[2]], job[3])
   end
-  return cjson.encode({levels = levels})
 end
-
--- credit: what the ledger holds of a purse, once, whichever replica tells it first.
-local spent = purse(KEYS[1], 0)
-if redis.call('HSETNX', KEYS[1], 'credited', 1) == 1 then
-  spent = redis.call('HINCRBY', KEYS[1], 'spent', asks.amount)
-end
-return cjson.encode({levels = {{spent, 0, 0}}})
+write()
+return cjson.encode({second = second, answers = answers})

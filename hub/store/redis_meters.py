@@ -1,21 +1,21 @@
-"""Meters shared by several replicas, in Redis: one script call per claim, many calls in one round trip.
+"""Meters shared by several replicas, in Redis: one script for all that has come up meanwhile, in one round trip.
 
-One task owns the connection and sends what has come up meanwhile as one pipeline, so a caller that is cancelled never
-leaves an answer behind for another. The time is Redis's own. What Redis forgets, it is told again from what the
-replicas know. A replica that dies gives back what it held when its leases end.
+One task owns the connection, so a caller that is cancelled never leaves an answer behind for another. The time is
+Redis's own. What Redis forgets, it is told again from what the replicas know. A replica that dies gives back what it
+held when its leases end.
 """
 
 import asyncio
 import contextlib
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec import json
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -32,6 +32,9 @@ LEASE = 3600.0  # seconds after which a call that never ended gives back what it
 _LATE = 3  # answers in a row that came too late, after which Redis counts as away
 _MOST_WAITING = 20_000
 _MOST_KNOWN = 200_000
+_TOGETHER = 128  # jobs of one script, which Redis runs without doing anything else
+_KINDS = {Kind.RATE: 0, Kind.SLOTS: 1, Kind.PURSE: 2}
+_UNLIMITED = -1
 
 
 class WhenDown(StrEnum):
@@ -41,15 +44,23 @@ class WhenDown(StrEnum):
     LOCAL = "local"  # count by itself, against its share of every limit
 
 
+_Answer = tuple[int, Any]  # the second, and levels by ask or the refusal
+
+
 @dataclass(slots=True)
 class _Job:
-    """One script call on its way; `settles` are not waited for, and are kept while Redis is away."""
+    """One job of the script on its way. Only claims have an `answer` that is waited for; the others are kept while Redis is away.
+
+    `about` is the lease of a claim in seconds, or the second in which what is settled was taken; `numbers` are the limits
+    of asks, or what was used.
+    """
 
     operation: str
-    keys: list[str]
-    body: dict[str, Any]
+    id: str
+    about: float
     asks: tuple[Ask, ...]
-    answer: "asyncio.Future[dict[str, Any]] | None" = None
+    numbers: tuple[int, ...]
+    answer: "asyncio.Future[_Answer] | None" = None
 
 
 class RedisMeters:
@@ -125,18 +136,12 @@ class RedisMeters:
         """Count a claim, or refuse it. Raises Unavailable `overloaded` when Redis is away and the policy is closed."""
         if time.monotonic() < self._down_until:
             return await self._without(claim)
-        asks = [
-            {"kind": ask.kind, "limit": ask.limit, "amount": ask.amount, "known": self._spent(ask)}
-            for ask in claim.asks
-        ]
-        body = {"id": claim.id, "lease": LEASE, "asks": [_slim(ask) for ask in asks]}
-        job = _Job("take", self._keys(claim), body, claim.asks, asyncio.get_running_loop().create_future())
-        answer = job.answer
-        assert answer is not None
-        self._put(job)
+        limits = tuple([_UNLIMITED if ask.limit is None else ask.limit for ask in claim.asks])
+        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._put(_Job("take", claim.id, LEASE, claim.asks, limits, answer))
         try:
             async with asyncio.timeout(self._deadline):
-                told = await asyncio.shield(answer)
+                second, told = await asyncio.shield(answer)
         except (TimeoutError, RedisError, OSError) as error:
             self._late += 1
             if self._late >= _LATE or not isinstance(error, TimeoutError):
@@ -147,10 +152,10 @@ class RedisMeters:
             answer.add_done_callback(lambda done: self._undo(claim, done))
             raise
         if "refused" in told:
-            level = Level(told["used"], told["reserved"], told["rest"])
+            level = Level(int(told["used"]), int(told["reserved"]), int(told["rest"]))
             self._known[claim.asks[told["refused"]].meter] = level
-            return Taken(refused=told["refused"], level=level, wait=told["wait"])
-        return Taken(second=told["second"])
+            return Taken(refused=told["refused"], level=level, wait=int(told["wait"]))
+        return Taken(second=second)
 
     async def _without(self, claim: Claim) -> Taken:
         """Decide without Redis."""
@@ -183,23 +188,16 @@ class RedisMeters:
             spent = tuple(
                 amount if ask.kind is Kind.PURSE else ask.amount for ask, amount in zip(claim.asks, used, strict=True)
             )
-            self._put(self._settling(claim, Taken(), spent))
+            self._put(_Job("settle", claim.id, 0, claim.asks, spent))
             return
-        self._put(self._settling(claim, taken, used))
-
-    def _settling(self, claim: Claim, taken: Taken, used: tuple[int, ...]) -> _Job:
-        asks = [
-            {"kind": ask.kind, "amount": ask.amount, "used": amount, "known": self._spent(ask)}
-            for ask, amount in zip(claim.asks, used, strict=True)
-        ]
-        return _Job("settle", self._keys(claim), {"id": claim.id, "second": taken.second, "asks": asks}, claim.asks)
+        self._put(_Job("settle", claim.id, taken.second, claim.asks, used))
 
     def credit(self, meter: str, amount: int) -> None:
         """What the ledger holds of a purse. The first replica that tells counts."""
         level = self._known.get(meter, Level())
         self._keep(meter, Level(max(level.used, amount), level.reserved))
         ask = Ask(meter, Kind.PURSE, None, amount)
-        self._put(_Job("credit", [f"{self._prefix}{{m}}{meter}"], {"amount": amount}, (ask,)))
+        self._put(_Job("credit", "", 0, (ask,), (0,)))
         self._fallback.credit(meter, 0)
 
     def level(self, meter: str, kind: Kind) -> Level:
@@ -207,9 +205,6 @@ class RedisMeters:
         return self._known.get(meter, Level())
 
     # -- the round trips -------------------------------------------------------------------------------------------
-
-    def _keys(self, claim: Claim) -> list[str]:
-        return [f"{self._prefix}{{m}}{ask.meter}" for ask in claim.asks]
 
     def _spent(self, ask: Ask) -> int:
         return self._known[ask.meter].used if ask.meter in self._known else ask.known
@@ -245,48 +240,55 @@ class RedisMeters:
                     self._stirred.set()
 
     async def _send(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
         now = "" if self._now is None else repr(self._now())
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for job in jobs:
-                await self._script(keys=job.keys, args=[job.operation, now, json.dumps(job.body)], client=pipeline)
-            answers = await pipeline.execute(raise_on_error=False)
-        failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
-        if failed is not None:
-            raise failed if isinstance(failed, RedisError) else RedisError(str(failed))
-        self._late = 0
-        if self.trouble:
-            log.warning("redis answers again")
-            self.trouble = ""
-        for job, answer in zip(jobs, answers, strict=True):
-            self._told(job, json.loads(answer))
+        for start in range(0, len(jobs), _TOGETHER):
+            some = jobs[start : start + _TOGETHER]
+            keys, told = self._worded(some)
+            answered = json.decode(await self._script(keys=keys, args=[now, json.encode(told)]))
+            self._late = 0
+            if self.trouble:
+                log.warning("redis answers again")
+                self.trouble = ""
+            for job, answer in zip(some, answered["answers"], strict=True):
+                self._told(job, answered["second"], answer)
 
-    def _told(self, job: _Job, told: dict[str, Any]) -> None:
-        for ask, level in zip(job.asks, told.get("levels", ()), strict=False):
-            self._keep(ask.meter, Level(*(int(number) for number in level)))
+    def _worded(self, jobs: Sequence[_Job]) -> tuple[list[str], list[list[Any]]]:
+        """Keys and jobs as the script reads them: asks name their meters by place, counted from 1."""
+        places: dict[str, int] = {}
+        told: list[list[Any]] = []
+        for job in jobs:
+            asks = [
+                (places.setdefault(ask.meter, len(places) + 3), _KINDS[ask.kind], ask.amount, number, self._spent(ask))
+                for ask, number in zip(job.asks, job.numbers, strict=True)
+            ]
+            if job.operation == "credit":
+                told.append([job.operation, asks[0][0], asks[0][2]])
+            else:
+                told.append([job.operation, job.id, job.about, asks])
+        head = f"{self._prefix}{{2}}"
+        return [f"{head}leases", f"{head}held", *(f"{head}{meter}" for meter in places)], told
+
+    def _told(self, job: _Job, second: int, told: Any) -> None:
+        if isinstance(told, list):
+            for ask, (used, reserved, rest) in zip(job.asks, told, strict=True):
+                self._keep(ask.meter, Level(int(used), int(reserved), int(rest)))
         if job.answer is not None and not job.answer.done():
-            job.answer.set_result(told)
+            job.answer.set_result((second, told))
 
     def _keep(self, meter: str, level: Level) -> None:
         if len(self._known) >= _MOST_KNOWN and meter not in self._known:
             self._known.pop(next(iter(self._known)))
         self._known[meter] = level
 
-    def _undo(self, claim: Claim, done: "asyncio.Future[dict[str, Any]]") -> None:
+    def _undo(self, claim: Claim, done: "asyncio.Future[_Answer]") -> None:
         """What was granted to a caller who did not wait for it is given back."""
-        if done.cancelled() or done.exception() is not None or "refused" in done.result():
+        if done.cancelled() or done.exception() is not None or "refused" in done.result()[1]:
             return
         used = tuple(0 if ask.kind is not Kind.SLOTS else 1 for ask in claim.asks)
-        self._put(self._settling(claim, Taken(done.result()["second"]), used))
+        self._put(_Job("settle", claim.id, done.result()[0], claim.asks, used))
 
     def _fell(self, error: Exception) -> None:
         self._down_until = time.monotonic() + RESTS
         if not self.trouble:
             self.trouble = "Redis does not answer"
             log.warning("redis does not answer", error=type(error).__name__, policy=str(self._when_down))
-
-
-def _slim(ask: dict[str, Any]) -> dict[str, Any]:
-    """Without what is None: the script tells missing from there."""
-    return {name: value for name, value in ask.items() if value is not None}

@@ -5,6 +5,7 @@ import contextlib
 import random
 
 import pytest
+from msgspec import json
 
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.meters import Ask, Claim, Kind, Level
@@ -15,6 +16,7 @@ from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
 from hub.store import RedisMeters, WhenDown
+from hub.store.redis_meters import LEASE
 from tests.support.redis import any_redis, own_redis
 
 pytestmark = pytest.mark.anyio
@@ -198,6 +200,52 @@ async def test_a_whole_policy_over_either(world):
     assert (status.spent, status.reserved) == (500_000, 0)
 
 
+def random_claim(dice, number):
+    asks = [
+        rate(dice.choice([None, 5, 40]), dice.choice([0, 1, 1, 7]), meter=f"r{dice.randrange(2)}"),
+        Ask(f"s{dice.randrange(2)}", Kind.SLOTS, dice.choice([None, 3]), 1),
+        purse(dice.choice([None, 900, 2000]), dice.choice([0, 10, 300]), meter=f"p{dice.randrange(2)}"),
+    ]
+    dice.shuffle(asks)
+    return claim(number, *asks[: dice.choice([1, 2, 3])])
+
+
+async def test_redis_counts_as_this_process_does_whatever_comes(redis_url):
+    """The same calls, corrections and pauses, to both: the same answers and levels."""
+    clock, dice = Clock(), random.Random(11)
+    prefix, local = f"test:{random.getrandbits(64):x}:", LocalMeters(clock)
+    async with RedisMeters(redis_url, LocalMeters(clock), prefix=prefix, now=clock, deadline=30) as shared:
+        running, refused = [], 0
+        for number in range(600):
+            match dice.choice(["take", "take", "take", "settle", "settle", "pause"]):
+                case "take":
+                    mine = random_claim(dice, number)
+                    here, there = await local.take(mine), await shared.take(mine)
+                    if here.refused is None:
+                        assert (there.refused, there.second) == (None, here.second)
+                        running.append((mine, here, there))
+                    else:
+                        refused += 1
+                        assert (there.refused, there.level, there.wait) == (here.refused, here.level, here.wait)
+                case "settle" if running:
+                    mine, here, there = running.pop(dice.randrange(len(running)))
+                    used = tuple(dice.choice([0, ask.amount, 3]) for ask in mine.asks)
+                    local.settle(mine, here, used)
+                    shared.settle(mine, there, used)
+                case "pause":
+                    clock.now += dice.choice([0.25, 1, 7, 30, 100])
+        for meter, kind in (
+            ("r0", Kind.RATE),
+            ("r1", Kind.RATE),
+            ("s0", Kind.SLOTS),
+            ("p0", Kind.PURSE),
+            ("p1", Kind.PURSE),
+        ):
+            here, there = await level(local, meter, kind), await level(shared, meter, kind)
+            assert (here.used, here.reserved) == (there.used, there.reserved), meter
+        assert refused > 50
+
+
 # -- Redis alone ---------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +291,42 @@ async def test_cancelled_calls_mix_nothing_up_and_give_everything_back(redis_url
             assert all(result is None or isinstance(result, asyncio.CancelledError) for result in done)
         await settled(meters)
         assert (await level(meters, "s", Kind.SLOTS)).used <= 1
+
+
+async def test_what_a_replica_held_that_died_is_there_again_when_its_leases_end(redis_url):
+    clock = Clock()
+    async with replicas(redis_url, now=clock) as (dead, other):
+        lost = claim("lost", purse(500_000, 400_000), Ask("s", Kind.SLOTS, 1, 1), rate(10))
+        taken = await dead.take(lost)
+        mine = claim("mine", purse(500_000, 300_000), Ask("s", Kind.SLOTS, 1, 1))
+        clock.now += LEASE - 1
+        assert (await other.take(mine)).refused == 0
+        clock.now += 1
+        assert (await other.take(mine)).refused is None
+        assert other.level("p", Kind.PURSE) == Level(0, 300_000)
+        # It was not dead, only late: what it spent counts, and what others hold now stays theirs.
+        dead.settle(lost, taken, (100_000, 1, 1))
+        await settled(dead)
+        assert await level(other, "p", Kind.PURSE) == Level(100_000, 300_000)
+        assert (await other.take(claim("more", Ask("s", Kind.SLOTS, 1, 1)))).refused == 0
+
+
+async def test_what_comes_up_together_goes_in_one_script_and_only_so_much(redis_url):
+    async with replicas(redis_url, 1) as (meters,):
+        sent = []
+        script = meters._script
+
+        async def count(keys, args):
+            sent.append(len(json.decode(args[1])))
+            return await script(keys=keys, args=args)
+
+        meters._script = count
+        taken = await asyncio.gather(*(meters.take(claim(n, rate(200), purse(None, 5))) for n in range(300)))
+        assert sum(t.refused is None for t in taken) == 200
+        assert sum(sent) == 300
+        assert len(sent) <= 5
+        assert max(sent) <= 128
+        assert (await level(meters, "p", Kind.PURSE)).reserved == 1000
 
 
 async def test_what_redis_forgets_it_is_told_again(redis_url):
