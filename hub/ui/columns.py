@@ -118,11 +118,11 @@ PAGES: Mapping[str, Page] = {
         "Money per period, held before each call.",
         (
             Column("Scope", "spec.scope", "scope"),
+            Column("Used", "status", "used"),
             Column("Amount", "spec.usd", "usd"),
+            Column("At this rate", "status", "forecast"),
             Column("Period", "spec.period"),
             Column("Mode", "spec.mode"),
-            Column("Used", "status", "used"),
-            Column("At this rate", "status", "forecast"),
             Column("Resets", "status.resets_at", "when"),
         ),
         "A budget caps what a team, user, key or model may spend; block refuses before the provider is called.",
