@@ -1,15 +1,14 @@
 """Settings in, a hub out: stores, stages, paths and doors, opened in order and closed in reverse."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.app.background import Background
 from hub.app.diet import Diet
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
@@ -237,7 +236,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
 
         programs = await open_programs(stored.engine, stored.vault)
         await server_sign_ins.keep_only(resources.snapshot().users.keys())
-        background = await stack.enter_async_context(_Background())
+        background = await stack.enter_async_context(Background())
 
         def changed(old: Snapshot, new: Snapshot) -> None:
             policy.reconfigure(new)
@@ -296,6 +295,20 @@ def _provider_path(
         transport=stages.transport,
         secrets=stages.secrets,
         snapshots=snapshots,
+    )
+
+
+def _tool_path(
+    identity: Identity, recording: Recording, stages: _Stages, snapshots: Callable[[], Snapshot]
+) -> ToolPath:
+    return ToolPath(
+        identity=identity,
+        policy=stages.governance.policy,
+        ledger=recording.ledger,
+        catalogue=stages.tools.catalogue,
+        servers=stages.tools.servers,
+        snapshots=snapshots,
+        modes=ToolModes(Sandbox(), Results()),
     )
 
 
@@ -363,15 +376,7 @@ def _doors(
         metrics=told,
         in_flight=in_flight,
         model_path=path,
-        tool_path=ToolPath(
-            identity=identity,
-            policy=policy,
-            ledger=recording.ledger,
-            catalogue=stages.tools.catalogue,
-            servers=stages.tools.servers,
-            snapshots=snapshots,
-            modes=ToolModes(Sandbox(), Results()),
-        ),
+        tool_path=_tool_path(identity, recording, stages, snapshots),
         provider_path=_provider_path(identity, recording, stages, snapshots),
         provider_checks=ProviderChecks(stages.transport, stages.secrets),
         transport=stages.transport,
@@ -386,25 +391,3 @@ async def _credit(policy: Policy, queries: Queries) -> None:
     """Tell new budgets what was spent in their period before this process began to count."""
     for gap in policy.gaps():
         policy.credit(gap, await queries.spent(gap.scope, gap.since, gap.until))
-
-
-class _Background:
-    """Owns the tasks that run beside requests, and ends them with the hub."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run `work` until it is done or the hub ends."""
-        task = asyncio.ensure_future(work)  # noqa: TID251 - kept here, ended in __aexit__
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
