@@ -97,7 +97,8 @@ class Credentials(Struct, frozen=True):
 class Origin(Struct, frozen=True):
     """Where a call came from: its request id, agent session, tags, client address and user agent.
 
-    `trace` is the caller's place in a trace; `capture` how much of the call they want kept at most.
+    `trace` is the caller's place in a trace; `capture` how much of the call they want kept at most; `guardrails` the
+    rules that they want enforced beside those that hold anyway.
     """
 
     request_id: str
@@ -108,6 +109,7 @@ class Origin(Struct, frozen=True):
     door: str = "api"
     trace: TraceContext | None = None
     capture: Capture | None = None
+    guardrails: tuple[str, ...] = ()
 
 
 class ModelRequest(Struct, frozen=True):

@@ -14,6 +14,7 @@ _SESSIONS = (b"x-hub-session", b"x-claude-code-session-id", b"session-id", b"thr
 _SESSION = re.compile(r"[\x21-\x7e]{1,200}")
 _TAG = re.compile(r"([A-Za-z0-9_.-]{1,64}) *=([\x20-\x2b\x2d-\x7e]{0,256})")
 _MOST_TAGS = 16
+_MOST_GUARDRAILS = 16
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -66,11 +67,23 @@ def capture_of(headers: Mapping[bytes, bytes]) -> Capture | None:
         ) from None
 
 
+def guardrails_of(value: bytes) -> tuple[str, ...]:
+    """The names in `x-hub-guardrails: NAME,NAME`. Raises Malformed rather than leave one of them out."""
+    names = tuple(dict.fromkeys(name.strip() for name in value.decode("latin-1").split(",") if name.strip()))
+    if len(names) > _MOST_GUARDRAILS or any(len(name) > 64 for name in names):
+        raise Malformed(
+            "malformed",
+            f"The header x-hub-guardrails names guardrails, at most {_MOST_GUARDRAILS}, by comma: 'no-secrets,personal-data'.",
+        )
+    return names
+
+
 def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_id: str) -> Origin:
-    """The origin of a call. Raises Malformed for tags or a wish about capture that cannot be read."""
+    """The origin of a call. Raises Malformed for tags, a wish about capture or guardrails that cannot be read."""
     client = scope.get("client")
     agent = headers.get(b"user-agent", b"").decode("latin-1")[:256]
     tags = headers.get(b"x-hub-tags")
+    rules = headers.get(b"x-hub-guardrails")
     return Origin(
         request_id=request_id,
         session=session_of(headers),
@@ -79,4 +92,5 @@ def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_
         agent=agent if agent.isprintable() else "".join(char for char in agent if char.isprintable()),
         trace=trace_context(headers),
         capture=capture_of(headers),
+        guardrails=guardrails_of(rules) if rules else (),
     )

@@ -106,7 +106,7 @@ class Policy:
         """The decision about a call that may use `tokens` and cost `cost_micro_usd` (None: its price is not known).
 
         Enter it: that takes what it needs, all or nothing, and raises what stands against it. Raises Forbidden for
-        what is stopped.
+        what is stopped, NotFound for a guardrail that the caller names and may not use.
         """
         decision = Decision(self, principal, call, server, tool)
         if self._stops:
@@ -115,6 +115,8 @@ class Policy:
                 raise refusal
         decision.wants(tokens, cost_micro_usd)
         rules = decision.guardrails
+        if call.origin.guardrails:
+            rules = self._guardrails.stricter(rules, call.origin.guardrails, decision.scopes)
         if rules and principal.kind != JUDGE:
             decision.screens(Screening(self._guardrails, rules, _about(decision)))
         return decision

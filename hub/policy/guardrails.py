@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hub.core.entry import Finding
 from hub.core.inspection import Judges, Opinion, Question
 from hub.core.principal import Globs
-from hub.core.refusal import Malformed, Refusal
+from hub.core.refusal import Malformed, NotFound, Refusal
 from hub.policy import injection
 from hub.policy.masks import Masks
 from hub.policy.pack import Pack, Span
@@ -19,6 +19,7 @@ from hub.policy.text import Reading
 from hub.resources.safety import SPANS, GuardrailSpec
 
 Scope = tuple[str, str]
+_PERSONAL = frozenset({"team", "user", "key"})
 _NOBODY: Mapping[Scope, Sequence[str]] = MappingProxyType({})
 About = tuple[tuple[str, str], ...]
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Guardrails:
         self.named = {scope: tuple(names) for scope, names in named.items()}
         self._by_scope: dict[Scope, tuple[Rule, ...]] = {}
         self._packs: dict[tuple[Rule, ...], Pack] = {}
+        self._strict: dict[str, Rule] = {}  # as callers have them who name them
         rules = {name: Rule(name, spec) for name, spec in specs.items()}
         for name, spec in specs.items():
             scope = spec.scope.parts
@@ -92,6 +94,29 @@ class Guardrails:
         if not self._by_scope:
             return ()
         return tuple(dict.fromkeys(rule for scope in scopes for rule in self._by_scope.get(scope, ())))
+
+    def stricter(self, rules: tuple[Rule, ...], names: Iterable[str], scopes: Iterable[Scope]) -> tuple[Rule, ...]:
+        """A call's rules and those that its caller names (`x-hub-guardrails`), which are enforced, whatever they say.
+
+        Whoever calls may name every rule but those for other teams, users and keys. Raises NotFound.
+        """
+        own = frozenset(scopes)
+        wanted = {name: self._enforced(name, own) for name in names}
+        return (*(rule for rule in rules if rule.name not in wanted), *wanted.values())
+
+    def _enforced(self, name: str, scopes: frozenset[Scope]) -> Rule:
+        spec = self.specs.get(name)
+        if spec is None or (spec.scope.parts[0] in _PERSONAL and spec.scope.parts not in scopes):
+            raise NotFound(
+                "not_found",
+                f"There is no guardrail '{name[:64]}' (named in x-hub-guardrails) that you may use. Correct the name, leave "
+                "it out, or ask an administrator.",
+            )
+        rule = self._strict.get(name)
+        if rule is None:
+            stream = "hold" if spec.stream == "observe" else spec.stream
+            rule = self._strict[name] = Rule(name, spec.model_copy(update={"shadow": False, "stream": stream}))
+        return rule
 
     def pack(self, rules: tuple[Rule, ...]) -> Pack:
         """The rules compiled together; kept, since the same ones meet again."""

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 HELLO = [{"role": "user", "content": "Hello"}]
 PRICE = {"input": "1", "output": "1000"}
 PROMPT = 1.0  # seconds in which a stop and a revocation are in force, also for streams
+LISTENER = {"protocolVersion": "2026-07-28", "clientCapabilities": {}}
 HOOK_SECRET = "a-secret-that-both-sides-have"
 
 
@@ -150,6 +151,25 @@ async def test_a_revoked_key_ends_its_open_streams(world):
     assert (await world.entry(key=name))["code"] == "invalid_key"
 
 
+async def test_a_revoked_key_hears_no_more_of_a_profile(world):
+    name, key = await world.key()
+    meta = {f"io.modelcontextprotocol/{what}": value for what, value in LISTENER.items()}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+    headers = {
+        "mcp-protocol-version": LISTENER["protocolVersion"],
+        "mcp-method": "subscriptions/listen",
+        "accept": "application/json, text/event-stream",
+    }
+    async with world.client(key) as client:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+        async with client.stream("POST", "/mcp/tools", json=call, headers=headers) as answer:
+            lines = answer.aiter_lines()
+            assert "acknowledged" in await _first(lines)
+            await world.admin("POST", f"/api/v1/keys/{name}/revoke", {})
+            rest = [line async for line in lines]
+            assert not any(line.startswith(":") for line in rest)  # it ended before it was so still that it was pinged
+
+
 async def test_a_secret_that_is_replaced_at_once_ends_its_open_streams(world):
     name, key = await world.key()
 
@@ -280,6 +300,39 @@ async def test_a_profile_names_rules_that_look_at_its_calls_alone(world):
     for name in ("outer", "inner"):
         await world.admin("DELETE", f"/api/v1/profiles/{name}")
     await world.admin("DELETE", "/api/v1/guardrails/careful")
+
+
+async def test_a_caller_puts_rules_on_one_call_of_a_model_or_a_tool(world):
+    (_, key), (another, _) = await world.key(), await world.key()
+    base = {"on": ["input", "tool_call", "tool_result"], "words": ["principal"]}
+    await world.put("guardrails", "wary", {**base, "scope": {"profile": "tools"}, "shadow": True})
+    await world.put("guardrails", "theirs", {**base, "scope": {"key": another}})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hub__whoami", "arguments": {}}}
+    chat_body = {"model": "fast", "messages": [{"role": "user", "content": "the principal"}]}
+    async with world.client(key) as client:
+        world.upstream.enqueue(chat("ok"))
+        assert (await client.post("/v1/chat/completions", json=chat_body)).status_code == 200
+        assert "result" in (await client.post("/mcp/tools", json=call)).json()
+        wary = {"x-hub-guardrails": "wary"}
+        said = (await client.post("/v1/chat/completions", json=chat_body, headers=wary)).json()["error"]
+        assert (said["code"], "'wary'" in said["message"]) == ("guardrail_blocked", True)
+        assert (
+            "The guardrail 'wary'"
+            in (await client.post("/mcp/tools", json=call, headers=wary)).json()["error"]["message"]
+        )
+        asked = len(world.upstream.requests)
+        for unknown in "nothing", "wary,theirs":
+            refused = await client.post("/v1/chat/completions", json=chat_body, headers={"x-hub-guardrails": unknown})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+            message = (await client.post("/mcp/tools", json=call, headers={"x-hub-guardrails": unknown})).json()[
+                "error"
+            ]["message"]
+            assert f"no guardrail '{unknown.rpartition(',')[2]}'" in message
+        many = {"x-hub-guardrails": ",".join(map(str, range(17)))}
+        assert (await client.post("/v1/chat/completions", json=chat_body, headers=many)).status_code == 400
+        assert len(world.upstream.requests) == asked
+    for rule in "wary", "theirs":
+        await world.admin("DELETE", f"/api/v1/guardrails/{rule}")
 
 
 async def test_a_webhook_a_moderation_model_and_a_judge_are_asked(world):

@@ -1,19 +1,37 @@
 """Secrets are planted everywhere a hub gets them, everything is used, and nothing that it writes or tells holds one."""
 
 import json
+import re
 
 import pytest
 
 from tests.support.collector import collecting
 from tests.support.hubs import ADMIN_KEY, RESOURCES, running_hub, wait_for
 
+INPUT = {"scope": {"org": True}, "on": ["input"]}
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+LINK = re.compile(r'href="(/(?:admin|console)[^"#]*)"')
 CANARIES = {
     name: f"canary-{name}-{number:02d}-7f3a9c5e1b2d4f60"
-    for number, name in enumerate(("provider", "export", "webhook", "vault", "own", "prompt", "argument", "wrong-key"))
+    for number, name in enumerate(
+        (
+            "provider",
+            "export",
+            "webhook",
+            "vault",
+            "own",
+            "prompt",
+            "argument",
+            "wrong-key",
+            "server",
+            "judge",
+            "alert",
+            "found",
+        )
+    )
 }
 
 
@@ -32,12 +50,18 @@ def use(hub, key):
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": {"name": "new__echo", "arguments": {"text": CANARIES["argument"]}, "_meta": META},
         }  # fmt: skip
+        listed = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {"_meta": META}}
+        client.post("/mcp/locked", json=listed)
         headers = {
             "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "new__echo",
             "accept": "application/json, text/event-stream",
         }  # fmt: skip
         client.post("/mcp/both", json=call, headers=headers)
         client.post("/v1/chat/completions", content=b"{" + CANARIES["prompt"].encode())
+        for word in "redacted", "blocked":  # what rules find
+            told = {"model": "demo", "messages": [{"role": "user", "content": f"{word}: {CANARIES['found']}"}]}
+            client.post("/v1/chat/completions", json=told)
+            client.post("/v1/chat/completions", json=told, headers={"x-hub-guardrails": "named"})
     with hub.client(key=f"hub_abcdefgh_{CANARIES['wrong-key']}") as client:
         assert client.get("/api/v1/me").status_code == 401
 
@@ -48,10 +72,33 @@ def told(hub):
         for path in (
             "/api/v1/logs?limit=1000", "/api/v1/logs/export?format=jsonl", "/api/v1/logs/export?format=csv", "/api/v1/usage",
             "/api/v1/audit/export", "/api/v1/export", "/api/v1/instance", "/api/v1/secrets", "/metrics", "/v1/models",
-            "/api/v1/keys", "/api/v1/providers", "/api/v1/exports", "/api/v1/servers", "/api/v1/sessions", "/admin",
-            "/console",
+            "/api/v1/keys", "/api/v1/providers", "/api/v1/exports", "/api/v1/servers", "/api/v1/sessions",
+            "/api/v1/guardrails", "/api/v1/budgets", "/api/v1/logs/export?format=parquet", "/api/v1/usage?format=csv",
+            "/api/v1/audit?limit=500", "/v1/status", "/registry/v0.1/servers", "/llms.txt", "/readyz",
         ):  # fmt: skip
-            yield path, client.get(path).content
+            answer = client.get(path)
+            assert answer.status_code == 200, path
+            yield path, answer.content
+    yield from pages(hub)
+
+
+def pages(hub):
+    """Every page of both apps that an administrator can come to by links, each path once."""
+    with hub.client() as client:
+        link = client.post("/api/v1/users/admin/sign-in-link", json={}).json()["url"]
+    with hub.client(None, follow_redirects=True) as browser:
+        browser.post("/login", data={"token": link.partition("token=")[2]})
+        waiting, known = ["/admin", "/console"], set()
+        while waiting:
+            path = waiting.pop()
+            answer = browser.get(path)
+            assert answer.status_code < 500, path
+            yield path, answer.content
+            for found in LINK.findall(answer.text):
+                if found.partition("?")[0] not in known:
+                    known.add(found.partition("?")[0])
+                    waiting.append(found)
+    assert {"/admin/logs", "/admin/guardrails/hide", "/admin/providers/broken", "/console/keys"} <= known
 
 
 @pytest.mark.slow
@@ -68,6 +115,28 @@ def test_no_planted_secret_is_found_anywhere(tmp_path):
                 },
             },
             "models": {**RESOURCES["models"], "broken": {"targets": [{"model": "broken/m"}]}},
+            "servers": {
+                **RESOURCES["servers"],
+                "locked": {
+                    "url": f"{collector.url}/m", **there, "auth": {"type": "bearer", "secret": "env:SERVER_SECRET"},
+                },
+            },
+            "profiles": {**RESOURCES["profiles"], "locked": {"servers": {"locked": {}}}},
+            "guardrails": {
+                "hide": {**INPUT, "patterns": ["redacted: canary-[a-z0-9-]+"], "action": "redact", "reversible": True},
+                "stop": {**INPUT, "patterns": ["blocked: canary-[a-z0-9-]+"]},
+                "named": {**INPUT, "patterns": ["canary-[a-z0-9-]+"], "shadow": True},
+                "asked": {
+                    **INPUT, "webhook": {"url": f"{collector.url}/j", "secret": "env:JUDGE_SECRET", **there}, "action": "flag",
+                    "on_error": "open",
+                },
+            },
+            "budgets": {
+                "all": {
+                    "scope": {"org": True}, "usd": 0.0001, "mode": "warn", "alerts": [1],
+                    "notify": {"url": f"{collector.url}/a", "secret": "env:ALERT_SECRET", **there},
+                },
+            },
             "exports": {
                 "traces": {
                     "format": "otlp", "endpoint": f"{collector.url}/t", **there, "auth": "bearer", "secret": "env:EXPORT_SECRET",
@@ -83,6 +152,9 @@ def test_no_planted_secret_is_found_anywhere(tmp_path):
             "PROVIDER_SECRET": CANARIES["provider"],
             "EXPORT_SECRET": CANARIES["export"],
             "WEBHOOK_SECRET": CANARIES["webhook"],
+            "SERVER_SECRET": CANARIES["server"],
+            "JUDGE_SECRET": CANARIES["judge"],
+            "ALERT_SECRET": CANARIES["alert"],
             "HUB_LOG_LEVEL": "debug",
         }
         with running_hub(tmp_path, resources, environment) as hub:
@@ -94,9 +166,13 @@ def test_no_planted_secret_is_found_anywhere(tmp_path):
             secrets = {**CANARIES, "admin key": ADMIN_KEY, "made key": made.rpartition("_")[2]}
             for place, content in told(hub):
                 check(place, content, secrets)
-            for path in ("/w", "/t"):
+            for path in ("/w", "/t", "/a"):
                 for _, body in collector.taken(path):
-                    check(f"export {path}", body, secrets)
+                    check(f"what {path} got", body, secrets)
+            asked = [body for _, body in collector.taken("/j")]
+            assert asked  # whoever is asked about a text has to be told it, and no secret of the hub's
+            for body in asked:
+                check("what the judge got", body, {name: secrets[name] for name in ("judge", "provider", "made key")})
             on_disk(tmp_path, secrets)
         on_disk(tmp_path, secrets)
         check("output", "".join(hub.output).encode(), secrets)

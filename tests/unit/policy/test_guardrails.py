@@ -6,11 +6,12 @@ import json
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from hub.core.calls import Dialect, ModelCall, Origin, ToolCall
 from hub.core.inspection import Opinion
 from hub.core.principal import Principal
-from hub.core.refusal import InvalidSpec, Malformed, UpstreamFailed
+from hub.core.refusal import InvalidSpec, Malformed, NotFound, UpstreamFailed
 from hub.policy import Elsewhere, Policy
 from hub.policy.text import Document, Reading, joined, plain
 from hub.resources import Snapshot, parse
@@ -468,3 +469,37 @@ def test_overlapping_spans_are_one():
     reading = Reading(b'["one two","three"]')
     reading.replace([(4, 10, "X")])
     assert reading.document.written() == b'["one X","ree"]'
+
+
+async def test_rules_that_a_caller_names_are_enforced_for_that_call_alone():
+    subject = policy(
+        g=rule(words=["x1"], shadow=True, on=["output"], stream="observe"), h=rule(words=["x2"], on=["input"])
+    )
+    named = replace(model_call(body("x1")), origin=Origin("1", guardrails=("g",)))
+    decision = subject.admit(ANN, named)
+    assert [(one.name, one.spec.shadow, one.spec.stream) for one in decision._screening.rules("output")] == [
+        ("g", False, "hold")
+    ]
+    assert [one.name for one in decision._screening.rules("input")] == ["h"]
+    plain = subject.admit(ANN, model_call(body("x1")))
+    assert [(one.name, one.spec.shadow) for one in plain._screening.rules("output")] == [("g", True)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "may"),
+    [
+        ({"org": True}, True),
+        ({"model": "other"}, True),
+        ({"team": "other"}, False),
+        ({"user": "other"}, False),
+        ({"key": "other"}, False),
+    ],
+)
+async def test_a_caller_cannot_name_the_rules_of_others(scope, may):
+    subject = policy(g=rule(words=["x1"], scope=scope))
+    named = replace(model_call(body("x1")), origin=Origin("1", guardrails=("g",)))
+    if may:
+        assert subject.admit(ANN, named).is_screened
+    else:
+        with pytest.raises(NotFound, match="no guardrail 'g'"):
+            subject.admit(ANN, named)
