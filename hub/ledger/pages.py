@@ -17,7 +17,7 @@ from hub.core.entry import Entry
 from hub.ledger.filters import Filters, Order, Sort, conditions, continues, cursor_at, equals, lasting, within
 from hub.ledger.rows import ENTRY, SOUGHT, TAG, to_entry
 
-LOOKED_AT = 10_000  # entries that one page looks at, at most
+LOOKED_AT = 5_000  # entries that one page looks at, at most
 
 # PostgreSQL expects rows of the same value all over the disk, and would rather read all entries in order of time, past
 # those with other values. So it is to count rows alone; for this transaction.

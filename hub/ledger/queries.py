@@ -11,8 +11,8 @@ from sqlalchemy.sql import Select
 from hub.core.entry import Entry
 from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit
 from hub.ledger.pages import LOOKED_AT, Page, Search, find
-from hub.ledger.rollups import PURGED
-from hub.ledger.rows import ENTRY, STALE, to_entry
+from hub.ledger.rollups import PURGED, UNGROUPED
+from hub.ledger.rows import ENTRY, ROLLUP, STALE, to_entry
 from hub.ledger.totals import Group, Stale, Totals, scope_filters, to_totals, totals_statement
 from hub.store.transactions import reading
 
@@ -112,8 +112,8 @@ async def _stale(connection: AsyncConnection) -> Stale:
     found: dict[str, list[int]] = {"hour": [], "day": [], PURGED: []}
     for span, start in await connection.execute(select(STALE.c.span, STALE.c.start)):
         found[span].append(int(start))
-    purged = found[PURGED]
-    return Stale(tuple(sorted(found["hour"])), tuple(found["day"]), *purged[:1])
+    grouped = (await connection.execute(select(ROLLUP.c.start).where(UNGROUPED).limit(1))).first() is None
+    return Stale(tuple(sorted(found["hour"])), tuple(found["day"]), *found[PURGED][:1], grouped=grouped)
 
 
 def last_used_statement(names: list[str], kind: str = "key") -> Select[Any, Any]:

@@ -15,12 +15,22 @@ DIMENSIONS = (
     "call", "team", "user", "key", "application", "model", "target", "provider", "route", "profile", "server", "tool",
     "session", "tags",
 )  # fmt: skip
+# Dimensions that are summed by themselves, besides all together: what is asked of these alone is read from few rows.
+GROUPINGS = (
+    ("call",), ("team",), ("user",), ("key",), ("application",), ("model",), ("provider", "target"), ("route",), ("profile",),
+    ("server", "tool"),
+)  # fmt: skip
 COUNTS = (
     "calls", "errors", "refused", "cancelled", "unpriced", "estimated", "cost_micro_usd", "saved_micro_usd", "own_micro_usd",
 )  # fmt: skip
 SUMS = (*COUNTS, "duration_ms", *BUCKETS)
 # How long these took says nothing of how long calls take: the hub said no itself, or died and does not know.
 _UNTIMED = (Outcome.REFUSED.value, Outcome.INTERRUPTED.value)
+
+
+def span_of(span: str, grouping: tuple[str, ...] = ()) -> str:
+    """What rollups of an `hour` or a `day` are called in their table: of all dimensions together, or of a grouping."""
+    return f"{span} {'+'.join(grouping)}" if grouping else span
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -14,7 +14,7 @@ from hub.core.usage import Usage
 from hub.ledger.filters import Filters, check_limit, conditions, micros, tag_value
 from hub.ledger.latency import Percentiles, counts_of, percentiles
 from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
-from hub.ledger.sums import DAY, HOUR, entry_sums, entry_times, rollup_sums, rollup_times
+from hub.ledger.sums import DAY, GROUPINGS, HOUR, entry_sums, entry_times, rollup_sums, rollup_times, span_of
 
 MAX_DIMENSIONS = 3
 MOST_RANGES = 400
@@ -86,11 +86,15 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """What the rollups do not tell yet: starts of hours and days, in microseconds; and before when entries are gone."""
+    """What the rollups do not tell yet: starts of hours and days, in microseconds; and before when entries are gone.
+
+    `grouped`: of all that they tell there are sums by each grouping.
+    """
 
     hours: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
     purged: int = -_FOREVER
+    grouped: bool = True
 
 
 def parse_dimensions(names: str) -> tuple[Group, ...]:
@@ -187,13 +191,21 @@ def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, s
     if cover is None or len(cover.gaps) > MOST_RANGES:
         return [everything]
     by_day = "hour" not in group_by and not any(one == "session" or one.startswith("tag:") for one in group_by)
-    rolled = cover.rolled(by_day=by_day and not asked & _HOURLY)
+    by_day = by_day and not asked & _HOURLY
+    rolled = cover.rolled(_grouping(asked, group_by) if stale.grouped else (), by_day=by_day)
     timeless = replace(filters, since=None, until=None)
     parts = [_part(ROLLUP, group_by, [rolled, *conditions(timeless, ROLLUP, sums.dialect)], sums)]
     if cover.gaps:
         within = or_(*(and_(ENTRY.c.at >= start, ENTRY.c.at < end) for start, end in cover.gaps))
         parts.append(_part(ENTRY, group_by, [within, *conditions(timeless, dialect=sums.dialect)], sums))
     return parts
+
+
+def _grouping(asked: set[str], group_by: tuple[Group, ...]) -> tuple[str, ...]:
+    """The first grouping that knows all that is asked for; none where none does."""
+    needed = {"team" if name == "teams" else name for name in asked - {"since", "until"}}
+    needed |= {name for name in group_by if name not in _PERIODS}
+    return next((grouping for grouping in GROUPINGS if needed <= set(grouping)), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +218,16 @@ class _Cover:
     stale_days: tuple[int, ...]
     gaps: tuple[tuple[int, int], ...]
 
-    def rolled(self, *, by_day: bool) -> ColumnElement[bool]:
-        """The condition on rollups. `by_day` takes whole days where it can."""
+    def rolled(self, grouping: tuple[str, ...], *, by_day: bool) -> ColumnElement[bool]:
+        """The condition on rollups of a grouping. `by_day` takes whole days where it can."""
+        day, hour = span_of("day", grouping), span_of("hour", grouping)
         first, last = -(-self.first // DAY) * DAY, self.last // DAY * DAY
-        late = [day for day in self.stale_days if first <= day < last]
-        edges = [(self.first, first), *((day, day + DAY) for day in late), (last, self.last)]
+        late = [start for start in self.stale_days if first <= start < last]
+        edges = [(self.first, first), *((start, start + DAY) for start in late), (last, self.last)]
         hours = _joined([edge for edge in edges if edge[0] < edge[1]])
         if not by_day or first >= last or len(hours) > MOST_RANGES:
-            return _lie("hour", [(self.first, self.last)], self.without)
-        return or_(_lie("day", [(first, last)], late), _lie("hour", hours, self.without))
+            return _lie(hour, [(self.first, self.last)], self.without)
+        return or_(_lie(day, [(first, last)], late), _lie(hour, hours, self.without))
 
 
 def _lie(span: str, ranges: Sequence[tuple[int, int]], without: Sequence[int]) -> ColumnElement[bool]:

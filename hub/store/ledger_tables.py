@@ -7,6 +7,8 @@ from sqlmodel import Field, SQLModel
 
 from hub.store.tables import metadata, text_column
 
+_UNGROUPED = text("number = 1 AND grouped = 0")
+
 
 def _sought(column: str, but: str | int | None = "") -> Index:
     """Finds entries by what stands in a column, in order of time.
@@ -160,7 +162,8 @@ class PayloadRow(SQLModel, table=True):
 class RollupRow(SQLModel, table=True):
     """Sums of entries over an hour or a day (UTC); `start` is microseconds since the epoch.
 
-    A row for each combination of what can be grouped by. Days leave session and tags out. `durations` and `first_bytes`
+    A row for each combination of what can be grouped by; and, under spans of their own, for each value of some dimensions by
+    themselves, once number 1 of the combinations says `grouped`. Days leave session and tags out. `durations` and `first_bytes`
     are histograms (see `hub.ledger.latency`), `untimed` counts the calls that they do not know; null: they know none.
     """
 
@@ -208,6 +211,9 @@ class RollupRow(SQLModel, table=True):
     durations: str = Field(sa_column=text_column())
     first_bytes: str = Field(sa_column=text_column())
     route: str = Field(sa_column=text_column())
+    grouped: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+
+    __table_args__ = (Index("ix_rollup_ungrouped", "start", sqlite_where=_UNGROUPED, postgresql_where=_UNGROUPED),)
 
 
 class StaleRow(SQLModel, table=True):
