@@ -173,7 +173,7 @@ async def test_a_head_that_does_not_come_is_cut(run):
     assert await silent.closed() == b""
     assert b"HTTP/1.1 408" in await partial.closed()
     assert b"HTTP/1.1 408" in await after.closed()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 async def test_a_connection_may_rest_between_requests_longer_than_a_head_may_take(run):

@@ -126,10 +126,8 @@ async def test_an_idle_connection_does_not_hold_the_hub(run):
     client = await running.connect()
     await client.send(request(path="/1"))
     await client.answer()
-    began = time.monotonic()
     running.server.stop()
-    await running.stopped(2)
-    assert time.monotonic() - began < 1
+    await running.stopped(10)  # long before the time to drain is over
 
 
 async def test_a_request_that_nobody_ends_is_cut_off(run):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 import pytest
 
@@ -239,10 +238,8 @@ async def test_over_a_connection_the_call_ends_soon_after_the_client(run, log):
         client = await running.connect()
         await client.send(request(path=path))
         await until(lambda: opened)
-        began = time.monotonic()
         await client.close()
         await until(lambda: log)
-        assert time.monotonic() - began < 0.5
         assert log == [("settled", "CancelledError")]
         await until(lambda: len(in_flight) == 0)
 
