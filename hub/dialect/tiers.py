@@ -59,7 +59,7 @@ def has_hosted(data: bytes) -> bool:
 
 def response_tier(response: Mapping[str, Any]) -> str:
     """The same of one that was read."""
-    if any(a_dict(item).get("type") in _HOSTED for item in a_list(response.get("output"))):
+    if any(a_text(a_dict(item).get("type")) in _HOSTED for item in a_list(response.get("output"))):
         return HOSTED
     return renamed(a_text(response.get("service_tier")))
 

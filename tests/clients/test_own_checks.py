@@ -69,6 +69,7 @@ def said(home, *command):
     return done.stdout + done.stderr
 
 
+@pytest.mark.timeout(600)  # some start all of themselves to read a file
 @pytest.mark.parametrize("check", CHECKS, ids=[check.client for check in CHECKS])
 def test_a_client_finds_nothing_wrong_with_its_files(home, hub, check):
     models = ("--models", "--model", "demo") if check.models else ()

@@ -135,7 +135,9 @@ async def test_a_histogram_is_bounded_however_many_calls_it_counts(engine):
     await rollups.refresh()
     async with engine.connect() as connection:
         rows = (await connection.execute(select(ROLLUP.c.span, ROLLUP.c.durations))).all()
-    assert sorted(span for span, _ in rows) == ["day", "hour"]
+    spans = [span for span, _ in rows]
+    assert {"day", "hour"} <= set(spans)
+    assert len(spans) == len(set(spans))  # one row of each, and of each grouping
     assert all(len(histogram.split()) == 7 for _, histogram in rows)
     within((await queries.usage(timed=True))[0].duration, times)
 
