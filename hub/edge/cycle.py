@@ -11,6 +11,7 @@ from hub.edge.heads import lines_of
 # The ASGI extension under which a scope holds its cycle, whose `departure`, `answer`, `begin` and `piece` do directly
 # what messages do otherwise.
 CYCLE = "hub.cycle"
+_BODILESS = (204, 304)  # statuses that have no body, and so say nothing of its length
 _LARGE = 65_536  # bytes of a body that are not copied to stand behind their head
 
 
@@ -102,7 +103,7 @@ class Cycle(RequestResponseCycle):
 
         `lines` as for `answer`, and False as there.
         """
-        if not self._can_begin():
+        if status in _BODILESS or not self._can_begin():
             return False
         self.chunked_encoding = True
         self._head = self._head_of(status, lines, b"transfer-encoding: chunked\r\n\r\n")
@@ -116,12 +117,16 @@ class Cycle(RequestResponseCycle):
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
+    def _begun(self) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+
     def _can_begin(self) -> bool:
         taken = self.response_started or self.flow.write_paused or self.disconnected
         return not taken and self.scope["method"] != "HEAD"
 
     def _head_of(self, status: int, lines: bytes, framing: bytes) -> bytes:
-        self.response_started = True
+        self._begun()
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         return b"".join((STATUS_LINE[status], lines_of(self.default_headers), lines, closing, framing))
 
@@ -134,8 +139,7 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
     def _start(self, status: int, given: Iterable[tuple[bytes, bytes]]) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
+        self._begun()
         headers = [*self.default_headers, *given]
         lines = lines_of(headers)
         named = dict(headers)
@@ -147,7 +151,7 @@ class Cycle(RequestResponseCycle):
         own = b"" if self.keep_alive or closing else b"connection: close\r\n"
         if closing:
             self.keep_alive = False
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
             self.chunked_encoding = True
             own += b"transfer-encoding: chunked\r\n"
         self._head = b"%b%b%b\r\n" % (STATUS_LINE[status], lines, own)

@@ -96,6 +96,30 @@ async def test_an_answer_of_unknown_length_begins_with_its_first_piece(cycle, wi
     assert cycle.done == [True]
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_is_not_framed_as_one(cycle, wire, status):
+    assert not cycle.begin(status, b"")
+    await cycle.send(start(status=status))
+    assert not cycle.piece(b"one")
+    await cycle.send(body(b""))
+    assert b"transfer-encoding" not in b"".join(wire.writes)
+    assert cycle.done == [True]
+
+
+@pytest.mark.parametrize("how", ["answer", "begin", "send"])
+async def test_nobody_is_told_to_go_on_behind_an_answer(cycle, wire, how):
+    cycle.waiting_for_100_continue = True
+    if how == "answer":
+        cycle.answer(200, b"", b"")
+    elif how == "begin":
+        cycle.begin(200, b"")
+    else:
+        await cycle.send(start())
+    cycle.disconnected = True
+    await cycle.receive()
+    assert b"100 Continue" not in b"".join(wire.writes)
+
+
 async def test_the_head_of_an_answer_does_not_wait_for_its_first_piece(cycle, wire):
     assert cycle.begin(200, b"")
     await asyncio.sleep(0)
