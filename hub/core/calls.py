@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +41,12 @@ PLAIN = frozenset(
 )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def _on_the_wire(name: str) -> bytes:
+    """A header's name as it stands in a request's raw headers."""
+    return name.lower().encode("latin-1")
+
+
 class Arrival(Struct, frozen=True):
     """Where a request came from and to: client address, path, raw headers (names lower case).
 
@@ -55,15 +62,12 @@ class Arrival(Struct, frozen=True):
         """Never shows the headers, which hold credentials."""
         return f"Arrival(client={self.client!r}, path={self.path!r})"
 
-    def lacks(self, names: frozenset[bytes]) -> bool:
-        """Whether it is plain that none of these headers came (names lower case): they are not to be looked for."""
-        return len(self.fields) == len(self.headers) and names.isdisjoint(self.fields)
-
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
-        wanted, found = name.lower().encode("latin-1"), b""
+        wanted, found = _on_the_wire(name), b""
         if len(self.fields) == len(self.headers):  # each came once
-            return self.fields.get(wanted, b"").decode("latin-1").strip()
+            value = self.fields.get(wanted)
+            return value.decode("latin-1").strip() if value else ""
         for key, value in self.headers:
             if key == wanted:
                 if found not in (b"", value):

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.core.calls import NOWHERE, Arrival, Credentials
+from hub.edge.familiar import familiar_of
 
 _OWN = b"x-hub-key"
 _SHARED = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -53,15 +54,13 @@ def _found(headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]
 
 def presented(scope: Mapping[str, Any]) -> Credentials:
     """The credential of a request, and how the request arrived."""
-    client, headers = scope.get("client"), scope["headers"]
+    client, headers, familiar = scope.get("client"), scope["headers"], familiar_of(scope)
     arrival = Arrival(client[0] if client else "", scope["path"], headers, dict(headers))
-    return credentials(headers, arrival)
-
-
-def presented_again(known: Credentials, headers: Sequence[tuple[bytes, bytes]]) -> Credentials:
-    """The credential of a request whose head is that of an earlier one but for the length of its body."""
-    arrival = Arrival(known.arrival.client, known.arrival.path, headers, dict(headers))
-    return Credentials(known.secret, known.upstream, arrival)
+    if familiar is None:
+        return credentials(headers, arrival)
+    if familiar.given is None:
+        familiar.given = credentials(headers, arrival)
+    return Credentials(familiar.given.secret, familiar.given.upstream, arrival)
 
 
 def _secret(name: bytes, value: str) -> str:

@@ -11,7 +11,7 @@ from hub.core.refusal import NotFound, Refusal
 from hub.edge.body import CallerLeft, capped, check_length
 from hub.edge.cycle import CYCLE, Cycle
 from hub.edge.errors import refuse, request_id_of, shape_of
-from hub.edge.familiar import FAMILIAR, Familiar
+from hub.edge.familiar import familiar_of
 from hub.edge.forwarded import Proxies
 from hub.edge.guards import App, Guard, Receive, Scope, SecureHeaders, Send
 from hub.edge.in_flight import InFlight, going_down
@@ -106,7 +106,7 @@ class Dispatch:
 
     async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        familiar: Familiar | None = scope.get("extensions", {}).get(FAMILIAR)
+        familiar = familiar_of(scope)
         if familiar is None or not familiar.passed:
             self._pass(scope, headers)
             if familiar is not None:

@@ -6,7 +6,10 @@ same byte for byte. Whatever else comes goes through the parser.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Self
+
+from hub.core.calls import Credentials, Origin
 
 MOST = 4096  # bytes of a head that is kept
 FAMILIAR = "hub.familiar"  # the ASGI extension under which a scope holds the `Familiar` that it was made from
@@ -18,11 +21,11 @@ _END = b"\r\n\r\n"
 class Familiar:
     """A head, and what was found out of it. One connection owns it.
 
-    `scope` is what a request is made from, `passed` whether the guards let it through; `kept` is what the stage that
-    answers has read of it, for its own use.
+    `scope` is what a request is made from, `passed` whether the guards let it through; `given` and `origin` are who
+    presents it and where it comes from, once that was read of it.
     """
 
-    __slots__ = ("_after", "_before", "_place", "kept", "passed", "scope")
+    __slots__ = ("_after", "_before", "_place", "given", "origin", "passed", "scope")
 
     def __init__(self, before: bytes, after: bytes, scope: dict[str, Any], place: int) -> None:
         self._before = before
@@ -30,7 +33,8 @@ class Familiar:
         self._place = place
         self.scope = scope
         self.passed = False
-        self.kept: Any = None
+        self.given: Credentials | None = None
+        self.origin: Origin | None = None
 
     @classmethod
     def of(cls, data: bytes, scope: dict[str, Any]) -> Self | None:
@@ -63,3 +67,8 @@ class Familiar:
         headers = self.scope["headers"].copy()
         headers[self._place] = (b"content-length", length)
         return headers
+
+
+def familiar_of(scope: Mapping[str, Any]) -> Familiar | None:
+    """The head that a scope was made from, where it had been seen before."""
+    return scope.get("extensions", {}).get(FAMILIAR)

@@ -3,19 +3,16 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from msgspec.structs import replace
 
-from hub.core.calls import Credentials, Origin
 from hub.core.refusal import NotFound, Refusal, Unauthenticated
 from hub.core.seals import Seals
 from hub.edge.body import read_body
 from hub.edge.challenge import base_of, challenged
-from hub.edge.credentials import presented, presented_again
+from hub.edge.credentials import presented
 from hub.edge.errors import request_id_of
-from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import InFlight, going_down
 from hub.edge.mcp_answers import initialized
@@ -52,13 +49,6 @@ _CHANGED = {name: notification_bytes(f"notifications/{name}/list_changed", b"{}"
 _PLACES = ("", "sse", "messages")
 
 
-class _Known(NamedTuple):
-    """What was read of a head, for the next request that has the same one."""
-
-    given: Credentials
-    origin: Origin
-
-
 class McpApi:
     """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything.
 
@@ -91,21 +81,14 @@ class McpApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        familiar: Familiar | None = scope.get("extensions", {}).get(FAMILIAR)
-        known: _Known | None = familiar.kept if familiar is not None else None
-        given = presented_again(known.given, scope["headers"]) if known is not None else presented(scope)
+        given = presented(scope)
         profile, _, place = scope["path"].removeprefix("/mcp/").removesuffix("/").partition("/")
         try:
             visit = self._path.visit(profile if place in _PLACES else scope["path"][5:], given, _mode(scope))
         except Unauthenticated as refusal:
             raise challenged(refusal, scope, profile, self._public_url) from None
         headers = given.arrival.fields
-        if known is not None:
-            origin = replace(known.origin, request_id=request_id_of(scope))
-        else:
-            origin = origin_of(scope, headers, request_id_of(scope))
-            if familiar is not None:
-                familiar.kept = _Known(given, origin)
+        origin = origin_of(scope, headers, request_id_of(scope))
         body = await read_body(receive, headers, self._body_bytes) if scope["method"] == "POST" else b""
         with self._in_flight.watch(scope, receive) as exchange:
             named = [(b"x-request-id", origin.request_id.encode("latin-1"))]

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from msgspec.structs import replace
 
 from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event
 from hub.edge.body import CallerLeft, check_length, declared_length, read_any, read_body, read_form
-from hub.edge.credentials import presented, presented_again
+from hub.edge.credentials import presented
 from hub.edge.errors import is_claude_code, request_id_of, speaks_anthropic
-from hub.edge.familiar import FAMILIAR, Familiar
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
 from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model, is_call
 from hub.edge.guards import Receive, Scope, Send
@@ -146,22 +144,26 @@ class ModelsApi:
 
     async def _call(self, aim: Aim, scope: Scope, receive: Receive, send: Send) -> None:
         desk, dialect = self._desk, aim.dialect
-        familiar: Familiar | None = scope.get("extensions", {}).get(FAMILIAR)
-        known: ModelRequest | None = familiar.kept if familiar is not None else None
-        given = presented(scope) if known is None else presented_again(known.credentials, scope["headers"])
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        given = presented(scope)
         fields = given.arrival.fields
         length = declared_length(fields)
         if not given.secret or length is None or length > _UNASKED_BYTES:
             desk.identity.resolve(desk.snapshots(), given)
-        body = await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes)
         request_id = request_id_of(scope)
-        if known is None:
-            request = _request(aim, scope, given, body)
-            if familiar is not None:
-                familiar.kept = replace(request, body=b"")
-        else:
-            origin = replace(known.origin, request_id=request_id)
-            request = replace(known, body=body, origin=origin, credentials=given)
+        request = ModelRequest(
+            dialect=dialect,
+            body=await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes),
+            origin=origin_of(scope, fields, request_id),
+            credentials=given,
+            headers=(*provider_headers(headers, given), *_form(dialect, fields)),
+            # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
+            query="" if aim.model else scope["query_string"].decode("latin-1"),
+            model=aim.model,
+            stream=aim.stream,
+            route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
+            receipt=fields.get(b"x-hub-receipt", b"") == b"1",
+        )
         with desk.in_flight.watch(scope, receive) as exchange:
             await carry(
                 desk.path.run(request),
@@ -232,24 +234,6 @@ class ModelsApi:
         if speaks_anthropic(fields):
             return anthropic_list(discoverable(models) if is_claude_code(fields) else models, query)
         return codex_list(models) if "client_version" in query else openai_list(models)
-
-
-def _request(aim: Aim, scope: Scope, given: Credentials, body: bytes) -> ModelRequest:
-    """The request for a model as it came. Raises Malformed for a header of the hub's own that cannot be read."""
-    fields = given.arrival.fields
-    return ModelRequest(
-        dialect=aim.dialect,
-        body=body,
-        origin=origin_of(scope, fields, request_id_of(scope)),
-        credentials=given,
-        headers=(*provider_headers(scope["headers"], given), *_form(aim.dialect, fields)),
-        # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
-        query="" if aim.model else scope["query_string"].decode("latin-1"),
-        model=aim.model,
-        stream=aim.stream,
-        route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
-        receipt=fields.get(b"x-hub-receipt", b"") == b"1",
-    )
 
 
 def _cut(refusal: Refusal) -> bytes:

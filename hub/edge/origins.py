@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from hub.core.calls import Origin
 from hub.core.capture import Capture
 from hub.core.refusal import Malformed
 from hub.core.telemetry import TraceContext, parse_context
+from hub.edge.familiar import familiar_of
 
 # The hub's own, then those of Claude Code and Codex.
 _SESSIONS = (b"x-hub-session", b"x-claude-code-session-id", b"session-id", b"thread-id")
@@ -80,6 +83,15 @@ def guardrails_of(value: bytes) -> tuple[str, ...]:
 
 def origin_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_id: str) -> Origin:
     """The origin of a call. Raises Malformed for tags, a wish about capture or guardrails that cannot be read."""
+    familiar = familiar_of(scope)
+    if familiar is None:
+        return _read(scope, headers, request_id)
+    if familiar.origin is None:
+        familiar.origin = _read(scope, headers, request_id)
+    return replace(familiar.origin, request_id=request_id)
+
+
+def _read(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], request_id: str) -> Origin:
     client = scope.get("client")
     agent = headers.get(b"user-agent", b"").decode("latin-1")[:256]
     tags = headers.get(b"x-hub-tags")

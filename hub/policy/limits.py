@@ -7,10 +7,6 @@ from hub.core.refusal import Throttled
 from hub.resources.spending import LimitSpec
 
 _UNITS = (("requests", "rpm"), ("tokens", "tpm"), ("tool calls", "tool_calls_per_minute"))
-_NAMES = {
-    unit: tuple(f"x-ratelimit-{what}-{unit.replace(' ', '-')}" for what in ("limit", "remaining", "reset"))
-    for unit, _ in _UNITS
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +33,7 @@ class LimitRule:
         self._limits = limits
         self._request = Ask(meters["requests"], Kind.RATE, limits["requests"], 1)
         self._parallel = Ask(meters["parallel"], Kind.SLOTS, spec.parallel, 1)
-        self._told = tuple(
-            (*_NAMES[unit], meters[unit], limit, str(limit)) for unit, limit in limits.items() if limit is not None
-        )
+        self._told = tuple((unit, meters[unit], limit) for unit, limit in limits.items() if limit is not None)
 
     def asks(self, tokens: int, tool_calls: int) -> list[Ask]:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
@@ -72,17 +66,21 @@ class LimitRule:
     def headers(self, meters: Meters) -> dict[str, str]:
         """`x-ratelimit-*` for what this limit limits (seconds until it is all there again)."""
         headers: dict[str, str] = {}
-        for most, remaining, reset, meter, limit, shown in self._told:
+        for unit, meter, limit in self._told:
             level = meters.level(meter, Kind.RATE)
-            headers[most] = shown
-            headers[remaining] = str(limit - level.used) if level.used < limit else "0"
-            headers[reset] = f"{level.rest}s"
+            headers |= _headers(unit, limit, level.used, level.rest)
         return headers
 
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""
         used = [meters.level(self._meters[unit], Kind.RATE).used for unit, _ in _UNITS]
         return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], Kind.SLOTS).used)
+
+
+_NAMES = {
+    unit: tuple(f"x-ratelimit-{what}-{unit.replace(' ', '-')}" for what in ("limit", "remaining", "reset"))
+    for unit, _ in _UNITS
+}
 
 
 def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:

@@ -55,8 +55,6 @@ class Window:
         """Whole seconds until the window is empty, if nothing is added."""
         if not self.total:
             return 0
-        if self._buckets[self._second % _SPAN]:  # as nearly always: something was just added
-            return ceil(self.until + _SPAN - 1 - now)
         for age in range(_SPAN):
             if self._buckets[(self._second - age) % _SPAN]:
                 return max(1, ceil(self._second - age + _SPAN - now))

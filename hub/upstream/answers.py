@@ -27,7 +27,6 @@ KEY_SECONDS = 24 * 3600.0
 LONGEST_KEY = 255
 ALONE = Everywhere(None)  # a process that shares nothing
 # What is about one exchange and not about the answer.
-_IDEMPOTENCY = frozenset((b"idempotency-key",))
 _NOT_AGAIN = frozenset({"x-hub-attempts", "x-upstream-request-id", "retry-after", "retry-after-ms"})
 
 
@@ -335,8 +334,6 @@ def wish_of(snapshot: Snapshot, principal: Principal, call: ModelCall) -> Wish:
 
 def idempotency_key(call: ModelCall) -> str:
     """The caller's idempotency key, or "". Raises Malformed when it is no such thing."""
-    if call.arrival.lacks(_IDEMPOTENCY):
-        return ""
     key = call.arrival.header("idempotency-key")
     if key and (len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable()):
         raise Malformed("malformed", f"An idempotency-key has at most {LONGEST_KEY} printable characters.")

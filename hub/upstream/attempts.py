@@ -24,7 +24,6 @@ from hub.upstream.verdicts import Failed
 
 _CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
-_PATIENCE = frozenset((b"x-stainless-timeout", b"x-stainless-read-timeout"))
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?")
 _STREAMS = ("", "text/event-stream", "application/octet-stream", "application/vnd.amazon.eventstream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
@@ -159,7 +158,6 @@ class Senders:
         endpoint = self._locals[local] if local else self._transport
         scheme, scope = deployment.auth
         signs = secret != "" and self._signers.knows(scheme)
-        timeouts = deployment.timeouts
         exchange = Exchange(
             "POST",
             f"local:{lane.spoken}" if local else url_of(deployment, call, lane.spoken, secret),
@@ -168,7 +166,7 @@ class Senders:
                 *attempt.trace_headers(call),
             ),
             lane.body,
-            replace(timeouts, total=min(timeouts.total, seconds)),
+            replace(deployment.timeouts, total=min(deployment.timeouts.total, seconds)),
             deployment.private,
         )
         if signs:
@@ -207,11 +205,9 @@ def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect, secret: str
 
 def patience_of(call: ModelCall) -> float:
     """For how many seconds the caller waits for an answer to begin, as the official SDKs say it; infinite otherwise."""
-    if call.arrival.lacks(_PATIENCE):
-        return math.inf
     for name in ("x-stainless-timeout", "x-stainless-read-timeout"):
         said = call.arrival.header(name)
-        if _SECONDS.fullmatch(said):
+        if said and _SECONDS.fullmatch(said):
             return float(said)
     return math.inf
 

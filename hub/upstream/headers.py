@@ -32,7 +32,6 @@ _FROM_PROVIDER: Mapping[str, str] = {
     "request-id": "x-upstream-request-id",
     "x-request-id": "x-upstream-request-id",
 }
-_WAITS = frozenset(("retry-after", "retry-after-ms", "x-ms-retry-after-ms"))
 LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a promise
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
@@ -86,11 +85,9 @@ def reply_headers(response: Response) -> dict[str, str]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """After how many seconds, 0 to 60, a provider wants to be asked again; None when it says none, or nonsense."""
-    if _WAITS.isdisjoint(headers):
-        return None
     for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        if _NUMBER.fullmatch(value):
+        value = headers.get(name)
+        if value is not None and _NUMBER.fullmatch(value := value.strip()):
             return min(float(value) * scale, LONGEST_RETRY)
     date = parsedate_tz(headers["retry-after"]) if "retry-after" in headers else None
     if date is None:

@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
+from hub.edge.credentials import presented
 from hub.edge.familiar import FAMILIAR, MOST, Familiar
+from hub.edge.origins import origin_of
 from tests.unit.edge.conftest import STATUS_LINE
 from tests.unit.edge.test_protocol import Early, Echo
 
@@ -131,3 +134,18 @@ async def test_a_body_that_trickles_is_cut_also_behind_a_familiar_head(run):
 def test_heads_that_are_not_kept(headers):
     lines = b"".join(b"%b: %b\r\n" % header for header in headers)
     assert Familiar.of(b"POST / HTTP/1.1\r\n" + lines + b"\r\na", {"headers": headers}) is None
+
+
+async def test_who_calls_is_read_of_a_familiar_head_as_of_any_other(run):
+    app = Echo()
+    client = await (await run(app)).connect()
+    head = b"X-Hub-Key: hub_one\r\nX-Api-Key: sk-two\r\nX-Hub-Tags: run=7\r\nUser-Agent: agent/1"
+    for body in (b"one", b"another", b"a third"):
+        await told(client, sized(b"%d" % len(body), body).replace(b"X-A: b", head))
+    plain, *again = app.scopes
+    assert all(FAMILIAR in scope["extensions"] for scope in again)
+    first = origin_of(plain, dict(plain["headers"]), "r")
+    for number, scope in enumerate(again):
+        assert presented(scope) == replace(presented(plain), arrival=presented(scope).arrival)
+        assert presented(scope).arrival.header("content-length") == dict(scope["headers"])[b"content-length"].decode()
+        assert origin_of(scope, dict(scope["headers"]), f"r{number}") == replace(first, request_id=f"r{number}")
