@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hub.app.background import Background
 from hub.app.diet import Diet
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
@@ -22,6 +21,7 @@ from hub.app.recording import Place, Recording, open_recording
 from hub.app.remembering import Remembering
 from hub.app.tally import Tally
 from hub.catalogue import Catalogue
+from hub.core.background import Background
 from hub.core.logs import get_logger, redact
 from hub.core.metrics import Metrics
 from hub.core.refusal import Refusal

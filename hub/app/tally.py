@@ -15,6 +15,7 @@ from typing import Self
 
 from msgspec import MsgspecError, Struct, json
 
+from hub.core.background import Background
 from hub.core.logs import get_logger
 from hub.core.metrics import Metrics, Told
 
@@ -34,17 +35,17 @@ class Left(Struct, frozen=True):
 _decoder = json.Decoder(Left)
 
 
-class Tally:
-    """Adds up the workers of one crew, whose files are named after it. An async context manager that owns its task."""
+class Tally(Background):
+    """Adds up the workers of one crew, whose files are named after it."""
 
     def __init__(self, metrics: Metrics, folder: Path, crew: str, number: int) -> None:
+        super().__init__()
         self._metrics = metrics
         self._folder = folder
         self._crew = crew
         self._first = number == 1
         self._file = folder / f"{crew}-{number}.json"
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Go on where the predecessor ended, and begin to leave files. Raises OSError when there can be none."""
@@ -57,16 +58,14 @@ class Tally:
         if left is not None:
             self._metrics.take(left.told)
         await self._leave()
-        self._task = asyncio.create_task(self._run(), name="tally")  # noqa: TID251 - ended in __aexit__
+        self.start(self._run(), "tally")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the last file."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        await super().__aexit__(kind, error, trace)
         with contextlib.suppress(OSError):
             await self._leave()
 

@@ -2,25 +2,25 @@
 
 import asyncio
 from collections import deque
-from types import TracebackType
 from typing import Self
 
+from hub.core.background import Background
 from hub.core.logs import get_logger
 
 log = get_logger(__name__)
 LATELY_SECONDS = 60.0
 
 
-class LoopLag:
+class LoopLag(Background):
     """Measures the loop while it is entered (`async with LoopLag() as lag`). Seconds.
 
     `last` is the latest measurement.
     """
 
     def __init__(self, every: float = 0.5, warn_above: float = 0.5) -> None:
+        super().__init__()
         self._every = every
         self._warn_above = warn_above
-        self._task: asyncio.Task[None] | None = None
         self.last = 0.0
         self._lately: deque[float] = deque(maxlen=max(1, round(LATELY_SECONDS / every)))
 
@@ -30,16 +30,8 @@ class LoopLag:
 
     async def __aenter__(self) -> Self:
         """Begin to measure."""
-        self._task = asyncio.get_running_loop().create_task(self._measure())  # ended in __aexit__
+        self.start(self._measure())
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
 
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.core.background import Background
 from hub.ledger.rollups import Rollups
 from hub.ledger.rows import ENTRY, PAYLOAD
 from hub.ledger.sums import DAY
@@ -22,7 +22,7 @@ INTERVAL_SECONDS = 3600.0
 _AT_ONCE = 2000
 
 
-class Retention:
+class Retention(Background):
     """Deletes bodies older than `bodies_days`, and entries older than `entries_days` (0: never). Owns its task.
 
     `now` is in seconds since the epoch. The audit trail is never deleted.
@@ -37,25 +37,17 @@ class Retention:
         entries_days: int,
         now: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self._engine = engine
         self._rollups = rollups
         self._bodies_days = bodies_days
         self._entries_days = entries_days
         self._now = now
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start the task."""
-        self._task = asyncio.create_task(self._run(), name="ledger retention")  # noqa: TID251 - ended in __aexit__
+        self.start(self._run(), "ledger retention")
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
 
     async def sweep(self) -> tuple[int, int]:
         """Delete what is too old now; returns how many bodies and entries. Raises Unavailable."""

@@ -5,7 +5,6 @@ import contextlib
 import os
 from collections.abc import Callable
 from hashlib import sha256
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -15,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from hub.core.background import Background
 from hub.core.health import Change
 from hub.core.logs import get_logger
 
@@ -35,34 +35,26 @@ class _Told(Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Told)
 
 
-class RedisHealth:
+class RedisHealth(Background):
     """Sends what `tell` is given to all other replicas, and gives what they tell to `learn`. An async context manager.
 
     Replicas of one hub have the same `key`. By it their channel is named: a Redis has one set of them for all databases.
     """
 
     def __init__(self, url: str, key: bytes, learn: Callable[[Change], None]) -> None:
+        super().__init__()
         self._url = url
         self._learn = learn
         self._channel = f"hub:health:{sha256(key).hexdigest()}"
         self._me = os.urandom(8).hex()
         self._waiting: asyncio.Queue[Change] = asyncio.Queue(_MOST_WAITING)
-        self._tasks: list[asyncio.Task[None]] = []
         self.listening = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Begin to listen and to send. Redis need not be there."""
         for work in (self._send, self._listen):
-            self._tasks.append(asyncio.create_task(self._forever(work), name="shared health"))  # noqa: TID251 - ended below
+            self.start(self._forever(work), "shared health")
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End both."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
 
     def tell(self, change: Change) -> None:
         """Let the others know, soon. What cannot be sent is dropped: they find out for themselves, and news grows old."""

@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
-from types import TracebackType
-from typing import Any, Self
 
 import msgspec
 
+from hub.core.background import Background
 from hub.core.logs import get_logger
 from hub.core.shelf import Shelf, ShelfAway
 from hub.upstream.answers_kept import Kept
@@ -28,27 +26,15 @@ class Another(Exception):
 _kept = msgspec.msgpack.Decoder(Kept)
 
 
-class Everywhere:
+class Everywhere(Background):
     """Claims and answers on a shelf. An async context manager, which ends what it does beside calls.
 
     While the shelf is away, each replica answers for itself: a claim is then held by nobody.
     """
 
     def __init__(self, shelf: Shelf | None) -> None:
+        super().__init__()
         self._shelf = shelf
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        """Nothing is opened here."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End what is left."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- one call for a key ----------------------------------------------------------------------------------------
 
@@ -66,7 +52,7 @@ class Everywhere:
                 return None
             if found is None:
                 held = Held(place, mark)
-                self._start(self._renewed(held, shelf))
+                self.start(self._renewed(held, shelf))
                 return held
             if found[:1] != _MARK:
                 kept = _kept.decode(found)
@@ -93,7 +79,7 @@ class Everywhere:
         held.over.set()
         if self._shelf is not None:
             data = None if kept is None else msgspec.msgpack.encode(kept)
-            self._start(self._changed(self._shelf, held, data, seconds))
+            self.start(self._changed(self._shelf, held, data, seconds))
 
     async def _changed(self, shelf: Shelf, held: "Held", data: bytes | None, seconds: float) -> None:
         try:
@@ -117,18 +103,13 @@ class Everywhere:
     def put(self, place: str, kept: Kept, seconds: float) -> None:
         """Keep an answer for all replicas."""
         if self._shelf is not None:
-            self._start(self._put(self._shelf, place, msgspec.msgpack.encode(kept), seconds))
+            self.start(self._put(self._shelf, place, msgspec.msgpack.encode(kept), seconds))
 
     async def _put(self, shelf: Shelf, place: str, data: bytes, seconds: float) -> None:
         try:
             await shelf.put(place, data, seconds)
         except ShelfAway as away:
             log.warning("answer_not_shared", reason=str(away))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 class Held:

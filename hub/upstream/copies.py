@@ -1,10 +1,10 @@
 """Copies of calls for a shadow target: run beside the call, bounded in number and in money, without effect on it."""
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Self
+from typing import Any
 
+from hub.core.background import Background
 from hub.core.logs import get_logger
 
 log = get_logger(__name__)
@@ -12,12 +12,12 @@ MOST = 64  # at the same time
 _DAY = 86_400
 
 
-class Copies:
+class Copies(Background):
     """Owns the tasks of copies, and what each target's copies have cost today (UTC). `now` is since the epoch."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
+        super().__init__()
         self._now = now
-        self._tasks: set[asyncio.Task[None]] = set()
         self._spent: dict[str, tuple[int, int]] = {}  # target -> (day, micro-dollars)
 
     def reserve(self, target: str, micro_usd: int, most: int) -> bool:
@@ -37,23 +37,12 @@ class Copies:
         day, spent = self._spent.get(target, (0, 0))
         self._spent[target] = (day, max(spent + difference, 0))
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
         """Run a copy until it is done or the hub ends. What goes wrong in it is logged, never raised."""
-        task = asyncio.create_task(self._guarded(work))  # noqa: TID251 - kept here, ended in __aexit__
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        super().start(self._guarded(work), name)
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - a copy must not be felt, whatever happens to it
             log.info("a shadow copy failed", error=type(error).__name__)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

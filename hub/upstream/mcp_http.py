@@ -16,8 +16,9 @@ from hub.upstream.failures import BrokenOff
 from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
 from hub.upstream.mcp_lines import Events
-from hub.upstream.mcp_link import Ears, Greeting, Link
+from hub.upstream.mcp_link import Ears, Greeting
 from hub.upstream.mcp_pending import Pending
+from hub.upstream.mcp_posting import PostingLink
 from hub.upstream.mcp_refusals import refused
 from hub.upstream.mcp_values import CallerContext, Era
 from hub.upstream.mcp_wire import Speech
@@ -28,7 +29,6 @@ _ACCEPT = "application/json, text/event-stream"
 _TAIL = 1.0  # seconds for the end of a stream after its answer, so that the connection can be used again
 _A_DAY = 86_400.0
 _SHORTEST_RETRY, _LONGEST_RETRY = 0.05, 30.0
-MOST_TELLING = 64  # messages on their way at once, beyond which the server gets only what it must have
 _TELLING = Timeouts(connect=10, first_byte=30, idle=30, total=60)
 _RELISTEN = (1.0, 60.0)  # seconds before a lost stream of changes is opened again: at first, at most
 
@@ -49,7 +49,7 @@ def forwarded(forward: tuple[tuple[bytes, str], ...], caller: CallerContext) -> 
     return tuple((theirs, caller.headers[ours].decode("latin-1")) for ours, theirs in forward if ours in caller.headers)
 
 
-class HttpLink(Link):
+class HttpLink(PostingLink):
     """An answer that is a stream is read in a task of the link, so that it outlives its caller just as long as it must.
 
     `mirrored` says by the tool's name which arguments are repeated in headers.
@@ -61,7 +61,6 @@ class HttpLink(Link):
         self._address = address
         self._listener: asyncio.Task[None] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._telling: set[asyncio.Task[None]] = set()
         self.session = ""
         self.mirrored: dict[str, Mirrored] = {}
 
@@ -184,15 +183,6 @@ class HttpLink(Link):
             log.info("mcp_notification_not_sent", reason=failure.code)
         else:
             response.close()
-
-    def _reply(self, message: bytes) -> None:
-        task = self._start(self._tell(message))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    @property
-    def _is_behind(self) -> bool:
-        return len(self._telling) >= MOST_TELLING
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         """Close the response, which is all that the modern wire wants; the old one wants to be told."""

@@ -9,24 +9,24 @@ from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.mcp_calls import MOST_RESULT
-from hub.upstream.mcp_http import MOST_TELLING, Address, forwarded
+from hub.upstream.mcp_http import Address, forwarded
 from hub.upstream.mcp_lines import Events
-from hub.upstream.mcp_link import Ears, Greeting, Link, Rejected
+from hub.upstream.mcp_link import Ears, Greeting, Rejected
 from hub.upstream.mcp_pending import Pending
+from hub.upstream.mcp_posting import PostingLink
 from hub.upstream.mcp_wire import Speech
 
 _POSTING = Timeouts(connect=10, first_byte=30, idle=30, total=60)
 _TELLING = "it answers no POST, and its stream names no address for messages; is its url right?"
 
 
-class SseLink(Link):
+class SseLink(PostingLink):
     """`open` reads the stream until it names its address; a task of the link follows it from there."""
 
     def __init__(self, numbers: Iterator[int], ears: Ears, endpoint: Endpoint, address: Address) -> None:
         super().__init__(numbers, ears)
         self._endpoint = endpoint
         self._address = address
-        self._telling: set[asyncio.Task[None]] = set()
         self._target: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, seconds: float) -> None:
@@ -117,20 +117,11 @@ class SseLink(Link):
         response.close()
         return response.status
 
-    async def _told(self, message: bytes) -> None:
+    async def _tell(self, message: bytes) -> None:
         try:
             await self._post(message)
         except UpstreamFailed:
             self._ears.changed()
-
-    def _reply(self, message: bytes) -> None:
-        task = self._start(self._told(message))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    @property
-    def _is_behind(self) -> bool:
-        return len(self._telling) >= MOST_TELLING
 
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         if tell and self.failure is None:
@@ -139,7 +130,7 @@ class SseLink(Link):
     async def greeted(self, greeting: Greeting) -> None:
         """Say that the handshake is complete."""
         self.greeting = greeting
-        await self._told(mcp_wire.notification("notifications/initialized"))
+        await self._tell(mcp_wire.notification("notifications/initialized"))
 
     def listen_anew(self) -> None:
         """Everything comes on the one stream."""
