@@ -245,7 +245,8 @@ class Bill:
         self._own = delivery.own == "caller"
         price = snapshot.price(call.model, delivery.target)
         self._usual = price
-        self._price = price and price.at(wished(call))
+        self._wished = wished(call)
+        self._price = price and price.at(self._wished)
         self._call = call
         self._delivery = delivery
         self._record = record
@@ -270,7 +271,7 @@ class Bill:
             return
         usage, usual = self._delivery.usage, self._usual
         # What was asked for is a wish: the provider says at which tier it answered.
-        tier = self._delivery.answered_at or wished(self._call)
+        tier = self._delivery.answered_at or self._wished
         cost = cost_micro_usd(usage, usual and usual.at(tier))
         if self._own:
             self._record.own_micro_usd = cost

@@ -1,7 +1,6 @@
 """A profile over standard input and output, for clients that start a program instead of calling an address."""
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -17,7 +16,7 @@ from cyclopts import Parameter
 from msgspec import Raw
 
 from hub.cli.client import Connection
-from hub.upstream import mirrored_of, param_headers
+from hub.upstream import NAMED_BY, encode_value, mirrored_of, param_headers
 
 _META = "io.modelcontextprotocol/"
 _ACCEPT = "application/json, text/event-stream"
@@ -25,9 +24,6 @@ _FAILED, _MISMATCH = -32603, -32020
 _AHEAD = 64  # lines that are read before they are sent
 _CLOCKS = httpx2.Timeout(10, read=None)  # a call may take as long as the hub lets it
 _AGAIN = (1.0, 30.0)  # seconds before a lost stream is opened again: at first, at most
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"} | dict.fromkeys(
-    ("tasks/get", "tasks/update", "tasks/cancel"), "taskId"
-)
 Message = dict[str, Any]
 
 
@@ -188,7 +184,7 @@ class Bridge:
         if not isinstance(version, str):
             return headers | ({} if message.get("method") == "initialize" else self._session)
         headers |= {"mcp-protocol-version": version, "mcp-method": _header(message.get("method"))}
-        named = params.get(_NAMED.get(str(message.get("method")), ""))
+        named = params.get(NAMED_BY.get(str(message.get("method")), ""))
         return headers | ({"mcp-name": _header(named)} if isinstance(named, str) else {})
 
     def _failed(self, message: Message, text: str) -> None:
@@ -253,10 +249,7 @@ def _one_line(message: bytes) -> bytes:
 
 def _header(value: Any) -> str:
     """A value as a header carries it; what no header can hold is left to the hub to refuse."""
-    text = value if isinstance(value, str) else ""
-    if text.isascii() and text.isprintable() and text == text.strip() and not text.startswith("=?base64?"):
-        return text
-    return f"=?base64?{base64.b64encode(text.encode('utf-8', 'replace')).decode()}?="
+    return encode_value(value.encode("utf-8", "replace").decode() if isinstance(value, str) else "")
 
 
 def _told(response: httpx2.Response, body: bytes) -> str:

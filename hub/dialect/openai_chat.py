@@ -1,7 +1,6 @@
 """OpenAI's Chat Completions: what the hub reads of a request, a reply and a stream."""
 
 import re
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -82,9 +81,6 @@ class _Chunk(Struct):
         return self.usage or (self.x_groq.usage if self.x_groq is not None else None)
 
 
-_SEARCH_NAMES = ("server_tool_use", "server_side_tool_usage_details", "num_search_queries", "num_sources_used")
-_SEARCHES = attrgetter(*_SEARCH_NAMES)
-_NO_SEARCHES = (None,) * len(_SEARCH_NAMES)
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -121,11 +117,9 @@ def _buckets(told: _Usage) -> Usage:
 
 
 def _searches(told: _Usage) -> int:
-    told_of = _SEARCHES(told)
-    if told_of == _NO_SEARCHES:
-        return 0
-    given = {name: value for name, value in zip(_SEARCH_NAMES, told_of, strict=True) if value is not None}
-    return counted(given) or 0
+    names = ("server_tool_use", "server_side_tool_usage_details", "num_search_queries", "num_sources_used")
+    given = {name: value for name in names if (value := getattr(told, name)) is not None}
+    return (counted(given) or 0) if given else 0
 
 
 def buckets_of(usage: Any) -> Usage | None:

@@ -14,7 +14,7 @@ from hub.edge.mcp_envelope import (
     is_object,
     text_of,
 )
-from hub.upstream import Era
+from hub.upstream import NAMED_BY, Era
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -25,14 +25,6 @@ META = "io.modelcontextprotocol/"
 OLDER = ("2024-11-05",)  # some clients go on naming the version that they asked for
 _VERSION = b"mcp-protocol-version"
 _ROUTING = (_VERSION, b"mcp-method", b"mcp-name")
-_NAMED = {
-    "tools/call": "name",
-    "prompts/get": "name",
-    "resources/read": "uri",
-    "tasks/get": "taskId",
-    "tasks/update": "taskId",
-    "tasks/cancel": "taskId",
-}
 _MAX_HEADER = 4096
 
 
@@ -102,7 +94,7 @@ def check_modern(headers: Mapping[bytes, bytes], message: Message) -> None:
     if version != MODERN:
         raise unsupported(version)
     _compare(headers, b"mcp-method", message.method)
-    named = _NAMED.get(message.method)
+    named = NAMED_BY.get(message.method)
     if named is not None:
         _compare(headers, b"mcp-name", message.text(named))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from hub.core.plan import Deployment, Target, Timeouts
 from hub.core.principal import Globs, Principal
@@ -71,6 +72,13 @@ class Stop:
         )
 
 
+@lru_cache(maxsize=256)
+def _place_in(pattern: str, told: str) -> str:
+    """The place that an address and a region name, by the pattern of the kind; asked for at each call that is priced."""
+    found = re.search(pattern, told) if pattern else None
+    return found[1] if found is not None else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A configured provider; `deployment(model)` is one of its models, ready to be called."""
@@ -104,9 +112,7 @@ class Provider:
     @property
     def place(self) -> str:
         """The place that calls are computed in, where that changes their price; "" where it does not."""
-        told = f"{self.spec.base_url or self.row.base_url} {self.spec.region or ''}"
-        found = re.search(self.row.place, told) if self.row.place else None
-        return found[1] if found is not None else ""
+        return _place_in(self.row.place, f"{self.spec.base_url or self.row.base_url} {self.spec.region or ''}")
 
     @property
     def catalogue_prefix(self) -> str:

@@ -12,7 +12,7 @@ from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
-from hub.upstream.mcp_headers import mirrored_of, param_headers
+from hub.upstream.mcp_headers import NAMED_BY, encode_value, mirrored_of, param_headers
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
 from hub.upstream.mcp_values import (
@@ -39,6 +39,7 @@ from hub.upstream.webhooks import Webhooks
 
 __all__ = [
     "DOCUMENT",
+    "NAMED_BY",
     "SUGGESTED_MODEL",
     "Accounts",
     "Ask",
@@ -79,6 +80,7 @@ __all__ = [
     "check_query",
     "chunks_of",
     "client_document",
+    "encode_value",
     "handshake_form",
     "is_public",
     "mirrored_of",

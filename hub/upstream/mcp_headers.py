@@ -10,8 +10,8 @@ from msgspec import DecodeError, json
 from hub.upstream.mcp_wire import Object, parse_object, parse_text
 
 ANNOTATION = "x-mcp-header"
-# The member of params that `Mcp-Name` repeats.
-_NAMED = {
+# The member of params that `Mcp-Name` repeats, by the method.
+NAMED_BY = {
     "tools/call": "name",
     "prompts/get": "name",
     "resources/read": "uri",
@@ -55,7 +55,7 @@ def encode_value(value: str) -> str:
 
 def name_header(method: str, params: Object) -> str | None:
     """What `Mcp-Name` says of a request; None when the method has no such header."""
-    key = _NAMED.get(method)
+    key = NAMED_BY.get(method)
     if key is None or key not in params:
         return None
     return encode_value(parse_text(bytes(params[key])))
