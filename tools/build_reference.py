@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 from cyclopts import App
 
-from hub import cli
+from hub.cli.commands import COMMANDS
 from hub.core import refusal
 from hub.core.calls import Dialect
 from hub.core.principal import Role
@@ -45,7 +45,7 @@ def page(title: str, text: str, body: str) -> str:
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command of the line with its function."""
-    for name, target in cli.COMMANDS.items():
+    for name, target in COMMANDS.items():
         module, _, attribute = target.partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, App):

@@ -11,7 +11,7 @@ from hub.cli.output import say, show_diff, show_json, table
 from hub.core.refusal import Refusal
 
 app = App(name="audit", help="Who changed what, and is the record whole?")
-usage_app = App(name="usage", help="What it cost, who used nothing, and costs anew.")
+usage_app = App(name="usage", help="What calls cost, who used nothing, and costs worked out anew.")
 
 
 def _line(entry: dict[str, Any]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""The models that may be called, and new prices for them as a diff that somebody reads before it holds."""
+"""The models that there are and that may be called, and new prices as a diff that somebody reads before it holds."""
 
 import os
 import sys
@@ -15,33 +15,50 @@ from hub.core.refusal import Malformed
 from hub.resources.catalog_diff import Change, changes
 from hub.resources.model_catalog import DATA, ModelCatalog, load_catalogue
 
-app = App(name="models", help="Search the models that may be called; take new prices.")
+MOST_FOUND = 500  # of the catalogue
+
+app = App(name="models", help="Search models; take new prices.")
 
 
 @app.default
 def models(search: str | None = None, *, connection: Connection = Connection()) -> None:
-    """Show the models that your key may call, with price and context; with SEARCH, those whose names hold its words."""
-    with connection.api() as api:
-        items = api.call("GET", "/v1/models")["data"]
+    """Show the models that your key may call; with SEARCH, every known model whose name holds its words.
+
+    `callable as` says by which names your key may call a model. One without needs a provider or a grant.
+    """
     words = (search or "").lower().split()
-    items = [item for item in items if all(word in f"{item['id']} {item['display_name']}".lower() for word in words)]
+    with connection.api() as api:
+        own = [
+            {**item, "called": [item["id"]]}
+            for item in api.call("GET", "/v1/models")["data"]
+            if all(word in f"{item['id']} {item['display_name']}".lower() for word in words)
+        ]
+        shown = {item["id"] for item in own}
+        known = api.pages("/api/v1/model-catalogue", MOST_FOUND, {"search": search}) if search else ()
+        items = own + [item for item in known if shown.isdisjoint(item["called"])]
     if connection.json:
         show_json(items)
         return
+    if not items:
+        warn(f"No model is known by '{search}'." if search else "Your key may call no model: it needs a grant.")
+        return
     table(
-        ("model", "context", "USD in / M", "USD out / M", "until", "can"),
+        ("model", "callable as", "context", "USD in / M", "USD out / M", "until", "can"),
         (
             (
                 item["id"],
-                item.get("context_window"),
-                *((item.get("price") or {}).get(side) for side in ("input", "output")),
-                item.get("deprecated"),
-                ", ".join(item.get("capabilities") or ()),
+                ", ".join(item["called"]),
+                item["context_window"],
+                *((item["price"] or {}).get(side) for side in ("input", "output")),
+                item["deprecated"],
+                ", ".join(item["capabilities"]),
             )
             for item in items
         ),
         right=("context", "USD in / M", "USD out / M"),
     )
+    if search is None:
+        warn("'hub models SEARCH' looks among all models that the hub knows.")
 
 
 @app.command

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from cyclopts import Parameter
@@ -12,7 +12,10 @@ from hub.cli.client import Connection
 from hub.cli.output import say, show_json, table
 from hub.core.refusal import Malformed
 
-Kind = Annotated[str, Parameter(help="providers, models, routes, servers, profiles, teams, users, keys, budgets, ...")]
+Kind = Literal[
+    "providers", "models", "routes", "servers", "profiles", "teams", "users", "keys", "budgets", "limits", "guardrails",
+    "announcements", "exports",
+]  # fmt: skip
 
 
 def get(kind: Kind, name: str | None = None, *, connection: Connection = Connection()) -> None:

@@ -217,7 +217,10 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 
 # What the router itself says no to.
 _ROUTER = {
-    404: ("not_found", "There is nothing here."),
+    404: (
+        "not_found",
+        "There is nothing here. /api/docs shows what the API answers, /console and /admin are the web apps.",
+    ),
     405: ("method_not_allowed", "This address does not take that method."),
 }
 

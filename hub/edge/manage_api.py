@@ -22,6 +22,7 @@ from hub.edge.fares_api import FaresApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
 from hub.edge.openapi import document
+from hub.edge.model_search_api import ModelSearchApi
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
@@ -110,7 +111,7 @@ class ManageApi:
             LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api,
             m.people_api, m.stops_api, m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
-            SecretsApi(m.resources, m.vault, m.secrets_changed),
+            SecretsApi(m.resources, m.vault, m.secrets_changed), ModelSearchApi(),
         ):  # fmt: skip
             yield from api.routes()
         yield Route("GET", "/api/v1/me", Permission.SELF, "Who am I, and what may I do?", self._me, "people")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hub import cli
+from hub.cli.commands import COMMANDS
 from hub.resources import compile_snapshot
 from hub.resources.files import load, parse_all
 from hub.resources.model_catalog import load_catalogue
@@ -56,7 +56,7 @@ def test_commands_in_examples_exist(page):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line.partition(" #")[0].rpartition("| ")[2])
             if words[:1] == ["hub"] and len(words) > 1:
-                assert words[1] in cli.COMMANDS, line
+                assert words[1] in COMMANDS, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

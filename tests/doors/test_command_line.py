@@ -1,9 +1,13 @@
 """The command line against a running hub: what it does, what it says, how it ends."""
 
 import json
+from typing import get_args
 
 import pytest
 
+from hub.cli.commands import GROUPS
+from hub.cli.resource import Kind
+from hub.resources.kinds import KINDS
 from tests.support.hubs import RESOURCES, running_hub
 
 GOOD = "teams:\n  readers: {models: [demo], profiles: [both]}\nkeys:\n  reader: {team: readers}\n"
@@ -111,9 +115,39 @@ def test_an_export_applied_to_an_empty_hub_is_the_same_hub(own, tmp_path):
             assert client.get("/api/v1/instance").json()["digest"] == digest
 
 
+def test_the_list_of_commands_says_what_each_does(own):
+    listed = " ".join(own.cli("--help").stdout.split())
+    for command in (command for commands in GROUPS.values() for command in commands):
+        assert command.name in listed
+        assert command.about.split()[0] in listed
+    shown = own.cli("install", "--help").stdout
+    assert "Write a client's own configuration for a profile." in listed
+    assert "atomically, with a backup" in " ".join(shown.split())  # its own help says more than its line
+
+
+def test_a_search_finds_models_that_no_provider_here_serves(own):
+    found = json.loads(own.cli("models", "haiku 4-5", "--json").stdout)
+    assert {"anthropic/claude-haiku-4-5"} <= {item["id"] for item in found}
+    assert all(item["called"] == [] and item["context_window"] for item in found)
+    assert json.loads(own.cli("models", "demo", "--json").stdout)[0]["called"] == ["demo"]
+    assert "zzz" in own.cli("models", "zzz").stderr
+    assert all("demo" in item["id"] for item in json.loads(own.cli("models", "--json").stdout))
+
+
+def test_kinds_are_those_that_the_hub_has():
+    assert get_args(Kind) == tuple(KINDS)
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["get"], ["key", "rotate"], ["serve", "--port", "many"], ["chat", "demo", "x", "--nope"]],
+    [
+        ["nonsense"],
+        ["get"],
+        ["get", "logs"],
+        ["key", "rotate"],
+        ["serve", "--port", "many"],
+        ["chat", "demo", "x", "--nope"],
+    ],
 )
 def test_wrong_usage_ends_with_2(own, arguments):
     assert own.cli(*arguments, check=False).returncode == 2
