@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
@@ -28,7 +28,7 @@ def models(search: str | None = None, *, connection: Connection = Connection()) 
     """
     words = (search or "").lower().split()
     with connection.api() as api:
-        own = [
+        own: list[dict[str, Any]] = [
             {**item, "called": [item["id"]]}
             for item in api.call("GET", "/v1/models")["data"]
             if all(word in f"{item['id']} {item['display_name']}".lower() for word in words)

@@ -21,8 +21,8 @@ from hub.edge.explain_api import ExplainApi
 from hub.edge.fares_api import FaresApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.ledger_api import LedgerApi
-from hub.edge.openapi import document
 from hub.edge.model_search_api import ModelSearchApi
+from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
