@@ -63,6 +63,7 @@ class FirstParty:
         models = [
             {
                 "model": model.id,
+                "kind": model.kind,
                 "context_window": model.context_window,
                 "usd_per_million_tokens": price_view(model.price),
             }

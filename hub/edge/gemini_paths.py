@@ -59,5 +59,5 @@ def gemini_model(model: VisibleModel) -> dict[str, Any]:
 
 
 def gemini_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
-    """The list as Gemini's clients read it."""
-    return {"models": [gemini_model(model) for model in models]}
+    """The list as Gemini's clients read it: what can be called in their dialect, which has no embeddings here."""
+    return {"models": [gemini_model(model) for model in models if model.generates]}

@@ -28,6 +28,7 @@ def _known(model: VisibleModel) -> dict[str, Any]:
     """What every shape says on top of its own: price in USD per million tokens, context, what it can do."""
     return {
         "description": model.description,
+        "kind": model.kind,
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "price": price_view(model.price),
@@ -85,12 +86,17 @@ def openai_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
 
 def codex_list(models: Sequence[VisibleModel]) -> dict[str, Any]:
     """The list as Codex reads it, and as OpenAI's clients do, in one object."""
-    return {**openai_list(models), "models": [codex_model(model, place) for place, model in enumerate(models)]}
+    talking = [model for model in models if model.converses]
+    return {**openai_list(models), "models": [codex_model(model, place) for place, model in enumerate(talking)]}
 
 
 def discoverable(models: Sequence[VisibleModel]) -> list[VisibleModel]:
     """The models under names that Claude Code takes into its picker: it drops those without "claude" in them."""
-    return [model if _CLAUDE.search(model.id) else replace(model, id=f"{VIA}{model.id}") for model in models]
+    return [
+        model if _CLAUDE.search(model.id) else replace(model, id=f"{VIA}{model.id}")
+        for model in models
+        if model.converses
+    ]
 
 
 def anthropic_list(models: Sequence[VisibleModel], query: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _view(model: CatalogModel, called: list[str]) -> dict[str, Any]:
     return {
         "id": model.id,
         "display_name": model.name or model.id,
-        "kind": model.mode,
+        "kind": model.kind,
         "called": called,
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,

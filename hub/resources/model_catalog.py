@@ -150,6 +150,11 @@ class CatalogModel(Struct, frozen=True, dict=True):
     source: str = ""
     uplifts: dict[str, str] = {}
 
+    @property
+    def kind(self) -> str:
+        """What it is for: `chat` where it converses, in whatever dialect, else its mode."""
+        return "chat" if self.mode == "responses" else self.mode
+
     @cached_property
     def _there(self) -> dict[str, Price | None]:
         return {}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from hub.core.calls import Dialect
 from hub.core.plan import Deployment, Target, Timeouts
 from hub.core.principal import Globs, Principal
 from hub.core.refusal import Forbidden
@@ -21,6 +22,7 @@ from hub.resources.tools import ProfileSpec, ServerSpec
 Owner = tuple[str, str]  # ("team", NAME), ("user", NAME) or ("key", NAME)
 # Claude Code lists only models whose names hold "claude"; by this prefix it can be given any.
 VIA = "claude-via-hub/"
+_OLDER = (Dialect.OPENAI_CHAT, Dialect.OPENAI_COMPLETIONS)  # than Responses
 REVOKED = 0.0  # the `ends_at` of a secret that was revoked: it is as if it had never been
 
 
@@ -79,6 +81,14 @@ def _place_in(pattern: str, told: str) -> str:
     return found[1] if found is not None else ""
 
 
+def _paths(row: ProviderKind, model: str, known: CatalogModel | None) -> Mapping[Dialect, str]:
+    """The paths at which a model answers. One that OpenAI's newer dialect alone reaches is not sent the older ones."""
+    paths = row.paths_of(model)
+    if known is None or known.mode != "responses" or Dialect.OPENAI_RESPONSES not in paths:
+        return paths
+    return {dialect: path for dialect, path in paths.items() if dialect not in _OLDER}
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A configured provider; `deployment(model)` is one of its models, ready to be called."""
@@ -96,7 +106,7 @@ class Provider:
             model=model,
             kind=self.spec.kind,
             base_url=self.spec.base_url or self.row.base_url,
-            paths=self.row.paths_of(model),
+            paths=_paths(self.row, model, known),
             members=self.row.members,
             auth=self.row.auth,
             secret=secrets[0] if secrets else "",

@@ -9,13 +9,25 @@ from hub.resources.model_catalog import CatalogModel, Price
 from hub.resources.snapshot import Provider, Snapshot, VirtualModel
 
 _WILD = frozenset("*?[!")
+# In which dialect a model is called that does not converse. Gemini's draw and speak in their own.
+_CALLED_IN = {
+    "completion": Dialect.OPENAI_COMPLETIONS,
+    "embedding": Dialect.OPENAI_EMBEDDINGS,
+    "image_generation": Dialect.OPENAI_IMAGES,
+    "audio_speech": Dialect.OPENAI_SPEECH,
+    "audio_transcription": Dialect.OPENAI_TRANSCRIPTIONS,
+    "moderation": Dialect.OPENAI_MODERATIONS,
+    "rerank": Dialect.RERANK,
+}
+_IN_GEMINIS = ("image_generation", "audio_speech")
 
 
 @dataclass(frozen=True, slots=True)
 class VisibleModel:
     """One model that may be called. None and () mean that it is not known.
 
-    `targets` are what may answer, `provider/model`; `dialects` those that at least one of them speaks.
+    `targets` are what may answer, `provider/model`; `dialects` those that at least one of them speaks. `kind` is `chat`
+    for a model that converses, else `embedding`, `image_generation` and so on.
     """
 
     id: str
@@ -23,6 +35,7 @@ class VisibleModel:
     targets: tuple[str, ...]
     dialects: tuple[Dialect, ...]
     virtual: bool
+    kind: str = "chat"
     description: str = ""
     price: Price | None = None
     context_window: int | None = None
@@ -31,6 +44,16 @@ class VisibleModel:
     input_modalities: tuple[str, ...] = ("text",)
     output_modalities: tuple[str, ...] = ("text",)
     deprecated: str = ""
+
+    @property
+    def converses(self) -> bool:
+        """Whether it answers messages."""
+        return self.kind == "chat"
+
+    @property
+    def generates(self) -> bool:
+        """Whether it can be asked to generate content, in Gemini's words."""
+        return self.converses or (self.kind in _IN_GEMINIS and Dialect.GEMINI in self.dialects)
 
     @property
     def owner(self) -> str:
@@ -68,6 +91,7 @@ def _virtual(snapshot: Snapshot, model: VirtualModel) -> VisibleModel:
         targets=targets,
         dialects=_dialects(model),
         virtual=True,
+        kind=known[0].kind if known else "chat",
         price=snapshot.price(model.name, targets[0]) if targets else None,
         context_window=model.context_window or _least(found.context_window for found in known),
         max_output_tokens=model.max_output_tokens or _least(found.max_output_tokens for found in known),
@@ -80,12 +104,20 @@ def _virtual(snapshot: Snapshot, model: VirtualModel) -> VisibleModel:
 def _real(snapshot: Snapshot, provider: Provider) -> Iterator[VisibleModel]:
     """The models of a provider: those of the catalogue that it allows, and those that it names outright."""
     allowed = Globs(tuple(provider.spec.models))
-    known = (model.id.partition("/")[2] for model in _catalogued(snapshot, provider) if model.mode == "chat")
+    known = (model.id.partition("/")[2] for model in _catalogued(snapshot, provider) if _is_served(provider, model))
     outright = (name for name in provider.spec.models if not _WILD.intersection(name))
     for name in dict.fromkeys((*known, *outright)):
         found = snapshot.resolve(f"{provider.name}/{name}") if allowed.allows(name) else None
         if found is not None:
             yield _described(snapshot, found)
+
+
+def _is_served(provider: Provider, model: CatalogModel) -> bool:
+    """Whether the provider has an endpoint at which such a model is called."""
+    if model.kind == "chat":
+        return True
+    paths = provider.row.paths_of(model.id.partition("/")[2])
+    return _CALLED_IN.get(model.kind) in paths or (model.kind in _IN_GEMINIS and Dialect.GEMINI in paths)
 
 
 def _catalogued(snapshot: Snapshot, provider: Provider) -> tuple[CatalogModel, ...]:
@@ -100,6 +132,7 @@ def _described(snapshot: Snapshot, model: VirtualModel) -> VisibleModel:
         targets=(model.name,),
         dialects=_dialects(model),
         virtual=False,
+        kind=known.kind,
         price=known.price,
         context_window=known.context_window,
         max_output_tokens=known.max_output_tokens,

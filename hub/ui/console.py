@@ -62,7 +62,7 @@ class ConsolePages:
             spend=await this_month(visit),
             budgets=(await visit.get("/me/budgets"))["items"],
             profiles=(await visit.get("/me/profiles"))["items"],
-            models=(await visit.get("/me/models"))["items"],
+            models=[one for one in (await visit.get("/me/models"))["items"] if one["kind"] == "chat"],
             calls=(await visit.calls(limit=8))["items"],
         )
 

@@ -81,7 +81,8 @@ class WizardPages:
         made = {one.kind: await visit.items(f"/{one.kind}") for one in STEPS}
         made["keys"] = [key for key in made["keys"] if key["name"] != "admin"]
         place = STEPS.index(step)
-        targets = [model["id"] for model in (await visit.get("/me/models"))["items"] if "/" in model["id"]]
+        models = (await visit.get("/me/models"))["items"]
+        targets = [model["id"] for model in models if "/" in model["id"] and model["kind"] == "chat"]
         said: dict[str, Any] = offered or {"models": [], "faults": []}
         return self._site.show(
             visit,
