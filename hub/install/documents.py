@@ -4,16 +4,19 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from hub.install import jsonc, yaml_edit
-from hub.install.paths import ABSENT, Step, find, with_value, written
+from hub.install.paths import ABSENT, Step, find, matches, with_value, written
 
 MAX_BYTES = 8 << 20
+
+Change = tuple[tuple[Step, ...], Any]  # a place, and what shall stand there (ABSENT: nothing)
 
 
 class Uneditable(ValueError):
@@ -22,11 +25,16 @@ class Uneditable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one format is read and edited: text in, text out."""
+    """How one format is read and edited: text in, text out.
+
+    `extend` appends new items to the list at a path and `drop` takes items away from it, where that is worth doing at once.
+    """
 
     data: Callable[[str], Any]
     put: Callable[[str, Sequence[Step], Any], str]
     remove: Callable[[str, Sequence[Step]], str]
+    extend: Callable[[str, Sequence[Step], list[Any]], str] | None = None
+    drop: Callable[[str, Sequence[Step], list[Step]], str] | None = None
 
 
 def _toml_data(text: str) -> Any:
@@ -110,7 +118,7 @@ def _json_data(text: str) -> Any:
 FORMATS: Mapping[str, Format] = {
     "json": Format(_json_data, jsonc.put, jsonc.remove),
     "toml": Format(_toml_data, _toml_put, _toml_remove),
-    "yaml": Format(yaml_edit.data, yaml_edit.put, yaml_edit.remove),
+    "yaml": Format(yaml_edit.data, yaml_edit.put, yaml_edit.remove, yaml_edit.extend, yaml_edit.drop),
     "env": Format(_env_data, _env_put, _env_remove),
 }
 
@@ -126,26 +134,78 @@ def read(format_: str, text: str) -> Any:
     return {} if found is None else found
 
 
+@dataclass(slots=True)
+class Draft:
+    """Changes of a document, worked out on its data so that its text is edited and read back once for all of them."""
+
+    data: Any
+    changes: list[Change] = field(default_factory=list[Change])
+
+    def put(self, path: Sequence[Step], value: Any) -> None:
+        """`value` at `path` from now on (ABSENT: nothing)."""
+        if find(self.data, path) != value:
+            self.changes.append((tuple(path), value))
+            self.data = with_value(self.data, path, value)
+
+
 def put(format_: str, text: str, path: Sequence[Step], value: Any) -> str:
-    """`text` with `value` at `path` (ABSENT: without it). The result is read back and compared before it is given.
+    """`text` with `value` at `path` (ABSENT: without it); see `put_all`."""
+    draft = Draft(read(format_, text))
+    draft.put(path, value)
+    return put_all(format_, text, draft)
+
+
+def put_all(format_: str, text: str, draft: Draft) -> str:
+    """`text` with the changes of a draft of its data. The result is read back and compared before it is given.
 
     Raises Uneditable: the file is not what its name says, or its layout is beyond the editor.
     """
-    before = read(format_, text)
-    if find(before, path) == value:
-        return text
     editor = FORMATS[format_]
     is_crlf = 0 < text.count("\n") == text.count("\r\n")
-    lines = text.replace("\r\n", "\n") if is_crlf else text
+    new = text.replace("\r\n", "\n") if is_crlf else text
+    path: Sequence[Step] = ()
     try:
-        new = editor.remove(lines, path) if value is ABSENT else editor.put(lines, path, value)
+        for place, group in groupby(draft.changes, _place):
+            path = place.path
+            new = _edited(editor, new, place, list(group))
         new = new.replace("\n", "\r\n") if is_crlf else new
         after = read(format_, new)
     except (TOMLKitError, ValueError, LookupError, TypeError) as error:
         raise Uneditable(f"{written(path)} cannot be edited: {error}") from None
-    if _same(format_, after) != _same(format_, with_value(before, path, value)):
+    if _same(format_, after) != _same(format_, draft.data):
         raise Uneditable(f"{written(path)} cannot be edited without changing something else")
     return new
+
+
+class _Place(NamedTuple):
+    """Where changes happen: at a place itself, or to items of a list at `path`; and whether they take something away."""
+
+    path: tuple[Step, ...]
+    items: bool
+    removes: bool
+
+
+def _place(change: Change) -> _Place:
+    path, value = change
+    items = not isinstance(path[-1], str)
+    return _Place(path[:-1] if items else path, items, value is ABSENT)
+
+
+def _edited(editor: Format, text: str, place: _Place, changes: list[Change]) -> str:
+    """`text` with changes at one place; several items of a list come and go together."""
+    several = place.items and len(changes) > 1
+    if several and place.removes and editor.drop is not None:
+        return editor.drop(text, place.path, [path[-1] for path, _ in changes])
+    if several and not place.removes and editor.extend is not None:
+        there = find(editor.data(text), place.path)
+        old = there if isinstance(there, list) else []
+        known = [any(matches(path[-1], item) for item in old) for path, _ in changes]
+        new = [value for (_, value), is_there in zip(changes, known, strict=True) if not is_there]
+        text = editor.extend(text, place.path, new) if new else text
+        changes = [change for change, is_there in zip(changes, known, strict=True) if is_there]
+    for path, value in changes:
+        text = editor.remove(text, path) if place.removes else editor.put(text, path, value)
+    return text
 
 
 def _same(format_: str, value: Any) -> str:

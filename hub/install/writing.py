@@ -12,7 +12,7 @@ import yaml
 from hub.core.refusal import Conflict, Malformed, Refusal
 from hub.install import disk, owned
 from hub.install.clients import Client, Edit, FileTemplate
-from hub.install.documents import Uneditable, put, read
+from hub.install.documents import Draft, Uneditable, put_all, read
 from hub.install.facts import Facts, Model, render_for, render_path
 from hub.install.owned import Entry, Owned, OwnedFile, OwnedValue
 from hub.install.paths import ABSENT, Step, find, written
@@ -131,11 +131,10 @@ def plan(
     if not text.strip() and template.start:
         start = {name: render_for(value, facts, None) for name, value in template.start.items()}
         text = yaml.safe_dump(start, sort_keys=False)
-    values: list[OwnedValue] = []
     try:
-        for value in _values(template.edits, facts):
-            text, one = _written(template, text, value, file, path)
-            values.append(one)
+        draft = Draft(read(template.format, text))
+        values = [_written(template, draft, value, file, path) for value in _values(template.edits, facts)]
+        text = put_all(template.format, text, draft)
     except Uneditable as error:
         raise Refusal("uneditable_file", f"{path} was left as it is: {error}.", status=409) from None
     entry = Entry(client.name, facts.profile, what, scope, facts.hub_url, facts.name, tuple(values))
@@ -143,11 +142,9 @@ def plan(
     return Plan(path, template.format, before, text, mode, entry)
 
 
-def _written(
-    template: FileTemplate, text: str, value: _Value, file: OwnedFile | None, path: Path
-) -> tuple[str, OwnedValue]:
-    data = read(template.format, text)
-    current = find(data, value.at)
+def _written(template: FileTemplate, draft: Draft, value: _Value, file: OwnedFile | None, path: Path) -> OwnedValue:
+    """Put a value into the draft; what is to be remembered of it."""
+    current = find(draft.data, value.at)
     ours = _ours(file, value.at)
     wanted = _with_line("" if current is ABSENT else current, value.line) if value.line else value.value
     if template.what == "tools" and ours is None and current is not ABSENT and not _alike(current, wanted):
@@ -156,10 +153,10 @@ def _written(
             f"{path} has a '{written(value.at)}' that the hub did not write. Remove it, or choose another name with --name.",
         )
     before = ours.before if ours is not None else current
-    made = ours.made if ours is not None else _depth(data, value.at)
-    after = put(template.format, text, value.at, wanted)
+    made = ours.made if ours is not None else _depth(draft.data, value.at)
+    draft.put(value.at, wanted)
     stamp = owned.digest(None if wanted is ABSENT else wanted)
-    return after, OwnedValue(value.at, stamp, before, made, value.line.partition(":")[0])
+    return OwnedValue(value.at, stamp, before, made, value.line.partition(":")[0])
 
 
 def _alike(current: Any, wanted: Any) -> bool:
@@ -287,32 +284,29 @@ def _restored(file: OwnedFile, path: Path) -> Undone:
 
 def _cleaned(file: OwnedFile, going: tuple[Entry, ...], staying: tuple[Entry, ...], text: str) -> tuple[str, list[str]]:
     """The text without the values of `going` that nobody changed, and those that somebody did."""
-    needed = [value.at for entry in staying for value in entry.values]
-    kept: list[str] = []
-    for value in reversed([value for entry in going for value in entry.values if value.at not in needed]):
-        current = find(read(file.format, text), value.at)
+    needed = {written(value.at) for entry in staying for value in entry.values}
+    draft, kept = Draft(read(file.format, text)), list[str]()
+    for value in reversed([value for entry in going for value in entry.values if written(value.at) not in needed]):
+        current = find(draft.data, value.at)
         if current is ABSENT and value.before is ABSENT:
-            text = _without_empty(file.format, text, value)
-            continue
-        if owned.digest(None if current is ABSENT else current) != value.after:
-            if value.line and isinstance(current, str):
-                text = put(file.format, text, value.at, _without_line(current, value.line) or ABSENT)
-            else:
-                kept.append(written(value.at))
-            continue
-        text = put(file.format, text, value.at, value.before)
-        if value.before is ABSENT:
-            text = _without_empty(file.format, text, value)
-    return text, kept
+            _drop_empty(draft, value)
+        elif owned.digest(None if current is ABSENT else current) == value.after:
+            draft.put(value.at, value.before)
+            if value.before is ABSENT:
+                _drop_empty(draft, value)
+        elif value.line and isinstance(current, str):
+            draft.put(value.at, _without_line(current, value.line) or ABSENT)
+        else:
+            kept.append(written(value.at))
+    return put_all(file.format, text, draft), kept
 
 
-def _without_empty(format_: str, text: str, value: OwnedValue) -> str:
+def _drop_empty(draft: Draft, value: OwnedValue) -> None:
     """Take away what was made to hold a value and holds nothing now."""
     for depth in range(len(value.at) - 1, value.made, -1):
-        if find(read(format_, text), value.at[:depth]) not in ({}, [], None):
+        if find(draft.data, value.at[:depth]) not in ({}, [], None):
             break
-        text = put(format_, text, value.at[:depth], ABSENT)
-    return text
+        draft.put(value.at[:depth], ABSENT)
 
 
 def condition(file: OwnedFile, entry: Entry) -> str:

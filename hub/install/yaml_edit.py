@@ -36,7 +36,7 @@ def put(text: str, path: Sequence[Step], value: Any) -> str:
     for depth, step in enumerate(path):
         index = _child(node, step)
         if index < 0:
-            return _inserted(text, node, step, _wrapped(path[depth + 1 :], value))
+            return _inserted(text, node, _member(step, _wrapped(path[depth + 1 :], value)))
         key, child = _pair(node, index)
         if depth + 1 < len(path) and not isinstance(child, yaml.MappingNode | yaml.SequenceNode):
             return _replaced(text, node, key, child, _wrapped(path[depth + 1 :], value))
@@ -70,6 +70,40 @@ def remove(text: str, path: Sequence[Step]) -> str:
     return "".join(lines[:first] + lines[_last_line(child) + 1 :])
 
 
+def extend(text: str, path: Sequence[Step], items: list[Any]) -> str:
+    """`text` with `items`, which are new to it, at the end of the list at `path`. Raises NotYaml."""
+    node = _compose(text)
+    if node is None:
+        return _joined(text, _dump(_wrapped(path, items)))
+    for depth, step in enumerate(path):
+        index = _child(node, step)
+        if index < 0:
+            return _inserted(text, node, _member(step, _wrapped(path[depth + 1 :], items)))
+        key, child = _pair(node, index)
+        if not isinstance(child, yaml.MappingNode | yaml.SequenceNode) or (depth + 1 == len(path) and not child.value):
+            return _replaced(text, node, key, child, _wrapped(path[depth + 1 :], items))
+        node = child
+    return _inserted(text, node, items)
+
+
+def drop(text: str, path: Sequence[Step], steps: list[Step]) -> str:
+    """`text` without the items that `steps` name of the list at `path`. Raises NotYaml."""
+    node: Node = _compose(text)
+    for step in path:
+        node = _pair(node, _child(node, step))[1]
+    if node.flow_style:
+        kept = [one for one in find(data(text), path) if not any(matches(step, one) for step in steps)]
+        return _swap(text, node.start_mark.index, node.end_mark.index, _flow(kept))
+    # The last one of all is taken away by itself: with it goes the block, and nothing is left to hold.
+    last = steps[:1] if len(steps) == len(node.value) else []
+    lines = text.splitlines(keepends=True)
+    for index in sorted((_child(node, step) for step in steps[len(last) :]), reverse=True):
+        item = node.value[index]
+        del lines[item.start_mark.line : _last_line(item) + 1]
+    left = "".join(lines)
+    return remove(left, (*path, *last)) if last else left
+
+
 def _without(value: Any, step: Step) -> Any:
     if isinstance(step, str):
         return {name: one for name, one in value.items() if name != step}
@@ -95,7 +129,7 @@ def _pair(node: Node, index: int) -> tuple[Node | None, Node]:
 
 def _wrapped(path: Sequence[Step], value: Any) -> Any:
     for step in reversed(path):
-        value = {step: value} if isinstance(step, str) else [value]
+        value = _member(step, value)
     return value
 
 
@@ -128,8 +162,12 @@ def _last_line(node: Node) -> int:
     return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)
 
 
-def _inserted(text: str, node: Node, step: Step, value: Any) -> str:
-    member = {step: value} if isinstance(step, str) else [value]
+def _member(step: Step, value: Any) -> Any:
+    """What holds `value` as its one member or item."""
+    return {step: value} if isinstance(step, str) else [value]
+
+
+def _inserted(text: str, node: Node, member: Any) -> str:
     if isinstance(member, dict) != isinstance(node, yaml.MappingNode):
         raise NotYaml(f"line {node.start_mark.line + 1}: this is not the kind of value that belongs here")
     if node.flow_style:

@@ -250,3 +250,50 @@ def test_the_rows_are_texts_where_texts_belong(client):
     assert client.file("tools", "user") is not None
     assert "<tool>" in client.tool_name
     assert client.file("models", "user") or client.no_models
+
+
+OWN = "# mine\nmodels:\n  # the best\n  - name: Own\n    model: own  # spaced\n  - {name: Other, model: other}\nversion: 1.0.0\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "models: []\n", "models: [{name: Own, model: own}]\n", OWN, OWN.replace("version", "more")]
+)
+def test_many_models_come_and_go_together(text, where, monkeypatch):
+    client = clients()["continue"]
+    path = where.path(client.file("models", "user"), "demo")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    many = tuple(replace(MODELS[0], id=f"provider/model-{number}") for number in range(40))
+    composed = []
+    compose = yaml.compose
+    monkeypatch.setattr(yaml, "compose", lambda *args, **options: composed.append(1) or compose(*args, **options))
+    known = apply(
+        plan(client, "models", "user", replace(FACTS, models=many[:30]), where, Owned()), Owned(), where.state
+    )
+    known = apply(plan(client, "models", "user", replace(FACTS, models=many), where, known), known, where.state)
+    assert len(composed) < 10, "each edit reads the whole file"
+    written = yaml.safe_load(path.read_text())["models"]
+    own = yaml.safe_load(text)["models"] if text else []
+    assert written[: len(own)] == own
+    assert [one["model"] for one in written[len(own) :]] == [model.id for model in many]
+    changed = path.read_text() + "after: 1\n"
+    path.write_text(changed)
+    _, (undone,) = undo(known, lambda entry: True, where.state)
+    assert undone.outcome == "cleaned"
+    assert len(composed) < 20
+    left = path.read_text()
+    assert yaml.safe_load(left).get("models", []) == own
+    if text == OWN:
+        assert left == OWN + "after: 1\n"
+
+
+def test_what_somebody_put_between_the_models_stays(where):
+    client = clients()["continue"]
+    path = where.path(client.file("models", "user"), "demo")
+    known = apply(plan(client, "models", "user", FACTS, where, Owned()), Owned(), where.state)
+    first, rest = path.read_text().split("  - name: Hub", 1)[0], path.read_text().split("- name: Hub", 2)
+    assert len(rest) == len(MODELS) + 1
+    path.write_text(f"{rest[0]}- name: Hub{rest[1]}- name: Between\n  model: own\n- name: Hub{rest[2]}")
+    undo(known, lambda entry: True, where.state)
+    assert first
+    assert yaml.safe_load(path.read_text())["models"] == [{"name": "Between", "model": "own"}]
