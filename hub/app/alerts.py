@@ -1,18 +1,31 @@
 """Alerts of budgets, posted to webhooks beside the calls that cause them."""
 
 import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 
+from hub.core.background import Background
 from hub.core.logs import get_logger
 from hub.policy import Alert, BudgetRule
+from hub.resources.spending import BudgetSpec, NotifySpec
+from hub.store import AlertLog, Waiting
 from hub.upstream.webhooks import Delivery, Webhooks
 
 log = get_logger(__name__)
-_MOST_WAITING = 1000
+_MOST_WAITING = 1000  # that the database has not taken yet
+_LOOK_SECONDS = 2.0  # how long what is due may wait
+_LEASE = 30.0  # longer than a try takes
+_LAST_SECONDS = 2.0
+_PAUSES = (1.0, 5.0, 30.0, 120.0, 600.0)  # seconds after each try that failed; the last one again and again
+_GIVE_UP_SECONDS = 86_400.0
 
 
 def _iso(seconds: float | None) -> str | None:
@@ -38,42 +51,83 @@ def payload(alert: Alert, rule: BudgetRule) -> dict[str, Any]:
 
 
 class Alerts:
-    """Takes alerts without waiting, and delivers each until it is taken. An async context manager."""
+    """Takes alerts without waiting, writes them down, and posts each until it is taken. An async context manager.
 
-    def __init__(self, webhooks: Webhooks) -> None:
+    What a process that ended has left is posted by the next one, or by another replica: at least once, under one id.
+    `budgets` are those in force: they say where an alert goes.
+    """
+
+    def __init__(
+        self,
+        webhooks: Webhooks,
+        log_: AlertLog,
+        budgets: Callable[[], Mapping[str, BudgetSpec]],
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._webhooks = webhooks
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = log_
+        self._budgets = budgets
+        self._now = now
+        self._waiting: deque[tuple[Alert, str]] = deque(maxlen=_MOST_WAITING)
+        self._wake = asyncio.Event()
+        self._background = Background()
 
     def tell(self, alert: Alert, rule: BudgetRule) -> None:
-        """Log an alert, and begin to deliver it where the budget says."""
-        log.warning("a budget reached a threshold", budget=alert.budget, percent=alert.level)
-        notify = rule.spec.notify
-        if notify is None or len(self._tasks) >= _MOST_WAITING:
-            return
-        body = orjson.dumps(payload(alert, rule))
-        delivery = Delivery(notify.url, notify.secret, "budget.alert", alert.id, body, private=notify.allow_private)
-        task = asyncio.ensure_future(self._deliver(delivery, alert))  # noqa: TID251 - kept here, ended in __aexit__
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _deliver(self, delivery: Delivery, alert: Alert) -> None:
-        try:
-            taken = await self._webhooks.insist(delivery)
-        except Exception as error:  # noqa: BLE001 - whatever it is, an alert may not take the hub down
-            log.warning("an alert cannot be delivered", budget=alert.budget, error=str(error)[:200])
-            return
-        if not taken:
-            log.warning("an alert was not taken", budget=alert.budget, url=delivery.url.partition("?")[0])
+        """A threshold was reached."""
+        self._waiting.append((alert, orjson.dumps(payload(alert, rule)).decode()))
+        self._wake.set()
 
     async def __aenter__(self) -> Self:
-        """Nothing is opened."""
+        """Begin with what was left."""
+        self._background.start(self._run(), "alerts")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What is not delivered now is not delivered."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Write down what was told; the next process posts what is left."""
+        await self._background.__aexit__(kind, error, trace)
+        with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self._note()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._note()
+                for waiting in await self._log.take(self._now(), _LEASE):
+                    self._background.start(self._post(waiting))
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("alerts wait for the database", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._wake.wait()
+
+    async def _note(self) -> None:
+        while self._waiting:
+            alert, body = self._waiting[0]
+            due = self._now() if self._notify(alert.budget) is not None else None
+            if await self._log.note(alert.id, alert.budget, body, self._now(), due):
+                log.warning("a budget reached a threshold", budget=alert.budget, percent=alert.level)
+            self._waiting.popleft()
+
+    def _notify(self, budget: str) -> NotifySpec | None:
+        spec = self._budgets().get(budget)
+        return None if spec is None else spec.notify
+
+    async def _post(self, waiting: Waiting) -> None:
+        """One try. Nobody is asked any more about a budget that tells nobody, or about an alert of long ago."""
+        notify, due = self._notify(waiting.budget), None
+        try:
+            if notify is not None:
+                body, private = waiting.body.encode(), notify.allow_private
+                await self._webhooks.post(
+                    Delivery(notify.url, notify.secret, "budget.alert", waiting.id, body, private=private)
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, an alert may not take the hub down
+            pause = _PAUSES[min(waiting.tries, len(_PAUSES) - 1)]
+            due = self._now() + pause if self._now() - waiting.at < _GIVE_UP_SECONDS else None
+            log.warning("an alert was not taken", budget=waiting.budget, error=str(error)[:200], again=due is not None)
+        with contextlib.suppress(SQLAlchemyError, OSError):  # its lease ends, and it is posted again
+            await self._log.settle(waiting.id, due)

@@ -219,7 +219,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
         recording = await open_recording(stack, place, settings, metrics, transport)
         queries = recording.queries
         governance = await stack.enter_async_context(
-            governing(settings, transport, stored.secrets.resolve, resources.snapshot)
+            governing(settings, stored.engine, transport, stored.secrets.resolve, resources.snapshot)
         )
         policy = governance.policy
         await _credit(policy, queries)

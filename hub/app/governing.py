@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from hub.app.alerts import Alerts
 from hub.app.judges import HubJudges
 from hub.core.meters import Meters
 from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot
 from hub.settings import Settings
-from hub.store import RedisMeters, WhenDown
+from hub.store import AlertLog, RedisMeters, WhenDown
 from hub.upstream import Endpoint, Webhooks
 
 
@@ -24,7 +26,11 @@ class Governance:
 
 @asynccontextmanager
 async def governing(
-    settings: Settings, transport: Endpoint, resolve: Callable[[str], Awaitable[str]], snapshots: Callable[[], Snapshot]
+    settings: Settings,
+    engine: AsyncEngine,
+    transport: Endpoint,
+    resolve: Callable[[str], Awaitable[str]],
+    snapshots: Callable[[], Snapshot],
 ) -> AsyncIterator[Governance]:
     """Open what limits, budgets and guardrails work with."""
     async with AsyncExitStack() as stack:
@@ -38,7 +44,7 @@ async def governing(
             )
             meters = await stack.enter_async_context(shared)
         webhooks = Webhooks(transport, resolve)
-        alerts = await stack.enter_async_context(Alerts(webhooks))
+        alerts = await stack.enter_async_context(Alerts(webhooks, AlertLog(engine), lambda: snapshots().budgets))
         judges = HubJudges(webhooks, transport, resolve, snapshots)
         policy = Policy(meters=meters, judges=judges, on_alert=alerts.tell)
         policy.reconfigure(snapshots())

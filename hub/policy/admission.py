@@ -89,9 +89,12 @@ class Policy:
         return [gap for budget in self._budgets.values() for gap in budget.gaps()]
 
     def credit(self, gap: Gap, micro_usd: int) -> None:
-        """Add what the ledger holds for a gap."""
-        if gap.budget in self._budgets:
-            self._budgets[gap.budget].credit(gap, micro_usd, self.meters)
+        """Add what the ledger holds for a gap; once all of a budget's are filled, its thresholds are looked at."""
+        budget = self._budgets.get(gap.budget)
+        if budget is not None:
+            budget.credit(gap, micro_usd, self.meters)
+            if not budget.gaps():
+                self.alert(budget)
 
     def admit(
         self,

@@ -44,7 +44,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A threshold that was reached: `level` percent of the budget. `id` names it once for its period."""
+    """A threshold that was reached: `level` percent of the budget. `id` names it once for its period and limit."""
 
     id: str
     budget: str
@@ -119,7 +119,6 @@ class BudgetRule:
         if gap.since == self.start and self._since is not None:
             self._since = None
             meters.credit(self._meter, micro_usd)
-            self._told = self._reached(micro_usd)
         elif gap.until == self.start and self._carried is None:
             own = self._own
             self._carried = min(own, max(0, own - micro_usd))
@@ -183,12 +182,8 @@ class BudgetRule:
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
-    def _reached(self, spent: int) -> int:
-        limit = self._limit(self.start)
-        return max((level for level in self.spec.alerts if spent * 100 >= limit * level), default=0)
-
     def alert(self, meters: Meters, now: float) -> Alert | None:
-        """The highest threshold that was reached since the last one was told, once."""
+        """The highest threshold that was reached since this process told one; another may have told it before."""
         levels = self.spec.alerts
         if not levels:
             return None
@@ -200,7 +195,7 @@ class BudgetRule:
         if reached <= self._told:
             return None
         self._told = reached
-        return Alert(f"{self._meter}:{reached}", self.name, reached, limit, spent, self.start, self._end)
+        return Alert(f"{self._meter}:{limit}:{reached}", self.name, reached, limit, spent, self.start, self._end)
 
     def status(self, meters: Meters, now: float) -> BudgetStatus:
         """What is used now."""

@@ -1,6 +1,7 @@
 """What must outlive the process: resources and their versions, the audit trail, secrets, sign-ins, the ledger's table."""
 
 from hub.store.accounts import AccountRows
+from hub.store.alerts import AlertLog, Waiting
 from hub.store.audit_feed import AuditFeed
 from hub.store.database import Database, SchemaTooNew
 from hub.store.dismissals import Dismissals
@@ -21,6 +22,7 @@ from hub.store.vault import Vault
 __all__ = [
     "AccountRows",
     "Actor",
+    "AlertLog",
     "Approved",
     "AuditFeed",
     "AuditReport",
@@ -48,6 +50,7 @@ __all__ = [
     "SignIns",
     "Vault",
     "Version",
+    "Waiting",
     "Wanted",
     "WhenDown",
     "Written",

@@ -5,7 +5,6 @@ x-hub-event: NAME                 what it is about
 x-hub-delivery: ID                the same for each try of one delivery
 """
 
-import asyncio
 import hashlib
 import hmac
 import time
@@ -68,16 +67,3 @@ class Webhooks:
         if not 200 <= response.status < 300:
             raise UpstreamFailed("upstream_error", f"The webhook answered with status {response.status}.")
         return body
-
-    async def insist(self, delivery: Delivery, pauses: tuple[float, ...] = (1, 5, 30, 120, 600)) -> bool:
-        """Post until it is taken, pausing between tries; whether it was. Whoever calls this owns the task."""
-        for pause in (*pauses, None):
-            try:
-                await self.post(delivery)
-            except UpstreamFailed:
-                if pause is None:
-                    return False
-                await asyncio.sleep(pause)
-            else:
-                return True
-        return False

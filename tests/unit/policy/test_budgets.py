@@ -106,14 +106,33 @@ async def test_each_threshold_is_told_once_in_a_period_whatever_else_changes():
     assert len({identifier for identifier, _ in world.told}) == 3
 
 
-async def test_what_was_reached_before_a_restart_is_not_told_again():
-    world = World("2026-03-30T12:00", usd=10, alerts=[50, 80])
-    (gap,) = world.policy.gaps()
-    world.policy.credit(gap, 6 * DOLLAR)
+async def test_what_was_reached_before_a_restart_is_told_under_the_same_name_so_that_none_is_lost():
+    before, after = (World("2026-03-30T12:00", usd=10, alerts=[50, 80]) for _ in range(2))
+    await before.spend(6)
+    (gap,) = after.policy.gaps()
+    after.policy.credit(gap, 6 * DOLLAR)
+    assert after.told == before.told == [(after.told[0][0], 50)]
+    await after.spend(1)
+    assert len(after.told) == 1
+    await after.spend(1)
+    assert [level for _, level in after.told] == [50, 80]
+
+
+async def test_a_threshold_of_a_raised_budget_is_another_one():
+    world = World("2026-03-30T12:00", usd=10, alerts=[50])
+    await world.spend(6)
+    world.configure(usd=100, alerts=[50])
+    await world.spend(40)
+    world.configure(usd=80, alerts=[50])
     await world.spend(1)
+    assert len({identifier for identifier, _ in world.told}) == len(world.told) == 2
+
+
+async def test_what_is_carried_over_is_known_before_a_threshold_is_looked_at():
+    world = World("2026-03-30T12:00", usd=10, carry_over=True, period="month", alerts=[50])
+    for gap in sorted(world.policy.gaps(), key=lambda gap: -gap.until):
+        world.policy.credit(gap, 3 * DOLLAR if gap.until == at("2026-03-01T00:00") else 6 * DOLLAR)
     assert world.told == []
-    await world.spend(1)
-    assert [level for _, level in world.told] == [80]
 
 
 async def test_the_day_the_money_ends_is_foretold():
