@@ -197,6 +197,8 @@ def sums(queries: Queries, sessions: Sessions, rows: int) -> Iterator[tuple[str,
     )
     mine = Filters(since=month, user="user-7")
     yield "usage of a user in a month by model", lambda: queries.usage(mine, group_by=("model",), timed=True)
+    yield "the sessions that were active last", lambda: sessions.latest(Filters(), 50)
+    yield "a user's sessions that were active last", lambda: sessions.latest(Filters(user="user-7"), 50)
     yield "one session", lambda: sessions.run(f"session-{rows // 80}", Filters())
 
 

@@ -1,19 +1,21 @@
 """Agent runs: the model and tool calls of one session, joined by session id and by trace, turn by turn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, literal_column, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
 from hub.ledger.filters import Filters, check_limit, conditions, equals
+from hub.ledger.pages import LOOKED_AT
 from hub.ledger.rows import ENTRY, to_entry
 from hub.ledger.sums import entry_sums
 from hub.store.transactions import reading
 
 MOST_CALLS = 2000
 _MOST_TRACES = 200
+_MORE = 8  # times as many calls are looked at where those were too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ class SessionLine:
 class Sessions:
     """Reads sessions. Every method raises Unavailable when the database cannot be reached."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, looked_at: int = LOOKED_AT) -> None:
         self._engine = engine
+        self._looked_at = looked_at
 
     async def run(self, session: str, visible: Filters) -> Run | None:
         """One session, with the calls outside it that share a trace with it; None when there is none to be seen."""
@@ -98,21 +101,24 @@ class Sessions:
             return [to_entry(dict(row)) for row in (await connection.execute(statement)).mappings()]
 
     async def latest(self, filters: Filters, limit: int) -> tuple[SessionLine, ...]:
-        """The sessions of a range, the last active first. Raises Malformed for a bad limit."""
+        """The sessions of a range, the last active first. Raises Malformed for a bad limit.
+
+        Whose last calls are the newest is found among the newest calls alone; only those sessions are then summed up.
+        """
         check_limit(limit)
         columns = ENTRY.c
+        where = (*conditions(filters, dialect=self._engine.dialect.name), columns.session != literal_column("''"))
         last = func.max(columns.at)
-        tools = func.sum(columns.tool_calls)
         statement = (
             select(columns.session, func.min(columns.at).label("first"), last.label("last"), *entry_sums())
-            .add_columns(func.count().filter(columns.call == "model").label("models"), tools.label("tools"))
-            .where(*conditions(replace(filters), dialect=self._engine.dialect.name), columns.session != "")
+            .add_columns(func.count().filter(columns.call == "model").label("models"))
+            .where(*where)
             .group_by(columns.session)
             .order_by(last.desc())
-            .limit(limit)
         )
         async with reading(self._engine) as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+            names = await self._active(connection, where, limit)
+            rows = (await connection.execute(statement.where(columns.session.in_(names)))).mappings().all()
         numbers = ("first", "last", "calls", "models", "errors", "cost_micro_usd", "unpriced")
         return tuple(
             SessionLine(
@@ -122,6 +128,20 @@ class Sessions:
             )
             for row in rows
         )
+
+    async def _active(self, connection: AsyncConnection, where: Sequence[ColumnElement[bool]], limit: int) -> list[str]:
+        """The sessions of the newest calls, at most `limit`: more calls are looked at until those are enough."""
+        columns, most = ENTRY.c, self._looked_at
+        while True:
+            newest = (
+                select(columns.session, columns.at).where(*where).order_by(columns.at.desc()).limit(most).subquery()
+            )
+            last = func.max(newest.c.at)
+            grouped = select(newest.c.session, last, func.count()).group_by(newest.c.session).order_by(last.desc())
+            found = (await connection.execute(grouped)).all()
+            if len(found) >= limit or sum(int(row[2]) for row in found) < most:
+                return [row[0] for row in found[:limit]]
+            most *= _MORE
 
     async def turns_with(self, profile: str, since: int) -> tuple[int, dict[tuple[str, str], int]]:
         """How many calls of models the sessions made that used a profile, and of which (model, target) how many."""
