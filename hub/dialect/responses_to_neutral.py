@@ -32,14 +32,15 @@ VENDOR = "openai"
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 # What a call says to OpenAI's own servers only, and means nothing for the answer.
 _SILENT = ("model", "stream", "stream_options", "store", "truncation", "client_metadata", "background")
+# Said outright they are wishes, which only those servers fulfil.
+_WISHES = (("background", True), ("store", True), ("truncation", "auto"))
 _INCLUDED = ("reasoning.encrypted_content", "message.output_text.logprobs")
 
 
 def read_request(body: dict[str, Any], notes: Notes) -> Request:
     """The call. Raises Malformed naming the field, also when it builds on a response that is kept elsewhere."""
     given = Given(body, "")
-    if given.any("background") is True:
-        notes.drop("background")
+    notes.drop(*(name for name, wish in _WISHES if given.any(name) == wish))
     for name in _SILENT:
         given.any(name)
     if given.text("previous_response_id") or given.any("conversation") is not None:

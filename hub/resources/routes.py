@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from hub.core.plan import Retry, Shadow, Target, Timeouts
 from hub.core.principal import Globs
+from hub.resources.expressions import Expression, compiled
 from hub.resources.rules import DAYS, HoursSpec, RetriesSpec, WhenSpec
 
 
@@ -37,6 +38,7 @@ class When:
     stream: bool | None = None
     hours: Hours | None = None
     share: float | None = None  # 0 to 1
+    cel: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def when_of(spec: WhenSpec) -> When:
         stream=spec.stream,
         hours=_hours(spec.hours) if spec.hours else None,
         share=spec.share / 100 if spec.share is not None else None,
+        cel=compiled(spec.cel) if spec.cel else None,
     )
 
 

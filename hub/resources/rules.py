@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from hub.resources.expressions import LONGEST, compiled
 from hub.resources.spec import Glob, Header, Name, Spec, Text
 from hub.resources.targets import TargetSpec
 
@@ -14,7 +15,7 @@ DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Strategy = Literal["weighted", "priority", "least_busy", "lowest_ttft", "lowest_latency", "lowest_cost"]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 # Headers that hold credentials: a rule on them would put a secret into a resource.
-_SECRET_HEADERS = frozenset(
+SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-hub-key", "cookie", "proxy-authorization"}
 )
 
@@ -52,7 +53,8 @@ class WhenSpec(Spec):
     """Conditions on a call; all that are given must hold. Names and values are globs, several are alternatives.
 
     `tokens_over` and `tokens_under` are about the prompt, by the hub's estimate. `share` is a percentage of
-    the calls, the same ones again by session: that is how a canary is cut.
+    the calls, the same ones again by session: that is how a canary is cut. `cel` is an expression in CEL over the same
+    facts, for what globs cannot say; it needs the extra `cel`.
     """
 
     models: list[Glob] = Field(default_factory=list, max_length=100)
@@ -68,14 +70,22 @@ class WhenSpec(Spec):
     stream: bool | None = None
     hours: HoursSpec | None = None
     share: Percent | None = None
+    cel: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)] | None = None
 
     @field_validator("headers")
     @classmethod
     def _no_credentials(cls, headers: dict[str, str]) -> dict[str, str]:
-        secret = _SECRET_HEADERS.intersection(name.lower() for name in headers)
+        secret = SECRET_HEADERS.intersection(name.lower() for name in headers)
         if secret:
             raise ValueError(f"a rule never looks at a credential: {', '.join(sorted(secret))}")
         return {name.lower(): value for name, value in headers.items()}
+
+    @field_validator("cel")
+    @classmethod
+    def _compiles(cls, text: str | None) -> str | None:
+        if text is not None:
+            compiled(text)
+        return text
 
 
 class RuleSpec(Spec):

@@ -1,14 +1,17 @@
 """What rules and targets look at in a call, each found out once and only when it is asked for."""
 
 import re
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from hub.core.calls import PLAIN, ModelCall
 from hub.core.principal import Principal
+from hub.resources.rules import SECRET_HEADERS
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_IMAGE = 1600
@@ -57,6 +60,25 @@ class Facts:
             return len(body) // _BYTES_PER_TOKEN + 1
         blobs = [len(found[0]) for found in _BLOB.finditer(body)]
         return (len(body) - sum(blobs)) // _BYTES_PER_TOKEN + len(blobs) * _TOKENS_PER_IMAGE + 1
+
+    @cached_property
+    def for_expressions(self) -> dict[str, Any]:
+        """The same facts by the names that expressions know. Headers that hold credentials are not among them."""
+        arrival = self.call.arrival
+        names = {name.decode("latin-1") for name, _ in arrival.headers} - SECRET_HEADERS
+        return {
+            "model": self.call.model,
+            "key": self.principal.key,
+            "user": self.principal.user,
+            "team": self.principal.team,
+            "headers": {name: arrival.header(name) for name in names},
+            "tags": self.tags,
+            "tokens": self.tokens,
+            "tools": self.tools,
+            "images": self.images,
+            "stream": self.call.stream,
+            "now": datetime.fromtimestamp(self.now, UTC),
+        }
 
     @cached_property
     def beginning(self) -> str:

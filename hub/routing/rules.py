@@ -19,6 +19,7 @@ def failing(when: When, facts: Facts, anchor: str, name: str, pick: Callable[[],
         _about_caller(when, facts)
         or _about_headers(when, facts)
         or _about_body(when, facts)
+        or (when.cel.failing(facts.for_expressions) if when.cel is not None else "")
         or _about_time(when, facts, anchor, name, pick)
     )
 

@@ -15,7 +15,8 @@ MOST_ROWS = 200
 class Kind:
     """A kind of condition: how people call it, the fields of the spec that it says, and the inputs that it takes.
 
-    `input` is pair (a name and a pattern), names (patterns, one of which must fit), range, yes, hours or percent.
+    `input` is pair (a name and a pattern), names (patterns, one of which must fit), range, yes, hours,
+    percent or expression.
     Those that are `repeated` may stand several times in a rule. `words` say what yes and no mean.
     """
 
@@ -41,6 +42,7 @@ KINDS = (
     Kind("stream", "Streaming", "yes", ("stream",), words=("the answer is streamed", "the answer comes whole")),
     Kind("time", "Time of the week", "hours", ("hours",)),
     Kind("share", "Share of the calls", "percent", ("share",)),
+    Kind("cel", "Expression (CEL)", "expression", ("cel",)),
 )
 _BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 _HOURS: Mapping[str, Any] = {"days": list(DAYS), "start": "00:00", "end": "24:00", "timezone": "UTC"}
@@ -88,6 +90,7 @@ def with_condition(spec: Any, name: str) -> Any:
         return spec
     empty: Mapping[str, Any] = {
         "pair": ("", ""), "names": [], "range": ("", ""), "yes": True, "hours": dict(_OFFICE), "percent": "",
+        "expression": "",
     }  # fmt: skip
     return _conditions((*rows, Row(kind, empty[kind.input])), spec)
 
@@ -125,6 +128,7 @@ _READERS: Mapping[str, Any] = {
     "yes": lambda at, form: one(form, f"{at}.@value") != "no",
     "hours": _hours,
     "percent": lambda at, form: number(one(form, f"{at}.@value").strip()),
+    "expression": lambda at, form: one(form, f"{at}.@value").strip(),
 }
 
 
@@ -189,6 +193,7 @@ _TELLERS: Mapping[str, Any] = {
     "yes": lambda row: row.kind.words[0 if row.value else 1],
     "hours": _tell_hours,
     "percent": lambda row: f"it is among {row.value or '…'} % of the calls",
+    "expression": lambda row: f"this is true: {row.value or '…'}",
 }
 
 

@@ -120,3 +120,12 @@ def test_targets_are_told_in_a_line():
     targets = [{"model": "a/x", "weight": 3}, {"model": "a/y"}, {"model": "b/z", "priority": 1}]
     assert targets_told(targets) == "a/x 75 % and a/y 25 %, then b/z"
     assert targets_told([]) == "nowhere yet"
+
+
+def test_an_expression_is_a_row_of_its_own_and_its_fault_stands_there():
+    text = "tokens > 5 && model == 'a'"
+    made = read_conditions("when", form(("cel", {"@value": f" {text} "}), ("tools", {"@value": "yes"})), {})
+    assert made == {"cel": text, "tools": True}
+    assert told({"cel": text}) == f"this is true: {text}"
+    (row, _), whole = shown(made, [Fault("when.cel", "line 1, column 1: no")], "when")
+    assert (row.wrong, whole) == (("line 1, column 1: no",), ())
