@@ -113,6 +113,18 @@ class ToolPath:
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
         return Visit(principal, presented(view, mode or spec.mode), snapshot, spec.title or profile, mode)
 
+    async def _found(self, visit: Visit, call: ToolCall) -> tuple[Visit, Target]:
+        """Where a call leads; what is not there may be the caller's own, at a server that was not asked yet. Raises Refusal."""
+        try:
+            return visit, target_of(visit.view, call)
+        except NotFound:
+            principal, snapshot, name = visit.principal, visit.snapshot, visit.view.name
+            if not await self._servers.own_known(visit.view.readable, principal.user):
+                raise
+            view = self._catalogue.view_of(snapshot, name, principal.user, self._servers.personal) or visit.view
+            again = replace(visit, view=presented(view, visit.mode or snapshot.profiles[name].mode))
+            return again, target_of(again.view, call)
+
     def look_for_own(self, visit: Visit) -> None:
         """The caller wants to see what there is: what is theirs alone is looked for, and told as a change."""
         self._servers.wake(visit.view.readable, visit.principal.user)
@@ -144,7 +156,9 @@ class ToolPath:
         call = replace(call, tool=named[0], arguments=named[1]) if named else call
         async with self._ledger.record(visit.principal, call) as record:
             check_arguments(call.arguments)
-            target = task or (Target("", call.tool) if call.tool.startswith(_KEPT) else target_of(visit.view, call))
+            target = task or (Target("", call.tool) if call.tool.startswith(_KEPT) else None)
+            if target is None:
+                visit, target = await self._found(visit, call)
             record.server, record.tool = target.server, target.label
             target.check(visit.principal)
             price = ToolPrice.of(visit.snapshot.servers.get(target.server), target.label)

@@ -238,7 +238,7 @@ class Observed:
         snapshot = self._resources.snapshot()
         found: list[dict[str, Any]] = []
         for name, spec in snapshot.profiles.items():
-            view = self._desk.view(snapshot, name)
+            view = self._desk.view_of(snapshot, name, principal)
             if view is None or not principal.may_use_profile(name):
                 continue
             tools = view.visible(principal)

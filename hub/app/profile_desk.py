@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from hub.catalogue import Catalogue
-from hub.core.principal import Principal
+from hub.core.principal import ANONYMOUS, Principal
 from hub.core.refusal import Conflict, Fault, NotFound
 from hub.profile import (
     CLIENTS,
@@ -40,8 +40,12 @@ class ProfileDesk:
         """A profile as its clients see it, or None when there is none."""
         return self._catalogue.view(snapshot, name)
 
-    def _of(self, snapshot: Snapshot, name: str) -> tuple[ProfileSpec, ProfileView]:
-        spec, view = snapshot.profiles.get(name), self._catalogue.view(snapshot, name)
+    def view_of(self, snapshot: Snapshot, name: str, principal: Principal) -> ProfileView | None:
+        """A profile as one caller's clients see it, who may have accounts of their own at its servers."""
+        return self._catalogue.view_of(snapshot, name, principal.user, self._servers.personal)
+
+    def _of(self, snapshot: Snapshot, name: str, principal: Principal = ANONYMOUS) -> tuple[ProfileSpec, ProfileView]:
+        spec, view = snapshot.profiles.get(name), self.view_of(snapshot, name, principal)
         if spec is None or view is None:
             raise NotFound("profile_not_found", f"There is no profile '{name[:64]}', or it is disabled.")
         return spec, view
@@ -51,7 +55,7 @@ class ProfileDesk:
 
     def tools(self, snapshot: Snapshot, name: str, principal: Principal, mode: str) -> dict[str, Any]:
         """The tools that a caller sees, with what they cost and what each client calls them. Raises NotFound."""
-        spec, view = self._of(snapshot, name)
+        spec, view = self._of(snapshot, name, principal)
         shown = presented(view, mode or spec.mode).visible(principal)
         whole = view.visible(principal)
         servers = {server: [tool for tool in whole if tool.server == server] for server in spec.servers}
@@ -79,7 +83,10 @@ class ProfileDesk:
 
     def explain(self, snapshot: Snapshot, name: str, principal: Principal, tool: str) -> list[dict[str, Any]]:
         """Why a tool is visible to a caller, or not. Raises NotFound."""
-        spec, view = self._of(snapshot, name)
+        spec, view = self._of(snapshot, name, principal)
+        offers = self._offers(snapshot, spec)
+        own = {server: self._servers.own_definitions(server, principal.user) for server in offers}
+        offers |= {server: offer for server, offer in own.items() if offer is not None}
         return [
             {
                 "server": one.server or None,
@@ -90,7 +97,7 @@ class ProfileDesk:
                 "reason": one.decided.reason,
                 "steps": [{"allowed": s.allowed, "rule": s.rule, "reason": s.reason} for s in one.steps],
             }
-            for one in explain(view, spec, self._offers(snapshot, spec), principal, tool)
+            for one in explain(view, spec, offers, principal, tool)
         ]
 
     def drifts(self, snapshot: Snapshot, name: str) -> list[dict[str, Any]]:

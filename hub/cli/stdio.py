@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Annotated, Any, Self
 from urllib.parse import quote
@@ -16,11 +16,13 @@ from cyclopts import Parameter
 from msgspec import Raw
 
 from hub.cli.client import Connection
-from hub.upstream import NAMED_BY, encode_value, mirrored_of, param_headers
+from hub.core.refusal import UpstreamFailed
+from hub.upstream import NAMED_BY, Events, encode_value, mirrored_of, param_headers
 
 _META = "io.modelcontextprotocol/"
 _ACCEPT = "application/json, text/event-stream"
 _FAILED, _MISMATCH = -32603, -32020
+_MOST = 64 << 20  # bytes of one answer: more than the hub sends
 _AHEAD = 64  # lines that are read before they are sent
 _CLOCKS = httpx2.Timeout(10, read=None)  # a call may take as long as the hub lets it
 _AGAIN = (1.0, 30.0)  # seconds before a lost stream is opened again: at first, at most
@@ -141,6 +143,8 @@ class Bridge:
                 body = await self._sent(line, message, await self._repeated(message))
         except httpx2.HTTPError as error:
             self._failed(message, f"There is no hub at {self._url}: {error or type(error).__name__}.")
+        except UpstreamFailed as failure:
+            self._failed(message, f"What is at {self._url} cannot be relayed: {failure.message}.")
         else:
             if body:
                 self._put(_one_line(body))
@@ -153,10 +157,9 @@ class Bridge:
                 self._session = {"mcp-session-id": response.headers["mcp-session-id"]}
             kind = response.headers.get("content-type", "")
             if kind.startswith("text/event-stream"):
-                async for data in _events(response):
-                    self._put(data)
+                await self._follow(response)
                 return b""
-            body = await response.aread()
+            body = await _whole(response)
             if b'"jsonrpc"' in body:
                 return _addressed(body, message) if response.status_code >= 400 else body
             if response.status_code >= 400:
@@ -198,18 +201,27 @@ class Bridge:
         error = {"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": text}}
         self._put(json.dumps(error).encode())
 
+    async def _follow(self, response: httpx2.Response) -> int:
+        """Put the messages of a stream until it ends; how many there were. Raises UpstreamFailed for one that is too large."""
+        events, count = Events(_MOST), 0
+        async for chunk in response.aiter_bytes():
+            for data in events.feed(chunk):
+                if data.strip():
+                    count += 1
+                    self._put(_one_line(data.strip()))
+        return count
+
     async def _listen(self) -> None:
         """What the hub says to the session on its own."""
         pause, longest = _AGAIN
         while True:
-            with contextlib.suppress(httpx2.HTTPError):
+            with contextlib.suppress(httpx2.HTTPError, UpstreamFailed):
                 headers = {"accept": "text/event-stream", **self._session}
                 async with self._http.stream("GET", self._url, headers=headers) as response:
                     if response.status_code in (404, 405):
                         return
-                    async for data in _events(response):
+                    if await self._follow(response):
                         pause = _AGAIN[0]
-                        self._put(data)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
@@ -229,17 +241,14 @@ def _is_mismatch(body: bytes) -> bool:
         return False
 
 
-async def _events(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The data of each event, on one line."""
-    held, data = b"", b""
+async def _whole(response: httpx2.Response) -> bytes:
+    """The body of an answer. Raises UpstreamFailed when it is too large."""
+    body = bytearray()
     async for chunk in response.aiter_bytes():
-        *lines, held = (held + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                data += line[5:]
-            elif not line.strip() and data.strip():
-                yield _one_line(data.strip())
-                data = b""
+        body += chunk
+        if len(body) > _MOST:
+            raise UpstreamFailed("upstream_protocol", f"its answer has more than {_MOST >> 20} MiB")
+    return bytes(body)
 
 
 def _one_line(message: bytes) -> bytes:

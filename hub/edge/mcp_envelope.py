@@ -146,7 +146,9 @@ def _batch(items: list[Raw]) -> list[Message]:
 def _message(members: Object) -> Message:
     identifier = bytes(members.get("id", b""))
     if identifier and not _ID.fullmatch(identifier):
-        raise RpcFault(INVALID_REQUEST, "An id is a text or a whole number.")
+        raise RpcFault(
+            INVALID_REQUEST, "An id is a text of at most 256 characters, or a whole number of at most 18 digits."
+        )
     try:
         return _read(members, identifier)
     except RpcFault as fault:

@@ -189,8 +189,7 @@ class Methods:
     def _listed(self, request: Request, message: Message, era: Era) -> bytes:
         _check_cursor(message)
         kind = LISTS[message.method]
-        if kind is Kind.RESOURCES:
-            self._path.look_for_own(request.visit)
+        self._path.look_for_own(request.visit)
         return item_list(request.visit, kind, era)
 
     async def _completion(self, request: Request, message: Message, caller: CallerContext) -> bytes:

@@ -13,6 +13,7 @@ from hub.upstream.http import Transport
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
 from hub.upstream.mcp_headers import NAMED_BY, encode_value, mirrored_of, param_headers
+from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
 from hub.upstream.mcp_values import (
@@ -53,6 +54,7 @@ __all__ = [
     "Echo",
     "Endpoint",
     "Era",
+    "Events",
     "Exchange",
     "ModelUpstream",
     "OAuthClient",

@@ -98,7 +98,7 @@ class ServerConnection:
             tools=len(known.tools),
             prompts=len(known.prompts),
             resources=len(known.resources) + len(known.templates),
-            rejected=known.rejected,
+            rejected=(*known.rejected, *([("changes", link.trouble)] if link and link.trouble else ())),
             noise=link.calls.noise if link else 0,
             late=link.calls.late if link else 0,
         )

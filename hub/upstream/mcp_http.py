@@ -231,14 +231,26 @@ class HttpLink(PostingLink):
         events = Events(MOST_RESULT)
         try:
             while chunk := await response.read():
-                pause = _RELISTEN[0]
-                for data in events.feed(chunk):
+                whole = self._fed(events, chunk)
+                if whole is None:
+                    break
+                pause = pause if self.trouble else _RELISTEN[0]
+                for data in whole:
                     self._take(data, None)
                 if rest := events.rest(asyncio.get_running_loop().time()):
                     await asyncio.sleep(rest)
         except UpstreamFailed:
             return pause
         return min(pause * 2, _RELISTEN[1])
+
+    def _fed(self, events: Events, chunk: bytes) -> list[bytes] | None:
+        """The messages that a chunk of the stream of changes completes; None where one is too large to be taken."""
+        try:
+            return events.feed(chunk)
+        except UpstreamFailed as failure:
+            self.trouble = f"a change that it announces is too large to be heard of ({failure.message})"
+            log.warning("mcp_change_too_large", reason=failure.message)
+            return None
 
     def _listening(self) -> Exchange:
         """What opens the stream of changes: a request of its own in the modern era, a GET in the old one."""

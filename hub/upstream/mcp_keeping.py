@@ -21,6 +21,7 @@ class _Kept(Struct):
     version: str = ""
     of: str = ""
     plain: bool = False
+    common: bool = False
 
 
 def identity(spec: ServerSpec) -> str:
@@ -43,6 +44,7 @@ def saved(definitions: ServerDefinitions, spec: ServerSpec) -> bytes:
             version=definitions.version,
             of=identity(spec),
             plain=definitions.plain,
+            common=definitions.common,
         )
     )
 
@@ -69,4 +71,5 @@ def restored(content: bytes, spec: ServerSpec) -> ServerDefinitions | None:
         revision=1,
         rejected=listing.rejected,
         plain=kept.plain,
+        common=kept.common,
     )

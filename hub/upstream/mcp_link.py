@@ -89,6 +89,7 @@ class Link(ABC):
         self._numbers = numbers
         self._ears = ears
         self._level = _UNTOLD
+        self.trouble = ""  # what is wrong with the stream of changes, for people
 
     async def request(
         self, method: str, params: bytes, caller: CallerContext, limits: Limits, speech: Speech | None = None

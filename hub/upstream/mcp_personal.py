@@ -1,5 +1,6 @@
 """Connections with one caller's own account: made when they call, and ended when they have not for a while."""
 
+import asyncio
 import contextlib
 import time
 from collections import OrderedDict
@@ -17,10 +18,13 @@ from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_accounts import AuthorizedEndpoint
 from hub.upstream.mcp_bridge import bridged
 from hub.upstream.mcp_capabilities import lacks
+from hub.upstream.mcp_common import Common
 from hub.upstream.mcp_completions import URL_NEEDED, Completions
 from hub.upstream.mcp_connection import ServerConnection
+from hub.upstream.mcp_keeping import saved
 from hub.upstream.mcp_opening import Means
-from hub.upstream.mcp_values import CallerContext, RpcReply, ServerDefinitions
+from hub.upstream.mcp_values import CallerContext, RpcReply, ServerDefinitions, ServerState
+from hub.upstream.mcp_waiters import Waiters
 from hub.upstream.mcp_watched import Listener, Watched
 
 log = get_logger(__name__)
@@ -40,7 +44,23 @@ def is_personal(spec: ServerSpec) -> bool:
 
 def means_of(means: Means, name: str, spec: ServerSpec) -> Means:
     """What the server's own connection works with, which sees what the server offers."""
-    return _signed(means, name, spec, ANY if is_personal(spec) else SHARED) if signs_in(spec) else means
+    if is_personal(spec):
+        return _unkept(_signed(means, name, spec, ANY))
+    return _signed(means, name, spec, SHARED) if signs_in(spec) else means
+
+
+class _Unkept:
+    """What one account sees outlives no process: what all have in common does, in its place."""
+
+    async def load(self) -> dict[str, bytes]:
+        return {}
+
+    async def save(self, server: str, data: bytes) -> None:
+        pass
+
+
+def _unkept(means: Means) -> Means:
+    return replace(means, ports=replace(means.ports, snapshots=_Unkept()))
 
 
 def _signed(means: Means, name: str, spec: ServerSpec, owner: str) -> Means:
@@ -54,11 +74,15 @@ def _signed(means: Means, name: str, spec: ServerSpec, owner: str) -> Means:
 
 @dataclass(slots=True)
 class _Own:
-    """One caller's connection; `shown` is what they see of the server, made of the two definitions beside it."""
+    """One caller's connection; `shown` is what they see of the server, made of the two definitions beside it.
+
+    `confirmed` says that the server has told what it offers to them.
+    """
 
     connection: ServerConnection
     used: float = field(default_factory=time.monotonic)
     shown: tuple[ServerDefinitions, ServerDefinitions, ServerDefinitions] | None = None
+    confirmed: bool = False
 
 
 Place = tuple[str, str]  # server and owner
@@ -80,8 +104,9 @@ class Personal:
         self._watched: dict[Place, Watched] = {}
         self._asked: OrderedDict[Place, Completions] = OrderedDict()
         self._waking: set[Place] = set()
-        self._stripped: dict[str, tuple[ServerDefinitions, ServerDefinitions]] = {}
         self._revisions = count(1)
+        self._common: dict[str, Common] = {}
+        self._confirmed: Waiters[Place] = Waiters()
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -121,10 +146,10 @@ class Personal:
         own = self._found.get(place)
         if own is None:
             self._make_room()
-            means = _signed(self._means, shared.name, shared.spec, owner)
+            means = _unkept(_signed(self._means, shared.name, shared.spec, owner))
             watched = self._watched.setdefault(place, Watched())
-            connection = ServerConnection(shared.name, shared.spec, means, self._changed, watched)
-            connection.recall(replace(shared.definitions, resources=()))
+            connection = ServerConnection(shared.name, shared.spec, means, lambda _: self._heard(place), watched)
+            connection.recall(self.shown_to_all(shared))
             own = self._found[place] = _Own(connection)
             self._own(shared.name, connection.run())
         own.used = time.monotonic()
@@ -138,32 +163,62 @@ class Personal:
     # -- what each caller sees and hears ---------------------------------------------------------------------------
 
     def shown_to_all(self, shared: ServerConnection) -> ServerDefinitions:
-        """What everybody sees of a server: all but the resources, which are those of whose account was looked with."""
-        known = shared.definitions
-        before, stripped = self._stripped.get(shared.name, (known, known))
-        if before is not known or stripped.resources:
-            stripped = replace(known, resources=())
-            self._stripped[shared.name] = (known, stripped)
-        return stripped
+        """What everybody sees of a server: what all accounts that are known here have in common, and no resources."""
+        kept = self._common.setdefault(shared.name, Common(self._revisions))
+        if kept.is_due(shared.definitions):
+            lists = {
+                place[1]: own.connection.definitions
+                for place, own in self._found.items()
+                if place[0] == shared.name and own.confirmed
+            }
+            if kept.narrow(shared.definitions, lists) and shared.definitions.state is ServerState.READY:
+                self._own(shared.name, self._save(shared, kept.shown))
+        return kept.shown
+
+    async def _save(self, shared: ServerConnection, shown: ServerDefinitions) -> None:
+        try:
+            await self._means.ports.snapshots.save(shared.name, saved(shown, shared.spec))
+        except Exception as error:  # noqa: BLE001 - a list that is not kept is only asked for again
+            log.warning("server_snapshot_not_saved", server=shared.name, error=type(error).__name__)
 
     def shown(self, shared: ServerConnection, user: str) -> ServerDefinitions | None:
-        """What a person sees of a server once their own connection is there: their resources, and nobody else's."""
+        """What a person sees of a server once their own connection is there: what is theirs, and nobody else's."""
         own = self._found.get((shared.name, owner_of(user)))
         if own is None:
             return None
-        both = (shared.definitions, own.connection.definitions)
+        both = (self.shown_to_all(shared), own.connection.definitions)
         if own.shown is None or own.shown[0] is not both[0] or own.shown[1] is not both[1]:
             theirs = both[1]
-            merged = replace(
-                both[0],
-                resources=theirs.resources,
-                state=theirs.state,
-                since=theirs.since,
-                error=theirs.error,
-                revision=next(self._revisions),
-            )
+            held = theirs if own.confirmed else both[0]
+            state, since, error = theirs.state, theirs.since, theirs.error
+            merged = replace(held, state=state, since=since, error=error, revision=next(self._revisions))
             own.shown = (*both, merged)
         return own.shown[2]
+
+    def _heard(self, place: Place) -> None:
+        """What one caller sees of a server, or how their connection does, has changed."""
+        own = self._found.get(place)
+        if own is not None and own.connection.definitions.state is ServerState.READY:
+            own.confirmed = True
+            self._confirmed.give(place)
+            if place[0] in self._common:
+                self._common[place[0]].due = True
+        self._changed(place[0])
+
+    async def known(self, shared: ServerConnection, user: str) -> bool:
+        """Wait for what a server offers to a person, where they have an account and it was not looked at yet.
+
+        Whether it was looked at now.
+        """
+        place = (shared.name, owner_of(user))
+        if place in self._found and self._found[place].confirmed:
+            return False
+        self.wake(shared, user)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(shared.spec.timeouts.list):
+                while await self._confirmed.wait(shared.spec.timeouts.list) != place:
+                    continue
+        return place in self._found and self._found[place].confirmed
 
     def wake(self, shared: ServerConnection, user: str) -> None:
         """Somebody wants to see what is theirs: connect with their account, if they have one."""
@@ -178,6 +233,7 @@ class Personal:
             self._connection(shared, place[1])
         except UpstreamFailed as failure:
             log.info("server_not_connected_for_caller", server=place[0], reason=failure.code)
+            self._confirmed.give(place)  # nobody has to wait for it
         finally:
             self._waking.discard(place)
 
@@ -233,6 +289,10 @@ class Personal:
         """End those of a server, or one of them, once their calls have their answers."""
         for place in [one for one in self._found if one[0] == name and owner in ("", one[1])]:
             self._retire(place)
+
+    def forget(self, name: str) -> None:
+        """What bears this name now is another server."""
+        self._common.pop(name, None)
 
     def again(self, shared: ServerConnection, owner: str = "") -> None:
         """Connect anew, with the account that is there now, those who still watch something."""

@@ -136,8 +136,9 @@ class Servers:
         connection = ServerConnection(name, spec, means, self._changed, self._watched)
         if before is not None and identity(before.spec) == identity(spec):
             connection.recall(before.definitions)
-        elif name in self._kept:
-            connection.recall(self._kept[name])
+        else:
+            self._personal.forget(name)
+            connection.recall(self._kept.get(name, b""))
         self._connections[name] = connection
         self._own(name, connection.run())
 
@@ -181,6 +182,8 @@ class Servers:
         """Somebody has connected an account."""
         self._account_changed(server, owner)
         self._personal.signed_in(server, owner)
+        if server in self.personal:
+            self.wake([server], owner.removeprefix(owner_of("")))
 
     def signed_out(self, server: str, owner: str) -> None:
         """Somebody has taken an account back."""
@@ -252,6 +255,14 @@ class Servers:
         """A person wants to see what is theirs at these servers: it is looked for, and told as a change."""
         for server in self.personal.intersection(servers) if user else ():
             self._personal.wake(self._connections[server], user)
+
+    async def own_known(self, servers: Iterable[str], user: str) -> bool:
+        """Wait for what these servers offer to a person, where that was not looked at yet; whether any was by now."""
+        found = [
+            await self._personal.known(self._connections[server], user)
+            for server in (self.personal.intersection(servers) if user else ())
+        ]
+        return any(found)
 
     def status(self, server: str) -> ServerStatus:
         """How a server does."""

@@ -113,9 +113,9 @@ class ResourceDefinition:
 class ServerDefinitions:
     """What a server offers, as last seen. `since` is when it came into its state (seconds since the epoch).
 
-    `plain` says that the server offers the same to every client, whatever that can do. `revision` grows whenever any
-    of it changes. `rejected` pairs the name of each definition that was left out with
-    the reason. `server_info` and `capabilities` are raw JSON.
+    `plain` says that the server offers the same to every client, whatever that can do; `common` that it is what several
+    accounts have in common. `revision` grows whenever any of it changes. `rejected` pairs the name of each definition that
+    was left out with the reason. `server_info` and `capabilities` are raw JSON.
     """
 
     tools: tuple[ToolDefinition, ...] = ()
@@ -133,6 +133,7 @@ class ServerDefinitions:
     revision: int = 0
     rejected: tuple[tuple[str, str], ...] = ()
     plain: bool = False
+    common: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,23 +25,29 @@ ABLE = {"elicitation": {"form": {}, "url": {}}}
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     """A hub in front of a server that each caller reaches with a key of their own; ann and bob have given theirs."""
-    with own_server() as url:
-        auth = {"type": "bearer", "account": "user"}
-        resources = {
-            "teams": {"dev": {"models": ["demo"], "profiles": ["*"], "tools": ["*"]}},
-            "users": {name: {"teams": {"dev": "developer"}} for name in NAMES},
-            "keys": {name: {"user": name, "secret": f"env:KEY_OF_{name.upper()}"} for name in NAMES},
-            "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
-            "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
-        }
-        with running_hub(tmp_path_factory.mktemp("own"), resources, ENVIRONMENT) as started:
-            with started.client() as http:
-                for name in NAMES:
-                    assert http.put(f"/api/v1/users/{name}/password", json={"password": PASSWORD}).is_success
-            for name in ("ann", "bob"):
-                gives_key(started, name)
-            servers_ready(started, "own")
-            yield started
+    with own_server() as url, running_hub(tmp_path_factory.mktemp("own"), resources_of(url), ENVIRONMENT) as started:
+        with_passwords(started)
+        for name in ("ann", "bob"):
+            gives_key(started, name)
+        servers_ready(started, "own")
+        yield started
+
+
+def resources_of(url):
+    auth = {"type": "bearer", "account": "user"}
+    return {
+        "teams": {"dev": {"models": ["demo"], "profiles": ["*"], "tools": ["*"]}},
+        "users": {name: {"teams": {"dev": "developer"}} for name in NAMES},
+        "keys": {name: {"user": name, "secret": f"env:KEY_OF_{name.upper()}"} for name in NAMES},
+        "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
+        "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
+    }
+
+
+def with_passwords(hub):
+    with hub.client() as http:
+        for name in NAMES:
+            assert http.put(f"/api/v1/users/{name}/password", json={"password": PASSWORD}).is_success
 
 
 def gives_key(hub, name, key=None):
@@ -90,6 +96,47 @@ async def test_each_person_sees_their_own_resources_and_hears_when_they_change(c
         assert "whoami" in [tool["name"] for tool in (await eve.request("tools/list")).result["tools"]]
         read = (await bob.request("resources/read", {"uri": "note://shared"})).result["contents"][0]
         assert read["text"] == "for bob"
+
+
+async def named(one, kind):
+    return [item["name"] for item in (await one.request(f"{kind}/list")).result[kind]]
+
+
+async def test_each_person_sees_and_calls_their_own_tools_and_prompts(hub, client):
+    async with client("ann") as ann, client("bob") as bob, client("eve") as eve:
+        for one, name in ((ann, "only_ann"), (bob, "only_bob")):
+            async with asyncio.timeout(30):
+                while name not in await named(one, "tools"):
+                    await asyncio.sleep(0.05)
+            assert [tool for tool in await named(one, "tools") if tool.startswith("only_")] == [name]
+            assert await named(one, "prompts") == [name]
+            assert (await one.call(name)).text == name.removeprefix("only_")
+        seen = await named(eve, "tools")
+        assert ("whoami" in seen, "only_ann" in seen, "only_bob" in seen) == (True, False, False)
+        assert await named(eve, "prompts") == []
+        assert "There is no tool" in (await ann.call("only_bob")).error["message"]
+        assert "There is no tool" in (await eve.call("only_bob")).error["message"]
+    with hub.client(KEYS["bob"]) as http:
+        listed = [tool["name"] for tool in http.get("/api/v1/profiles/p/tools").json()["tools"]]
+        assert ("only_bob" in listed, "only_ann" in listed) == (True, False)
+
+
+async def test_the_first_call_after_a_restart_finds_a_tool_that_is_the_callers_own(tmp_path):
+    with own_server() as url:
+        resources = resources_of(url)
+        with running_hub(tmp_path / "hub", resources, ENVIRONMENT) as started:
+            with_passwords(started)
+            gives_key(started, "ann")
+            gives_key(started, "bob")
+            async with OldTalker(f"{started.url}/mcp/p", key=KEYS["eve"]) as eve, asyncio.timeout(30):
+                while "whoami" not in (seen := await named(eve, "tools")) or not {"only_ann", "only_bob"}.isdisjoint(
+                    seen
+                ):
+                    await asyncio.sleep(0.05)
+        with running_hub(tmp_path / "hub", resources, ENVIRONMENT) as started:
+            servers_ready(started, "own")
+            async with OldTalker(f"{started.url}/mcp/p", key=KEYS["ann"]) as ann:
+                assert (await ann.call("only_ann")).text == "ann"
 
 
 async def until_updated(one, queue):

@@ -6,9 +6,13 @@ import json
 import os
 import signal
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import pytest
 
+from hub.cli import stdio as stdio_command
 from tests.paths.test_mcp_matrix import full_server
 from tests.support.hubs import ROOT, running_hub, servers_ready
 
@@ -143,3 +147,41 @@ async def test_what_goes_wrong_is_an_answer_of_the_protocols(hub):
         assert (await one.next())["error"]["code"] in (-32600, -32602, -32700)
     async with client(hub, url="http://127.0.0.1:9") as one:
         assert "There is no hub at" in (await one.request("initialize", {}))["error"]["message"]
+
+
+class _Endless(BaseHTTPRequestHandler):
+    """Answers everything with something that has no end: an event at `/events`, else a text."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream" if self.path == "/events" else "application/json")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"data: ")
+            while True:
+                self.wfile.write(b"x" * (1 << 16))
+
+    def log_message(self, *given):
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("path", ["events", "text"])
+async def test_an_answer_without_end_is_cut_off_and_told(monkeypatch, path):
+    monkeypatch.setattr(stdio_command, "_MOST", 1 << 20)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Endless)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    put = []
+    try:
+        async with (
+            httpx2.AsyncClient(trust_env=False) as http,
+            stdio_command.Bridge(http, f"http://127.0.0.1:{server.server_port}/{path}", put.append) as bridge,
+            asyncio.timeout(30),
+        ):
+            await bridge.take(b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}')
+    finally:
+        server.shutdown()
+        server.server_close()
+    (answer,) = map(json.loads, put)
+    assert (answer["id"], "more than 1 MiB" in answer["error"]["message"]) == (1, True)

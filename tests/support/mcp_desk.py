@@ -54,6 +54,9 @@ class Servers:
     told: list = field(default_factory=list)
     personal: frozenset = frozenset()
 
+    async def own_known(self, servers, user):
+        return False
+
     def wake(self, servers, user):
         pass
 

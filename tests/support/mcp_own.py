@@ -4,7 +4,7 @@
 
     with own_server() as url: ...
 
-Everybody has the resource `note://shared`, and those that they made with the tool `make` (name). `touch` changes
+Everybody has a tool and a prompt `only_NAME`, and the resource `note://shared`, and those that they made with the tool `make` (name). `touch` changes
 `note://shared` for its caller: their sessions are told that watch it. `page` wants a page opened (-32042, its id is that
 of the call's argument), and `through` says that this is done.
 """
@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TOOLS = ["make", "touch", "page", "through", "whoami"]
-CAPABILITIES = {"tools": {}, "resources": {"subscribe": True, "listChanged": True}}
+CAPABILITIES = {"tools": {}, "prompts": {}, "resources": {"subscribe": True, "listChanged": True}}
 Json = dict[str, Any]
 
 
@@ -99,7 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _result(self, session: _Session, method: str, params: Json) -> Json:
         if method == "tools/list":
-            return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]}
+            names = [*TOOLS, f"only_{session.user}"]
+            return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+        if method == "prompts/list":
+            return {"prompts": [{"name": f"only_{session.user}"}]}
         if method == "resources/list":
             uris = ["note://shared", *(f"note://{name}" for name in self.server.made.get(session.user, ()))]
             return {"resources": [{"uri": uri, "name": uri} for uri in uris]}

@@ -26,6 +26,12 @@ def calling(arguments):
     return (head + arguments + "}}").encode()
 
 
+@pytest.mark.parametrize("identifier", ["1.5", "null", str(2**70), json.dumps("x" * 257)])
+def test_an_id_that_is_refused_is_told_what_one_may_be(identifier):
+    with pytest.raises(RpcFault, match="at most 256 characters, or a whole number of at most 18 digits"):
+        parse(b'{"jsonrpc":"2.0","id":%b,"method":"ping"}' % identifier.encode())
+
+
 PARSE, INVALID, PARAMS = -32700, -32600, -32602
 CASES = [
     (b"", PARSE, None),

@@ -10,7 +10,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import CallerContext
 from tests.support.mcp_own import own_server
-from tests.support.mcp_pool import QUICK, call, pool, ready, text
+from tests.support.mcp_pool import QUICK, Kept, call, pool, ready, text
 from tests.support.upstream import until
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,63 @@ async def test_what_is_shown_to_all_holds_nobodys_resources(opened):
     assert servers.definitions("own") is shown  # made once
     assert (resources(servers, "bob"), servers.own_definitions("own", "")) == (None, None)
     assert servers.own_definitions("own", "ann") is servers.own_definitions("own", "ann")
+
+
+def tools(definitions):
+    return [] if definitions is None else [one.name for one in definitions.tools if one.name.startswith("only_")]
+
+
+async def own_seen(servers, *names):
+    """Return when these see what is theirs, each by their own connection."""
+    for name in names:
+        servers.wake(["own"], name)
+        await until(lambda name=name: tools(servers.own_definitions("own", name)) == [f"only_{name}"])
+
+
+async def test_each_sees_their_own_tools_and_prompts_and_others_what_all_have(opened):
+    servers, _ = opened
+    await own_seen(servers, "bob", "ann")
+    for name in ("ann", "bob"):
+        assert [one.name for one in servers.own_definitions("own", name).prompts] == [f"only_{name}"]
+    shown = servers.definitions("own")
+    assert (tools(shown), shown.prompts) == ([], ())
+    assert "whoami" in [one.name for one in shown.tools]
+    assert servers.definitions("own") is shown
+
+
+async def test_what_all_have_is_known_after_a_restart_and_when_nobody_is_connected(tmp_path):
+    kept = Kept()
+    with own_server() as url:
+        spec = {"own": {**SPEC, "url": url}}
+        async with pool(tmp_path, spec, replace(QUICK, resting=0.0), accounts=Accounts(), snapshots=kept) as servers:
+            await ready(servers, "own")
+            await own_seen(servers, "bob", "ann")  # one after the other: who rests makes room
+            assert servers.own_definitions("own", "bob") is None
+            assert tools(servers.definitions("own")) == []
+            await until(lambda: b"whoami" in kept.rows.get("own", b"") and b"only_" not in kept.rows["own"])
+        async with pool(tmp_path, spec, accounts=Accounts(), snapshots=kept) as servers:
+            assert "whoami" in [one.name for one in servers.definitions("own").tools]
+            await ready(servers, "own")
+            assert tools(servers.definitions("own")) == []  # though it was ann's account that looked
+            await own_seen(servers, "ann")
+            assert tools(servers.definitions("own")) == []
+
+
+async def test_what_is_somebodys_own_is_waited_for_once(opened):
+    servers, accounts = opened
+    accounts.missing.add("bob")
+    assert await servers.own_known(["own", "nothing"], "ann") is True
+    assert tools(servers.own_definitions("own", "ann")) == ["only_ann"]
+    assert await servers.own_known(["own"], "ann") is False
+    assert await servers.own_known(["own"], "bob") is False
+    assert await servers.own_known(["own"], "") is False
+
+
+async def test_an_account_that_was_connected_is_looked_with_at_once(opened):
+    servers, _ = opened
+    servers.signed_in("own", "user:bob")
+    await until(lambda: tools(servers.own_definitions("own", "bob")) == ["only_bob"])
+    assert tools(servers.definitions("own")) == []
 
 
 async def test_who_wants_to_see_what_is_theirs_is_connected_if_they_have_an_account(opened):

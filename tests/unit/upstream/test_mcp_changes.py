@@ -1,0 +1,52 @@
+"""The stream on which a server announces changes: one that is too large is not asked for again and again."""
+
+from itertools import count
+
+import pytest
+
+from hub.upstream.mcp_calls import MOST_RESULT
+from hub.upstream.mcp_http import Address, HttpLink
+from hub.upstream.mcp_link import Ears
+from tests.support.mcp_full_http import FullServer
+from tests.support.mcp_pool import pool, ready
+from tests.support.upstream import until
+
+pytestmark = pytest.mark.anyio
+
+
+class Stream:
+    """A response that holds these chunks."""
+
+    def __init__(self, *chunks):
+        self._chunks = [*chunks, b""]
+
+    async def read(self, seconds=None):
+        return self._chunks.pop(0)
+
+
+async def pauses(*chunks):
+    """The seconds before the stream is opened again, each time that it brings the same."""
+    link = HttpLink(count(1), Ears(lambda: None, lambda: None), None, Address("http://127.0.0.1:9"))
+    pause, found = 1.0, []
+    for _ in range(8):
+        pause = await link._changes(Stream(*chunks), pause)
+        found.append(pause)
+    return found, link.trouble
+
+
+async def test_a_change_that_is_too_large_is_waited_for_longer_each_time_and_told():
+    found, trouble = await pauses(b": hi\n\n", b"data: " + b"x" * MOST_RESULT)
+    assert found == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert "too large" in trouble
+    assert await pauses(b": hi\n\n") == ([2.0] * 8, "")
+
+
+async def test_the_status_says_that_changes_are_too_large(tmp_path):
+    async with FullServer("2026") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
+        await ready(servers, "s")
+        await until(lambda: server.listening)
+        assert servers.status("s").rejected == ()
+        server._tell("notifications/tools/list_changed", {"x": "y" * MOST_RESULT}, lambda wanted: True)
+        await until(lambda: servers.status("s").rejected)
+        ((what, why),) = servers.status("s").rejected
+        assert (what, "too large" in why) == ("changes", True)
