@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.homes import Home
 from tests.support.hubs import wait_for
+from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
@@ -28,13 +29,11 @@ def run(home, *command, seconds=90, **variables):
     offline = {
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "DISABLE_TELEMETRY": "1",
         "GEMINI_TELEMETRY_ENABLED": "false", "NO_UPDATE_NOTIFIER": "1", "CI": "1",
+        "CONTINUE_CLI_AUTO_UPDATED": "1", "CONTINUE_CLI_ENABLE_TELEMETRY": "0",
     }  # fmt: skip
     environment = home.environment(**offline, **variables)
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(
-        [str(part) for part in command],
-        cwd=home.project, env=environment, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return run_program([str(part) for part in command], cwd=home.project, environment=environment, seconds=seconds)
 
 
 def calls_of(hub, client):

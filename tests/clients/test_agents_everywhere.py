@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.support.homes import Home
 from tests.support.hubs import wait_for
 from tests.support.model_answers import chat
+from tests.support.programs import run_program
 from tests.support.script import json_reply
 from tests.support.scripted import UPSTREAMS, scripted_upstream
 
@@ -83,10 +83,7 @@ def run(home, *command, **variables):
     }  # fmt: skip
     environment = home.environment(**offline, **variables)
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(
-        [str(part) for part in command],
-        cwd=home.project, env=environment, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return run_program([str(part) for part in command], cwd=home.project, environment=environment, seconds=120)
 
 
 COMMANDS = {

@@ -5,13 +5,13 @@ Each check is also shown a file with one fault, so that none passes because noth
 
 import json
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.homes import Home
+from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 NODE = Path(__file__).parent / "node" / "node_modules"
@@ -57,15 +57,15 @@ def said(home, *command):
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CONTINUE_CLI_AUTO_UPDATED": "1",  # else it may install a newer one of itself and start that in its place
+        "CONTINUE_CLI_ENABLE_TELEMETRY": "0",
         "CI": "1",
     }
     offline |= {"OPENCODE_DISABLE_MODELS_FETCH": "1", "GEMINI_CLI_TRUST_WORKSPACE": "true", "PWD": str(home.project)}
     environment = home.environment(**offline, HUB_KEY=home.hub.admin_key)
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        [part.replace("$HOME", str(home.folder)) for part in command],
-        cwd=home.project, env=environment, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    parts = [part.replace("$HOME", str(home.folder)) for part in command]
+    done = run_program(parts, cwd=home.project, environment=environment, seconds=90)
     return done.stdout + done.stderr
 
 
