@@ -222,7 +222,7 @@ def _pages(doors: Doors) -> Starlette:
         visitors=visitors,
         resources_api=ResourcesApi(doors.resources, observed.status),
         records=_records(doors, visitor),
-        own_api=OwnApi(observed.profiles, observed.budget, observed.server_tools),
+        own_api=OwnApi(observed.profiles, observed.budget, observed.server_tools, doors.resources.find),
         announcements_api=AnnouncementsApi(doors.dismissals),
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords, doors.programs.store),
         stops_api=StopsApi(doors.resources),

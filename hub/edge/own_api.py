@@ -7,22 +7,26 @@ from typing import Any
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound
 from hub.edge.model_lists import openai_model
+from hub.edge.own_routes import own_routes
 from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission
 from hub.resources import Snapshot
 from hub.routing import visible_models
+from hub.store import Resource
 
 
 @dataclass(frozen=True, slots=True)
 class OwnApi:
     """The routes below `/api/v1/me`.
 
-    `profiles` lists what a principal sees, `budget` what is observed of one, `server_tools` what a server offers.
+    `profiles` lists what a principal sees, `budget` what is observed of one, `server_tools` what a server offers,
+    `find` a resource by its kind and name.
     """
 
     profiles: Callable[[Principal], list[dict[str, Any]]]
     budget: Callable[[str], Awaitable[dict[str, Any]]]
     server_tools: Callable[[str], list[dict[str, Any]]]
+    find: Callable[[str, str], Awaitable[Resource | None]]
 
     async def _models(self, ask: Ask) -> Answer:
         found = visible_models(ask.snapshot, ask.principal)
@@ -45,6 +49,9 @@ class OwnApi:
             for name in names
         ]
         return Answer({"items": items, "next": None})
+
+    async def _routes(self, ask: Ask) -> Answer:
+        return Answer({"items": await own_routes(ask.snapshot, ask.principal, self.find), "next": None})
 
     async def _servers(self, ask: Ask) -> Answer:
         items: list[dict[str, Any]] = []
@@ -80,6 +87,7 @@ class OwnApi:
             ("profiles", "The profiles that you may use, with their tools", self._profiles),
             ("servers", "The MCP servers with tools that you may use, for composing profiles", self._servers),
             ("servers/{name}/tools", "Those tools of a server, under their own names", self._server_tools),
+            ("routes", "The routes that lead your calls, with their rules that can hold for you", self._routes),
             ("budgets", "The budgets that your calls count against", self._budgets),
         ):
             yield Route("GET", f"/api/v1/me/{name}", Permission.SELF, summary, endpoint, "people", reply="Page")

@@ -46,6 +46,7 @@ class ConsolePages:
             Route("/console/profiles", page(self._profiles), methods=["GET"]),
             Route("/console/profiles/{name}", page(self._profile), methods=["GET"]),
             Route("/console/routing", page(self._routing), methods=["GET"]),
+            Route("/console/routes", page(self._routes), methods=["GET"]),
         ]
 
     async def _home(self, visit: Visit, note: str = "") -> Response:
@@ -134,6 +135,10 @@ class ConsolePages:
         since = (datetime.now(UTC) - timedelta(days=_LATELY)).isoformat(timespec="seconds")
         return (await visit.get("/usage/targets", model="" if route else model, route=route, since=since))["items"]
 
+    async def _routes(self, visit: Visit) -> Response:
+        """The Console lists routes where it explains them."""
+        return self._site.go(visit, "/console/routing", visit.query("done"))
+
     async def _routing(self, visit: Visit) -> Response:
         route = visit.query("route").strip()
         asked = {name: visit.query(name).strip() for name in _ASKED}
@@ -145,8 +150,8 @@ class ConsolePages:
             models=models,
             names=[model for model in models if len(model["targets"]) > 1][:_MOST_NAMED],
             key_names=await visit.names("keys") if visit.operator else [],
-            routes=await visit.items("/routes") if visit.operator else [],
-            builds=visit.operator and visit.can(WRITE["routes"]),
+            routes=await visit.items("/routes" if visit.operator else "/me/routes"),
+            builds=visit.can(WRITE["routes"]),
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
             fares=await self._fares(visit, asked["model"], route),
             compared=route or asked["model"],

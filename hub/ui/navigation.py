@@ -7,12 +7,17 @@ from hub.ui.sources import Visit
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a menu. `permission` is what its page needs, or "" for everybody; `route` what it reads, if special."""
+    """One entry of a menu.
+
+    `permission` is what its page needs, or "" for everybody; `route` what it reads, if special; `pages` where pages
+    begin that belong to it but lie elsewhere.
+    """
 
     label: str
     path: str
     permission: str = ""
     route: str = ""
+    pages: tuple[str, ...] = ()
 
 
 Group = tuple[str, tuple[Item, ...]]
@@ -24,7 +29,7 @@ CONSOLE: tuple[Group, ...] = (
         (
             Item("Profiles", "/console/profiles", "catalogue.read"),
             Item("Models", "/console/models"),
-            Item("Routing", "/console/routing"),
+            Item("Routing", "/console/routing", pages=("/console/routes/", "/console/new/routes")),
             Item("Keys", "/console/keys", "keys.own"),
             Item("Connections", "/console/connections"),
         ),
@@ -92,6 +97,10 @@ def _leads(visit: Visit, item: Item) -> bool:
 
 def current(groups: list[Group], path: str) -> str:
     """The path of the entry that a page belongs to: the longest that begins it."""
+    for _, items in groups:
+        for item in items:
+            if item.pages and path.startswith(item.pages):
+                return item.path
     paths = [item.path for _, items in groups for item in items]
     fitting = [p for p in paths if path == p or (path.startswith(f"{p}/") and p not in ("/console", "/admin"))]
     return max(fitting, key=len, default="")

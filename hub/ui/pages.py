@@ -59,7 +59,7 @@ class Pages:
             *PlaygroundPages(site).routes(),
             *ToolPages(site).routes(),
             *LedgerPages(site, "/console").routes(),
-            *ResourcePages(site, "/console").routes(("keys",)),
+            *ResourcePages(site, "/console").routes(("keys", "routes")),
             *AdminPages(site).routes(),
             *WizardPages(site).routes(),
             *GovernancePages(site).routes(),

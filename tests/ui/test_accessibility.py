@@ -10,7 +10,7 @@ RULES = {
 }
 PAGES = [
     "/console", "/console/playground?profile=both", "/console/models", "/console/profiles/both", "/console/profiles/both/tools/new__echo",
-    "/console/routing?model=demo", "/console/keys", "/console/new/keys", "/console/logs", "/console/usage", "/admin", "/admin/start",
+    "/console/routing?model=demo", "/console/new/routes", "/console/keys", "/console/new/keys", "/console/logs", "/console/usage", "/admin", "/admin/start",
     "/admin/servers", "/admin/servers/old", "/admin/new/servers", "/admin/models/demo", "/admin/models/demo?view=history",
     "/admin/compose/both", "/admin/budgets", "/admin/new/guardrails", "/admin/users/ann", "/admin/audit", "/admin/roles", "/admin/secrets",
     "/admin/stops", "/admin/try/watch", "/console/account", "/admin/boundary", "/console/sessions", "/console/connections", "/console/compose/both", "/console/new/profiles", "/admin/approvals", "/admin/approvals/both",

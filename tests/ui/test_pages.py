@@ -17,6 +17,7 @@ CONSOLE = [
     "/console/new/profiles",
     "/console/routing",
     "/console/routing?model=demo",
+    "/console/new/routes",
     "/console/playground",
     "/console/keys",
     "/console/new/keys",
@@ -39,7 +40,11 @@ ADMIN = [
 # Pages of calls, which only a call makes, those that need no sign-in, and files.
 OTHER = {"/", "/static/{path:path}", "/install/{profile}"}
 OTHER |= {f"/{app}/{rest}/{{id}}" for app in ("console", "admin") for rest in ("logs", "sessions")}
-OTHER |= {f"/admin/{kind}/{{name:path}}" for kind in KINDS} | {"/console/keys/{name:path}"}
+OTHER |= {f"/admin/{kind}/{{name:path}}" for kind in KINDS} | {
+    "/console/keys/{name:path}",
+    "/console/routes/{name:path}",
+    "/console/routes",
+}
 
 
 def test_no_page_is_forgotten_here():

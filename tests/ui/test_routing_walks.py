@@ -140,10 +140,90 @@ def test_the_targets_of_a_route_are_compared(world, browse):
     axe(page)
 
 
-def test_the_routing_page_leads_to_the_builder_for_those_who_may_build(world, browse):
+def test_targets_are_compared_on_a_narrow_window_without_scrolling_sideways(world, browse):
+    world.hub.put("routes", "narrow", {"targets": [{"model": "demo/left"}, {"model": "demo/right"}]})
+    world.hub.put("models", "narrow", {"route": "narrow"})
+    with world.hub.client() as operator:
+        body = {"model": "narrow", "messages": [{"role": "user", "content": "hello"}]}
+        operator.post("/v1/chat/completions", json=body)
+        wait_for(lambda: operator.get("/api/v1/logs", params={"model": "narrow"}).json()["items"])
+    page = browse("admin", "/console/routing?route=narrow")
+    page.set_viewport_size({"width": 360, "height": 900})
+    table = page.get_by_role("region", name="Targets of narrow")
+    assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
+    labels = table.locator("td").evaluate_all("cells => cells.map(cell => getComputedStyle(cell, '::before').content)")
+    assert '"Failed, 95 %"' in labels
+    assert '"First token p99"' in labels
+    assert not {"none", "normal", '""'} & set(labels)
+    overlong = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
+    assert table.locator("td").evaluate_all(overlong) == []
+    page.goto(f"{world.url}/console/routing?model=narrow")
+    attempts = page.get_by_role("region", name="Attempts")
+    assert attempts.evaluate("element => element.scrollWidth <= element.clientWidth")
+    axe(page)
+
+
+def test_a_route_is_built_in_the_console_by_those_who_may(world, browse):
     page = browse("admin", "/console/routing?model=demo")
     axe(page)
     page.get_by_role("link", name="Build a route").click()
     page.get_by_role("heading", name="New route").wait_for()
-    reader = browse("dev", "/console/routing?model=demo")
-    assert reader.get_by_role("link", name="Build a route").count() == 0
+    current = page.get_by_role("navigation", name="Console").locator("[aria-current]")
+    assert current.inner_text() == "Routing"
+    page.get_by_label("Name *").fill("built-here")
+    page.locator("button[value='add:spec.targets']").click()
+    page.locator("[name='spec.targets.0.model']").fill("demo/c")
+    page.get_by_label("Called model").fill("demo")
+    page.get_by_role("button", name="Explain").click()
+    page.locator("#imagined .traffic").get_by_text("demo/c").wait_for()
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Created. It is in force").wait_for()
+    assert page.url.startswith(f"{world.url}/console/routes/built-here")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete route").click()
+    confirm = page.get_by_role("dialog").get_by_role("button", name="Delete route")
+    if confirm.count():
+        confirm.click()
+    page.wait_for_url("**/console/routing?done=deleted")
+
+
+def test_a_developer_sees_the_routes_of_their_calls_and_changes_none(world, browse):
+    rules = [
+        {"name": "ours", "when": {"teams": ["platform", "research"]}, "targets": [{"model": "demo/ours"}]},
+        {"name": "theirs", "when": {"teams": ["research"]}, "targets": [{"model": "demo/theirs"}]},
+    ]
+    world.hub.put("routes", "read-only", {"rules": rules, "targets": [{"model": "demo/else"}]})
+    world.hub.put("routes", "elsewhere", {"targets": [{"model": "demo/hidden"}]})
+    with world.hub.client() as operator:
+        team = operator.get("/api/v1/teams/platform").json()
+        world.hub.put("teams", "platform", {**team["spec"], "route": "read-only"})
+    try:
+        page = browse("dev", "/console/routing?model=demo", allowed=("403",))
+        card = page.locator(".grid > section.card").filter(has_text="read-only")
+        text = card.inner_text()
+        assert "team platform" in text
+        assert "ours" in text
+        assert "demo/else" in text
+        assert "demo/ours" in page.locator("#results").inner_text()  # explained as their call goes
+        for hidden in ("theirs", "research", "elsewhere", "demo/hidden"):
+            assert hidden not in text
+        assert page.get_by_role("link", name="elsewhere").count() == 0
+        assert page.get_by_role("link", name="Build a route").count() == 0
+        assert page.get_by_role("link", name="Change read-only").count() == 0
+        axe(page)
+        card.get_by_role("link", name="Compare its targets: read-only").click()
+        page.get_by_role("heading", name="How the targets of read-only fared").wait_for()
+        with world.signed_in("dev") as client:
+            for path in ("/console/routes/read-only", "/console/routes/elsewhere"):
+                assert client.get(path).status_code == 403
+    finally:
+        world.hub.put("teams", "platform", team["spec"])
+
+
+def test_an_auditor_sees_a_route_drawn_and_changes_nothing(world, browse):
+    world.hub.put("routes", "drawn", {"targets": [{"model": "demo/left", "weight": 3}, {"model": "demo/right"}]})
+    page = browse("aud", "/console/routes/drawn")
+    page.locator("#editor .flow").get_by_text("75 %").wait_for()
+    assert page.get_by_role("button", name="Save").count() == 0
+    page.locator(".head .back").click()
+    page.wait_for_url("**/console/routing")

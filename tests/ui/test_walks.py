@@ -333,6 +333,7 @@ def test_nothing_runs_out_of_the_window(world, browse, width):
         "/console/playground",
         "/console/usage",
         "/console/routing?model=demo",
+        "/console/routes/wide",
         "/admin",
         "/admin/servers",
         "/admin/models/demo",
@@ -354,7 +355,10 @@ def test_nothing_runs_out_of_the_window(world, browse, width):
         page.wait_for_url(re.compile("/admin/teams"))
 
 
-@pytest.mark.parametrize("path", ["/admin/usage", "/console/playground", "/admin/models/demo", "/install/both"])
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/usage", "/console", "/console/playground", "/console/new/routes", "/admin/models/demo", "/install/both"],
+)
 def test_a_first_page_is_light(world, browse, path):
     page = browse("admin", "/console")
     network = page.context.new_cdp_session(page)
