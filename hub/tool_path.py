@@ -19,7 +19,7 @@ from hub.core.telemetry import meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
-from hub.policy import Decision, Policy, ToolPrice
+from hub.policy import Decision, Policy, ToolPrice, stopped
 from hub.profile import MODES, Address, ProfileView, Target, address_of, presented, target_of
 from hub.resources import Snapshot
 from hub.tool_modes import ToolModes, inner_call
@@ -106,9 +106,9 @@ class ToolPath:
         if spec is None or spec.security != "none" or credentials.secret:
             principal = self._identity.resolve(snapshot, credentials).principal
         view = self._catalogue.view_of(snapshot, profile, principal.user, self._servers.personal)
-        stop = snapshot.stops.get(("profile", profile))
+        stop = stopped(snapshot.stops, (("org", ""), ("profile", profile)))
         if stop is not None and principal.may_use_profile(profile):
-            raise stop.refusal(("profile", profile))
+            raise stop
         if spec is None or view is None or not (spec.security == "none" or principal.may_use_profile(profile)):
             raise NotFound("profile_not_found", f"There is no profile '{profile[:64]}' that this key may use.")
         return Visit(principal, presented(view, mode or spec.mode), snapshot, spec.title or profile, mode)

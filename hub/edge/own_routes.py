@@ -11,6 +11,7 @@ from hub.routing import visible_models
 from hub.store import Resource
 
 Spec = Mapping[str, Any]
+_UNTOLD = "..."  # an expression may be about anybody
 _TOLD = ("title", "targets", "strategy", "sticky", "residency", "enabled")
 
 
@@ -63,7 +64,7 @@ def _when(when: Spec, own: _Own) -> dict[str, Any] | None:
             return None
         alike = {one: Globs((one.removeprefix("!"),)) for one in when["models"]}
         told["models"] = [one for one, globs in alike.items() if any(globs.allows(name) for name in own.models)]
-    return told
+    return told | {"cel": _UNTOLD} if when.get("cel") else told
 
 
 def _rules(spec: Spec, own: _Own) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from hub.policy.decision import Decision
 from hub.policy.guardrails import Elsewhere
 from hub.policy.limits import LimitStatus
 from hub.policy.meters import LocalMeters
+from hub.policy.standing import stopped
 from hub.policy.tool_prices import ToolPrice
 from hub.policy.trial import Report, Sample, tried
 
@@ -24,5 +25,6 @@ __all__ = [
     "Report",
     "Sample",
     "ToolPrice",
+    "stopped",
     "tried",
 ]

@@ -111,6 +111,42 @@ async def _first(lines):
     raise AssertionError("nothing came")
 
 
+@pytest.mark.parametrize("scope", [{"profile": "tools"}, {"org": True}], ids=["profile", "everything"])
+async def test_a_stop_ends_open_streams_of_changes_and_refuses_lists(world, scope):
+    _, key = await world.key()
+    meta = {
+        f"io.modelcontextprotocol/{name}": value
+        for name, value in (("protocolVersion", "2026-07-28"), ("clientCapabilities", {}), ("clientInfo", {"name": "t", "version": "1"}))
+    }  # fmt: skip
+
+    def asked(method, **params):
+        headers = {
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": method,
+            "accept": "application/json, text/event-stream",
+        }
+        return {
+            "json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta, **params}},
+            "headers": headers,
+        }
+
+    async with world.client(key) as client:
+        listening = asked("subscriptions/listen", notifications={"toolsListChanged": True})
+        try:
+            async with client.stream("POST", "/mcp/tools", **listening) as answer:
+                assert answer.status_code == 200
+                lines = answer.aiter_lines()
+                await _first(lines)
+                await world.admin("POST", "/api/v1/stop", {"scope": scope, "reason": "it misbehaves"})
+                async with asyncio.timeout(20):
+                    (last,) = [line async for line in lines if line.startswith("data:")]
+                assert '"resultType":"complete"' in last
+            assert (await client.post("/mcp/tools", **asked("tools/list"))).status_code == 403
+        finally:
+            await world.admin("POST", "/api/v1/resume", {"scope": scope})
+        assert (await client.post("/mcp/tools", **asked("tools/list"))).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["key", "team", "everything"])
 async def test_a_stop_ends_open_streams_at_once_and_new_calls_too(world, kind):
     name, key = await world.key()
@@ -130,7 +166,7 @@ async def test_a_stop_ends_open_streams_at_once_and_new_calls_too(world, kind):
         assert (await world.admin("GET", "/api/v1/stops"))["items"][0]["scope"] == scope
         async with world.client(key) as client:
             tools = await client.post("/mcp/tools", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
-            assert tools.status_code == (200 if kind == "everything" else 403)
+            assert tools.status_code == 403
     finally:
         await world.admin("POST", "/api/v1/resume", {"scope": scope})
     assert (await world.call(key)).status_code == 200

@@ -25,6 +25,7 @@ WORLD = {
                 {"name": "keys", "when": {"keys": ["rita"]}, "route": "unseen"},
                 {"name": "models", "when": {"models": ["demo", "gone-*"]}, "route": "further"},
                 {"name": "nothing", "when": {"models": ["gone-*"]}, "targets": [{"model": "demo/d"}]},
+                {"name": "said", "when": {"cel": "team == 'rivals'"}, "targets": [{"model": "demo/x"}]},
                 {"name": "off", "enabled": False, "targets": [{"model": "demo/e"}]},
             ],
             "targets": [{"model": "demo/f"}],
@@ -73,6 +74,7 @@ def test_rules_about_others_are_not_told(seen):
     assert [(rule["name"], rule["when"]) for rule in house["rules"]] == [
         ("mixed", {"teams": ["crew"], "users": ["dev"]}),
         ("models", {"models": ["demo"]}),
+        ("said", {"cel": "..."}),
     ]
     assert house["targets"] == [{"model": "demo/f"}]
 
