@@ -68,4 +68,4 @@ lock: ## Make the hash-pinned requirement files anew (needs uv)
 	@sh tools/lock.sh
 
 clean: ## Remove what `make` made; keeps the hub's data
-	@rm -rf $(VENV) $(SERVERS) node_modules tests/clients/node_modules .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) $(SERVERS) tests/clients/node/node_modules tests/clients/vscode .pytest_cache .ruff_cache .import_linter_cache

@@ -22,6 +22,19 @@ if [ ! -e tests/clients/node/node_modules/.done ] || [ tests/clients/node/packag
     touch tests/clients/node/node_modules/.done
 fi
 
+# VS Code for a browser. What its package would build on the way in, its server does without here.
+vscode=tests/clients/vscode/node_modules
+if [ ! -e $vscode/code-server ]; then
+    rm -rf $vscode && mkdir -p $vscode
+    cd $vscode
+    npm pack --silent code-server@4.139.1 >/dev/null
+    echo "75b76d3870dbcb7a4c08627f586a03344ca017be182171020c7405bdb6f2fb33  code-server-4.139.1.tgz" | sha256sum -c --quiet -
+    tar xzf code-server-4.139.1.tgz && rm code-server-4.139.1.tgz
+    (cd package/lib/vscode && npm install --ignore-scripts --omit=dev --no-audit --no-fund --no-progress --loglevel=error >/dev/null)
+    mv package code-server
+    cd "$OLDPWD"
+fi
+
 # PostgreSQL: the one that HUB_TEST_POSTGRES names, one that trusts local users on 127.0.0.1:5432, or one of our own on 54329.
 reachable() { PYTHONPATH=. .venv/bin/python -m tests.support.databases; }
 if ! reachable 2>/dev/null; then
