@@ -167,7 +167,9 @@ class _Desk:
 
     def _facts(self, profile: str, name: str, model: str, *, with_models: bool) -> Facts:
         listed = self.api.call("GET", "/v1/models")["data"] if with_models else []
-        found = tuple(model_of(item) for item in listed if item["kind"] == "chat")
+        # The first one is what clients begin with that have no place to say so.
+        talking = sorted((item for item in listed if item["kind"] == "chat"), key=lambda item: item["id"] != model)
+        found = tuple(model_of(item) for item in talking)
         if model and model not in {one.id for one in found}:
             raise NotFound("model_not_found", f"There is no model '{model}' that this key may call.")
         if not profile:

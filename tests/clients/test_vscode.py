@@ -1,11 +1,12 @@
 """VS Code itself, served to a browser: it takes the files that the hub writes, starts the server and finds its tools."""
 
+import contextlib
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright import sync_api
 
 from tests.support.homes import Home
 from tests.support.hubs import wait_for
@@ -51,11 +52,11 @@ def address(home):
 @pytest.fixture
 def window_of(address, home):
     """Opens a window of VS Code on the project, which reaches nothing but this machine."""
-    with sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.route(lambda url: not url.startswith(address), lambda route: route.abort())
-        page.set_default_timeout(SECONDS)
+        page.set_default_timeout(SECONDS / 6)
         yield lambda: Window(page, f"{address}/?folder={home.project}")
         browser.close()
 
@@ -65,8 +66,8 @@ class Window:
 
     def __init__(self, page, url):
         self.page = page
-        page.goto(url)
-        page.wait_for_selector(".monaco-workbench .statusbar")
+        page.goto(url, timeout=SECONDS)
+        page.wait_for_selector(".monaco-workbench .statusbar", timeout=SECONDS)
 
     def pick(self, text):
         """Choose from the list that is open, by its keys: a click may meet a list that is still being drawn."""
@@ -91,12 +92,16 @@ class Window:
 
     def start(self, name, key):
         """Start a server, trust what the folder says, and give the key that its file asks for."""
-        self.command("MCP: List Servers")
-        self.pick(name)
-        self.pick("Start Server")
         password = self.page.locator(".quick-input-widget input[type=password]")
         trust = self.page.locator(".monaco-dialog-box").get_by_role("button", name=re.compile("Trust"))
-        password.or_(trust).first.wait_for()
+        for _ in range(10):  # what is chosen while VS Code is still starting may come to nothing
+            with contextlib.suppress(sync_api.TimeoutError):
+                self.command("MCP: List Servers")
+                self.pick(name)
+                self.pick("Start Server")
+                password.or_(trust).first.wait_for()
+                break
+            self.page.keyboard.press("Escape")
         if not password.is_visible():
             trust.first.click()
         password.first.wait_for()
@@ -106,7 +111,7 @@ class Window:
     def told(self, pattern):
         """What VS Code says of the server that was started: its output opens by itself."""
         said = self.page.locator(".part.panel .view-lines").get_by_text(pattern).first
-        said.wait_for()
+        said.wait_for(timeout=SECONDS)
         return pattern.search(said.inner_text())
 
 
