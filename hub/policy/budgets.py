@@ -148,9 +148,9 @@ class BudgetRule:
         fits = "" if ask.amount <= limit or not ask.amount else " A smaller cap on output tokens reserves less."
         return Throttled(
             "budget_exhausted",
-            f"Budget '{self.name}' allows {limit / 1e6:.2f} USD per {self.spec.period}; {level.used / 1e6:.4f} is "
-            f"spent and {level.reserved / 1e6:.4f} reserved by calls in flight, and this call may cost "
-            f"{ask.amount / 1e6:.4f}.{fits}{reset} Ask its owner to raise it.",
+            f"Budget '{self.name}' allows {_usd(limit)} USD per {self.spec.period}; {_usd(level.used)} is "
+            f"spent and {_usd(level.reserved)} reserved by calls in flight, and this call may cost "
+            f"{_usd(ask.amount)}.{fits}{reset} Ask its owner to raise it.",
             retry_after=None if self._end is None else max(1, ceil(self._end - now)),
             retryable=False,
             headers={"x-hub-budget-action": "block", "x-hub-budget-period": self.spec.period},
@@ -216,6 +216,12 @@ class BudgetRule:
             return None
         runs_out = now + (limit - spent) * passed / spent
         return runs_out if runs_out < self._end else None
+
+
+def _usd(micro: int) -> str:
+    """Micro-dollars as people read them: at least cents, and no smaller amount is hidden."""
+    whole, part = f"{micro / 1e6:.6f}".split(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 _WARNINGS = (0.95, 0.75)

@@ -65,7 +65,7 @@ class Stop:
         """What callers are told of what is stopped. It is not to be tried again."""
         kind, name = scope
         what = f"{kind} '{name}' is" if name else "Everything is"
-        why = f": {self.reason}" if self.reason else "."
+        why = f": {self.reason.rstrip(' .')}." if self.reason else "."
         return Forbidden(
             "forbidden",
             f"{what[0].upper()}{what[1:]} stopped by an administrator since {self.at[:19]}{why} It works again after "

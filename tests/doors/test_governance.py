@@ -163,6 +163,7 @@ async def test_a_stop_ends_open_streams_at_once_and_new_calls_too(world, kind):
         refused = await world.call(key)
         assert refused.status_code == 403
         assert "stopped by an administrator" in refused.json()["error"]["message"]
+        assert "it misbehaves. It works again" in refused.json()["error"]["message"]
         assert (await world.admin("GET", "/api/v1/stops"))["items"][0]["scope"] == scope
         async with world.client(key) as client:
             tools = await client.post("/mcp/tools", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})

@@ -212,3 +212,10 @@ async def test_claude_code_is_warned_in_its_own_words_before_the_money_ends():
         "reset": str(int(at("2026-04-01T00:00"))),
     }
     assert (await told(1.6))["overage-surpassed-threshold"] == "0.95"
+
+
+@pytest.mark.parametrize(("usd", "said"), [(0.0005, "0.0005"), (2, "2.00"), (2.5, "2.50"), (1234.567, "1234.567")])
+async def test_a_refusal_names_amounts_as_small_as_they_are(usd, said):
+    world = World("2026-03-30T12:00", usd=usd, mode="block")
+    with pytest.raises(Throttled, match=rf"allows {said} USD per month; 0\.00 is spent and 0\.00 reserved"):
+        await world.spend(0, reserve=round(usd * DOLLAR) + 1)
