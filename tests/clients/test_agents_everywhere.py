@@ -109,7 +109,8 @@ def test_an_agent_makes_a_round_with_a_tool(home, hub, agent, dialect):
             items = admin.get("/api/v1/logs", params={"limit": 200}).json()["items"]
         mine = [item for item in items if item["key"].startswith(agent)]
         calls = [item for item in mine if item.get("tool") == "echo"]
-        asked = [item for item in mine if item.get("model") == model and item["outcome"] == "ok"]
+        # An agent may leave as soon as it has the last event, before the stream is closed.
+        asked = [item for item in mine if item.get("model") == model and item["outcome"] in ("ok", "cancelled")]
         return calls and len(asked) >= 2 and (calls, asked)
 
     calls, asked = wait_for(entries)
