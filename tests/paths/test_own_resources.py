@@ -128,6 +128,7 @@ async def test_the_first_call_after_a_restart_finds_a_tool_that_is_the_callers_o
             with_passwords(started)
             gives_key(started, "ann")
             gives_key(started, "bob")
+            servers_ready(started, "own")  # until then there is no list but an error
             async with OldTalker(f"{started.url}/mcp/p", key=KEYS["eve"]) as eve, asyncio.timeout(30):
                 while "whoami" not in (seen := await named(eve, "tools")) or not {"only_ann", "only_bob"}.isdisjoint(
                     seen
