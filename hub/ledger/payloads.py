@@ -11,13 +11,13 @@ import msgspec
 import structlog
 from msgspec import Raw
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.capture import Capture
 from hub.ledger.bodies import Payload
 from hub.ledger.redaction import without_private
 from hub.ledger.rows import PAYLOAD
+from hub.store.inserts import INSERTS
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,6 @@ MOST_WAITING = 32 << 20  # bytes of bodies that wait to be written
 BATCH = 64
 INTERVAL_SECONDS = 0.25
 _GRACE_SECONDS = 3.0
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _members = msgspec.json.Decoder(dict[str, Raw])
 # Members of a request that are its content, or hold it; all else that is short says how the model was asked.
 _CONTENT = frozenset(
@@ -112,7 +111,7 @@ class Payloads:
         self._most = most_waiting
         self._waiting: deque[Payload] = deque()
         self._bytes = 0
-        self._insert = _INSERTS[engine.dialect.name](PAYLOAD).on_conflict_do_nothing(index_elements=["entry"])
+        self._insert = INSERTS[engine.dialect.name](PAYLOAD).on_conflict_do_nothing(index_elements=["entry"])
         self._lock = asyncio.Lock()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

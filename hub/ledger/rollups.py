@@ -29,7 +29,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
@@ -47,6 +46,7 @@ from hub.ledger.sums import (
     rollup_times,
     span_of,
 )
+from hub.store.inserts import INSERTS
 from hub.store.transactions import writing
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,6 @@ INTERVAL_SECONDS = 30.0
 SETTLING = 60_000_000  # microseconds after its end that an hour is left alone, for what is still on its way
 PURGED = "purged"
 _AT_ONCE = 1000
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _IN_DAYS = tuple(name for name in DIMENSIONS if name not in ("session", "tags"))
 
 
@@ -200,7 +199,7 @@ class Rollups:
 
 async def mark(connection: AsyncConnection, span: str, start: int) -> None:
     """Say that the sums of an hour or a day are not what its entries say any more, with what changes them."""
-    statement = _INSERTS[connection.dialect.name](STALE).values(span=span, start=start, touched=0)
+    statement = INSERTS[connection.dialect.name](STALE).values(span=span, start=start, touched=0)
     await connection.execute(
         statement.on_conflict_do_update(index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1})
     )

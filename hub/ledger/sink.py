@@ -29,6 +29,7 @@ from hub.ledger.rows import (
     to_tags,
 )
 from hub.ledger.sums import HOUR
+from hub.store.inserts import INSERTS
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,6 @@ PATIENCE_SECONDS = 30.0
 OnWritten = Callable[[Sequence[Entry]], Awaitable[None]]
 """Told of entries that the database holds now: at least once each, in batches, never at the same time twice."""
 
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
 
@@ -85,7 +85,7 @@ class Sink:
         self._engine = engine
         self._rejects = rejects
         self._on_written = tuple(on_written)
-        insert = _INSERTS[engine.dialect.name]
+        insert = INSERTS[engine.dialect.name]
         self._insert = _Rows(insert(ENTRY).on_conflict_do_nothing(index_elements=["id"]), ENTRY_COLUMNS, engine)
         self._attempts = _Rows(
             insert(ATTEMPT).on_conflict_do_nothing(index_elements=["entry", "number"]), ATTEMPT_COLUMNS, engine

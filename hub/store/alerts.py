@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Text, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel
+
+from hub.store.inserts import INSERTS
 
 KEPT_SECONDS = 400 * 86_400.0  # longer than any period but the one without an end
 
@@ -37,7 +38,6 @@ class Waiting(Struct, frozen=True):
 
 
 _TABLE: Any = AlertRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class AlertLog:
@@ -48,7 +48,7 @@ class AlertLog:
 
     async def note(self, identifier: str, budget: str, body: str, at: float, due: float | None) -> bool:
         """Write an alert down; False when that was done before, by whichever replica."""
-        added = _INSERTS[self._engine.dialect.name](_TABLE).values(
+        added = INSERTS[self._engine.dialect.name](_TABLE).values(
             id=identifier, budget=budget, body=body, at=at, tries=0, due=due
         )
         old = delete(_TABLE).where(_TABLE.c.at < at - KEPT_SECONDS, _TABLE.c.due.is_(None))

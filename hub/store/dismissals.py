@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel
+
+from hub.store.inserts import INSERTS
 
 
 class DismissalRow(SQLModel, table=True):
@@ -24,7 +25,6 @@ class DismissalRow(SQLModel, table=True):
 
 
 _TABLE: Any = DismissalRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Dismissals:
@@ -42,7 +42,7 @@ class Dismissals:
     async def put(self, user: str, announcement: str, digest: str, known: Collection[str]) -> None:
         """Put an announcement away as it is now, and forget those that are not `known` any more."""
         row = {"digest": digest, "at": datetime.now(UTC).isoformat()}
-        added = _INSERTS[self._engine.dialect.name](_TABLE).values(user=user, announcement=announcement, **row)
+        added = INSERTS[self._engine.dialect.name](_TABLE).values(user=user, announcement=announcement, **row)
         gone = delete(_TABLE).where(_TABLE.c.user == user, _TABLE.c.announcement.not_in({announcement, *known}))
         async with self._engine.begin() as connection:
             await connection.execute(added.on_conflict_do_update(index_elements=["user", "announcement"], set_=row))
