@@ -12,11 +12,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from hub.install import jsonc, yaml_edit
-from hub.install.paths import ABSENT, Step, find, matches, with_value, written
+from hub.install.paths import ABSENT, Step, find, with_value, written
 
 MAX_BYTES = 8 << 20
-
-Change = tuple[tuple[Step, ...], Any]  # a place, and what shall stand there (ABSENT: nothing)
 
 
 class Uneditable(ValueError):
@@ -134,6 +132,14 @@ def read(format_: str, text: str) -> Any:
     return {} if found is None else found
 
 
+class Change(NamedTuple):
+    """A place, what shall stand there (ABSENT: nothing), and whether nothing stood there before."""
+
+    path: tuple[Step, ...]
+    value: Any
+    is_new: bool
+
+
 @dataclass(slots=True)
 class Draft:
     """Changes of a document, worked out on its data so that its text is edited and read back once for all of them."""
@@ -143,8 +149,9 @@ class Draft:
 
     def put(self, path: Sequence[Step], value: Any) -> None:
         """`value` at `path` from now on (ABSENT: nothing)."""
-        if find(self.data, path) != value:
-            self.changes.append((tuple(path), value))
+        before = find(self.data, path)
+        if before != value:
+            self.changes.append(Change(tuple(path), value, before is ABSENT))
             self.data = with_value(self.data, path, value)
 
 
@@ -178,7 +185,7 @@ def put_all(format_: str, text: str, draft: Draft) -> str:
 
 
 class _Place(NamedTuple):
-    """Where changes happen: at a place itself, or to items of a list at `path`; and whether they take something away."""
+    """Where changes happen: at a place itself, or to the list at `path` that items come to or, if it `removes`, go from."""
 
     path: tuple[Step, ...]
     items: bool
@@ -186,24 +193,19 @@ class _Place(NamedTuple):
 
 
 def _place(change: Change) -> _Place:
-    path, value = change
-    items = not isinstance(path[-1], str)
-    return _Place(path[:-1] if items else path, items, value is ABSENT)
+    removes = change.value is ABSENT
+    items = not isinstance(change.path[-1], str) and (removes or change.is_new)
+    return _Place(change.path[:-1] if items else change.path, items, removes)
 
 
 def _edited(editor: Format, text: str, place: _Place, changes: list[Change]) -> str:
     """`text` with changes at one place; several items of a list come and go together."""
-    several = place.items and len(changes) > 1
-    if several and place.removes and editor.drop is not None:
-        return editor.drop(text, place.path, [path[-1] for path, _ in changes])
-    if several and not place.removes and editor.extend is not None:
-        there = find(editor.data(text), place.path)
-        old = there if isinstance(there, list) else []
-        known = [any(matches(path[-1], item) for item in old) for path, _ in changes]
-        new = [value for (_, value), is_there in zip(changes, known, strict=True) if not is_there]
-        text = editor.extend(text, place.path, new) if new else text
-        changes = [change for change, is_there in zip(changes, known, strict=True) if is_there]
-    for path, value in changes:
+    if place.items and len(changes) > 1:
+        if place.removes and editor.drop is not None:
+            return editor.drop(text, place.path, [change.path[-1] for change in changes])
+        if not place.removes and editor.extend is not None:
+            return editor.extend(text, place.path, [change.value for change in changes])
+    for path, value, _ in changes:
         text = editor.remove(text, path) if place.removes else editor.put(text, path, value)
     return text
 

@@ -72,25 +72,15 @@ def remove(text: str, path: Sequence[Step]) -> str:
 
 def extend(text: str, path: Sequence[Step], items: list[Any]) -> str:
     """`text` with `items`, which are new to it, at the end of the list at `path`. Raises NotYaml."""
-    node = _compose(text)
-    if node is None:
-        return _joined(text, _dump(_wrapped(path, items)))
-    for depth, step in enumerate(path):
-        index = _child(node, step)
-        if index < 0:
-            return _inserted(text, node, _member(step, _wrapped(path[depth + 1 :], items)))
-        key, child = _pair(node, index)
-        if not isinstance(child, yaml.MappingNode | yaml.SequenceNode) or (depth + 1 == len(path) and not child.value):
-            return _replaced(text, node, key, child, _wrapped(path[depth + 1 :], items))
-        node = child
-    return _inserted(text, node, items)
+    node = _reached(_compose(text), path)
+    if isinstance(node, yaml.SequenceNode) and node.value:
+        return _inserted(text, node, items)
+    return put(text, path, items)
 
 
 def drop(text: str, path: Sequence[Step], steps: list[Step]) -> str:
     """`text` without the items that `steps` name of the list at `path`. Raises NotYaml."""
-    node: Node = _compose(text)
-    for step in path:
-        node = _pair(node, _child(node, step))[1]
+    node = _reached(_compose(text), path)
     if node.flow_style:
         kept = [one for one in find(data(text), path) if not any(matches(step, one) for step in steps)]
         return _swap(text, node.start_mark.index, node.end_mark.index, _flow(kept))
@@ -102,6 +92,16 @@ def drop(text: str, path: Sequence[Step], steps: list[Step]) -> str:
         del lines[item.start_mark.line : _last_line(item) + 1]
     left = "".join(lines)
     return remove(left, (*path, *last)) if last else left
+
+
+def _reached(node: Node, path: Sequence[Step]) -> Node:
+    """The node at `path`, or None."""
+    for step in path:
+        index = _child(node, step)
+        if index < 0:
+            return None
+        node = _pair(node, index)[1]
+    return node
 
 
 def _without(value: Any, step: Step) -> Any:
