@@ -50,7 +50,7 @@ def payload(alert: Alert, rule: BudgetRule) -> dict[str, Any]:
     }
 
 
-class Alerts:
+class Alerts(Background):
     """Takes alerts without waiting, writes them down, and posts each until it is taken. An async context manager.
 
     What a process that ended has left is posted by the next one, or by another replica: at least once, under one id.
@@ -64,13 +64,13 @@ class Alerts:
         budgets: Callable[[], Mapping[str, BudgetSpec]],
         now: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self._webhooks = webhooks
         self._log = log_
         self._budgets = budgets
         self._now = now
         self._waiting: deque[tuple[Alert, str]] = deque(maxlen=_MOST_WAITING)
         self._wake = asyncio.Event()
-        self._background = Background()
 
     def tell(self, alert: Alert, rule: BudgetRule) -> None:
         """A threshold was reached."""
@@ -79,14 +79,14 @@ class Alerts:
 
     async def __aenter__(self) -> Self:
         """Begin with what was left."""
-        self._background.start(self._run(), "alerts")
+        self.start(self._run(), "alerts")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write down what was told; the next process posts what is left."""
-        await self._background.__aexit__(kind, error, trace)
+        await super().__aexit__(kind, error, trace)
         with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):
             async with asyncio.timeout(_LAST_SECONDS):
                 await self._note()
@@ -97,7 +97,7 @@ class Alerts:
             try:
                 await self._note()
                 for waiting in await self._log.take(self._now(), _LEASE):
-                    self._background.start(self._post(waiting))
+                    self.start(self._post(waiting))
             except (SQLAlchemyError, OSError) as error:
                 log.warning("alerts wait for the database", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):

@@ -63,7 +63,7 @@ class ConsolePages:
             spend=await this_month(visit),
             budgets=(await visit.get("/me/budgets"))["items"],
             profiles=(await visit.get("/me/profiles"))["items"],
-            models=[one for one in (await visit.get("/me/models"))["items"] if one["kind"] == "chat"],
+            models=await visit.conversing(),
             calls=(await visit.calls(limit=8))["items"],
         )
 

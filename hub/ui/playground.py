@@ -28,7 +28,7 @@ class PlaygroundPages:
         return [Route("/console/playground", self._site.page(self._playground), methods=["GET"])]
 
     async def _playground(self, visit: Visit) -> Response:
-        models = [model["id"] for model in (await visit.get("/me/models"))["items"] if model["kind"] == "chat"]
+        models = [model["id"] for model in await visit.conversing()]
         given = [name[:200] for name in visit.request.query_params.getlist("model") if name][:MOST_MODELS]
         profiles = (await visit.get("/me/profiles"))["items"]
         return self._site.show(

@@ -88,6 +88,10 @@ class Visit:
         """The names of a kind's resources that the visitor sees, without what is observed of them."""
         return [item["name"] for item in await self.items(f"/{kind}", view="names")]
 
+    async def conversing(self) -> list[dict[str, Any]]:
+        """The models that the visitor may talk to."""
+        return [model for model in (await self.get("/me/models"))["items"] if model["kind"] == "chat"]
+
     async def maybe(self, path: str, **query: Any) -> Any:
         """What `GET` answers, or None where the caller may not see it or it does not exist."""
         try:

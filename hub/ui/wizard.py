@@ -81,8 +81,7 @@ class WizardPages:
         made = {one.kind: await visit.items(f"/{one.kind}") for one in STEPS}
         made["keys"] = [key for key in made["keys"] if key["name"] != "admin"]
         place = STEPS.index(step)
-        models = (await visit.get("/me/models"))["items"]
-        targets = [model["id"] for model in models if "/" in model["id"] and model["kind"] == "chat"]
+        targets = [model["id"] for model in await visit.conversing() if "/" in model["id"]]
         said: dict[str, Any] = offered or {"models": [], "faults": []}
         return self._site.show(
             visit,
