@@ -8,20 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.homes import Home
 from tests.support.hubs import wait_for
 from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
 SAY = 'please use new__echo with the text "hello-from-an-agent"'
-
-
-@pytest.fixture
-def home(hub, tmp_path):
-    made = Home(tmp_path, hub)
-    yield made
-    made.end_programs()
 
 
 def run(home, *command, seconds=90, **variables):

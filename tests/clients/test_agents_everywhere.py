@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.homes import Home
 from tests.support.hubs import wait_for
 from tests.support.model_answers import chat
 from tests.support.programs import run_program
@@ -69,10 +68,9 @@ def models(hub):
 
 
 @pytest.fixture
-def home(hub, models, tmp_path):
-    made = Home(tmp_path, hub)
-    yield made
-    made.end_programs()
+def home(models, home):
+    """With the models there already."""
+    return home
 
 
 def run(home, *command, **variables):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.homes import Home
 from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
@@ -42,13 +41,6 @@ CHECKS = (
     Check("continue", ".continue/config.yaml", ("cn", "--config", "$HOME/.continue/config.yaml", "--auto", "-p", SAY),
           "Failed to parse config", models=True, fault=("ADDRESS", "5")),
 )  # fmt: skip
-
-
-@pytest.fixture
-def home(hub, tmp_path):
-    made = Home(tmp_path, hub)
-    yield made
-    made.end_programs()
 
 
 def said(home, *command):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright import sync_api
 
-from tests.support.homes import Home
 from tests.support.hubs import wait_for
 from tests.ui.conftest import ARGUMENTS, CHROMIUM
 
@@ -20,13 +19,6 @@ BOUND = re.compile(r"Server bound to 127\.0\.0\.1:(\d+)")
 DISCOVERED = re.compile(r"Discovered\s(\d+)\stools")  # words are parted by what is no plain space
 NOT_THERE = re.compile(r"profile_not_found|There\sis\sno\sprofile|404")
 SECONDS = 60_000  # in milliseconds: VS Code starts many things, on a machine that does more besides
-
-
-@pytest.fixture
-def home(hub, tmp_path):
-    made = Home(tmp_path, hub)
-    yield made
-    made.end_programs()
 
 
 @pytest.fixture
