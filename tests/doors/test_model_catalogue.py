@@ -39,7 +39,8 @@ def test_a_model_says_its_price_its_limits_and_by_which_names_it_may_be_called(h
         ]
         theirs = ok(member.get(PATH, params={"search": "anthropic/claude-haiku-4-5"}))["items"][0]
     assert (found["price"]["input"], found["context_window"], found["kind"]) == ("1", 200_000, "chat")
-    assert found["called"] == ["quick", "elsewhere/claude-haiku-4-5"]
+    assert found["called"][0] == "quick"
+    assert "elsewhere/claude-haiku-4-5" in found["called"]
     assert theirs["called"] == ["quick"]
 
 

@@ -40,7 +40,9 @@ def test_an_entry_says_who_what_and_how(hub, key):
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
         },
     )  # fmt: skip
-    (entry,) = wait_for(lambda: entries(hub, request_id="whole"))
+    found = wait_for(lambda: entries(hub, request_id="whole"))
+    assert len(found) == 1, found
+    (entry,) = found
     assert (entry["key"], entry["team"], entry["application"], entry["session"]) == (
         "recorded", "records", "apollo", "run-1",
     )  # fmt: skip
