@@ -75,8 +75,10 @@ def command_page() -> str:
             if parameter.name == "connection":
                 continue
             option = parameter.kind is parameter.KEYWORD_ONLY
-            shown = f"--{parameter.name.replace('_', '-')}" if option else parameter.name.upper()
             metadata = getattr(hints.get(parameter.name), "__metadata__", ())
+            named = [name.lstrip("-") for m in metadata for name in getattr(m, "name", ())]
+            name_of = (named or [parameter.name.replace("_", "-")])[0]
+            shown = f"--{name_of}" if option else parameter.name.upper()
             text = next((m.help for m in metadata if getattr(m, "help", None)), "")
             default = "" if parameter.default in (parameter.empty, None, False) else f"`{parameter.default}`"
             rows.append([f"`{shown}`", text, default])

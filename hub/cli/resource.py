@@ -34,7 +34,10 @@ def get(kind: Kind, name: str | None = None, *, connection: Connection = Connect
         return
     table(
         ("name", "version", "managed by", "changed", "by"),
-        ((i["name"], i["version"], i["managed_by"], i["updated_at"][:19], i["updated_by"]) for i in items),
+        (
+            (i["name"], i["version"], i.get("file", i["managed_by"]), i["updated_at"][:19], i["updated_by"])
+            for i in items
+        ),
         right=("version",),
     )
 

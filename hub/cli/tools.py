@@ -108,12 +108,15 @@ def _show_cost(connection: Connection, profile: str) -> None:
 @app.command
 def explain(
     profile: str,
-    tool: str,
+    tool: str = "",
     *,
     as_key: Annotated[str, Parameter(name="--as", help="As which key sees it.")] = "",
     connection: Connection = Connection(),
 ) -> int:
-    """Say why a tool is visible or not: every rule, and the one that decides. Exit status 1 when it is not."""
+    """Say why a tool is visible or not: every rule, and the one that decides. Exit status 1 when it is not.
+
+    Without a tool: of all that the profile's servers offer, the rule that decides.
+    """
     with connection.api() as api:
         found = api.call("GET", api.resource("profiles", profile, "/explain"), query={"tool": tool, "key": as_key})[
             "items"
@@ -121,12 +124,19 @@ def explain(
     if connection.json:
         show_json(found)
         return 0 if any(one["visible"] for one in found) else 1
+    if not tool:
+        rows = [(_own(one), one["name"] if one["visible"] else "-", one["rule"], one["reason"]) for one in found]
+        table(("tool", "visible as", "by", "reason"), rows)
+        return 0
     for one in found:
-        name = f"{one['server']}/{one['tool']}" if one["server"] else one["tool"]
         verdict = f"visible as {one['name']}" if one["visible"] else f"not visible: {one['rule']}: {one['reason']}"
-        say(f"{name} is {verdict}")
+        say(f"{_own(one)} is {verdict}")
         table(("", "rule", "reason"), [("yes" if s["allowed"] else "NO", s["rule"], s["reason"]) for s in one["steps"]])
     return 0 if any(one["visible"] for one in found) else 1
+
+
+def _own(explained: dict[str, Any]) -> str:
+    return f"{explained['server']}/{explained['tool']}" if explained["server"] else explained["tool"]
 
 
 @app.command

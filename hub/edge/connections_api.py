@@ -11,6 +11,7 @@ from hub.edge.routes import Answer, Ask, Route
 from hub.identity import Permission, require, teams_with
 from hub.routing import visible_models
 from hub.store import Resource, Resources, Vault
+from hub.store.records import file_of, managed
 
 MOST_CHARACTERS = 65_536
 _READABLE = 46  # characters of a name that say what it is; the rest makes it the only one
@@ -50,10 +51,8 @@ class ConnectionsApi:
         owner = self._owner(ask, body.get("team"))
         value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))
-        if found is not None and found.managed_by.startswith("file:"):
-            raise Conflict(
-                "managed_by_file", f"'{found.managed_by.removeprefix('file:')}' manages this. Change it there."
-            )
+        if found is not None and (file := file_of(found.managed_by)):
+            raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")
         name = found.name if found else _name_of(provider, owner)
         spec = {
             "kind": ask.snapshot.providers[provider].spec.kind,
@@ -144,7 +143,7 @@ def _person(ask: Ask) -> str:
 def _told(resource: Resource | None) -> dict[str, Any] | None:
     if resource is None:
         return None
-    return {"resource": resource.name, "changed_at": resource.updated_at.isoformat(), "managed_by": resource.managed_by}
+    return {"resource": resource.name, "changed_at": resource.updated_at.isoformat(), **managed(resource.managed_by)}
 
 
 def _name_of(provider: str, owner: Owner) -> str:

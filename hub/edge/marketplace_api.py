@@ -1,7 +1,7 @@
-"""`/marketplace/{kind}.git`: plugin marketplaces over git's smart protocol, for reading only."""
+"""`/marketplace/{kind}.git`: plugin marketplaces over git's smart protocol, for reading only; and one's index by URL."""
 
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +11,8 @@ from hub.core.refusal import Forbidden, Malformed, NotFound, TooLarge, Unauthent
 from hub.edge.catalog_api import Sources
 from hub.install.git_objects import Repository
 from hub.install.git_protocol import advertisement, answer
-from hub.install.marketplace import marketplace
+from hub.install.listing import Listing
+from hub.install.marketplace import index_by_url, marketplace
 
 _MOST_BYTES = 1 << 20
 _ADVERTISED = "application/x-git-upload-pack-advertisement"
@@ -49,8 +50,8 @@ class MarketplaceApi:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
-    async def _repository(self, request: Request) -> Repository:
-        """The marketplace as the caller may see it.
+    async def _listings(self, request: Request) -> Sequence[Listing]:
+        """The profiles that the caller may see.
 
         Raises Unauthenticated with a Basic challenge when there is something that is not open to everybody.
         """
@@ -64,7 +65,14 @@ class MarketplaceApi:
         if principal.kind == "anonymous" and not (listings and self._sources.listings.all_are_open()):
             message = "Give git a catalogue token or a key as password; the install page shows the address with it."
             raise Unauthenticated("missing_key", message, headers=_CHALLENGE)
-        return marketplace(request.path_params["kind"], listings)
+        return listings
+
+    async def _repository(self, request: Request) -> Repository:
+        return marketplace(request.path_params["kind"], await self._listings(request))
+
+    async def _index(self, request: Request) -> Response:
+        body = index_by_url(request.path_params["kind"], await self._listings(request))
+        return Response(body, media_type="application/json", headers=_FRESH)
 
     async def _refs(self, request: Request) -> Response:
         service = request.query_params.get("service", "")
@@ -91,4 +99,4 @@ class MarketplaceApi:
         )
         for rest, endpoint, method in rows:
             found.append(Route(f"/marketplace/{{kind:str}}.git/{rest}", endpoint, methods=[method]))
-        return found
+        return [*found, Route("/marketplace/{kind:str}/marketplace.json", self._index, methods=["GET"])]

@@ -52,7 +52,7 @@ class ProfilesApi:
         )  # fmt: skip
         yield Route(
             "GET", f"{path}/explain", mine, "Why a tool is visible or not: every rule, and the one that decides",
-            self._explain, "profiles", query=(("tool", "a public name, an own one, or server/tool"), _KEY),
+            self._explain, "profiles", query=(("tool", "a public name, an own one, or server/tool (all)"), _KEY),
         )  # fmt: skip
         yield Route(
             "GET", f"{path}/drifts", Permission.PLATFORM_READ, "Tools that are not as they were approved, with a diff",
@@ -84,10 +84,7 @@ class ProfilesApi:
         return Answer(self._desk.tools(ask.snapshot, ask.path("name"), self._principal(ask), mode))
 
     async def _explain(self, ask: Ask) -> Answer:
-        tool = ask.query("tool")
-        if not tool:
-            raise Malformed("malformed", "tool says which tool to explain.")
-        found = self._desk.explain(ask.snapshot, ask.path("name"), self._principal(ask), tool[:256])
+        found = self._desk.explain(ask.snapshot, ask.path("name"), self._principal(ask), ask.query("tool")[:256])
         return Answer({"items": found, "next": None})
 
     async def _drifts(self, ask: Ask) -> Answer:

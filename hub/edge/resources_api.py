@@ -12,6 +12,7 @@ from hub.resources import KINDS
 from hub.resources.uses import uses
 from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
+from hub.store.records import managed
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
 _PAGE = (
@@ -68,7 +69,7 @@ def version_view(version: Version) -> dict[str, Any]:
         "version": version.version,
         "at": version.at.isoformat(),
         "by": version.by,
-        "managed_by": version.managed_by,
+        **managed(version.managed_by),
         "spec": version.spec,
         "deleted": version.spec is None,
     }
@@ -103,7 +104,7 @@ class ResourcesApi:
             "kind": resource.kind,
             "name": resource.name,
             "version": resource.version,
-            "managed_by": resource.managed_by,
+            **managed(resource.managed_by),
             "updated_at": resource.updated_at.isoformat(),
             "updated_by": resource.updated_by,
             "spec": resource.spec,

@@ -43,16 +43,21 @@ class Model:
             "model.context_or_default": self.context or _UNKNOWN_CONTEXT,
             "model.output": self.output,
             "model.limit": limit,
-            "model.tools": "tools" in self.abilities,
+            "model.tools": self.calls_tools,
             "model.vision": self.images,
             "model.abilities": self.continue_abilities,
         }
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether it calls tools, as far as is known: clients hide from agents what is said to call none."""
+        return "tools" in self.abilities or not self.abilities
+
+    @property
     def continue_abilities(self) -> list[str] | None:
         """The words that Continue has for tools and images."""
         words = [
-            *(["tool_use"] if "tools" in self.abilities else []),
+            *(["tool_use"] if self.calls_tools else []),
             *(["image_input"] if self.images else []),
         ]
         return words or None

@@ -41,6 +41,13 @@ KINDS: Mapping[str, _ENTRY] = {
     "codex": _codex,
     "copilot": lambda listing: _entry(listing, "Bearer ${HUB_KEY}"),
     "vscode": lambda listing: _entry(listing, "Bearer ${env:HUB_KEY}"),
+    "cursor": lambda listing: _entry(listing, "Bearer ${env:HUB_KEY}"),
+}
+# Where each client looks for what describes a marketplace, and (in the first) a plugin.
+_FOLDERS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(KINDS, (".claude-plugin",)),
+    **dict.fromkeys(("copilot", "vscode"), (".claude-plugin", ".github/plugin")),
+    "cursor": (".cursor-plugin",),
 }
 _USER_CONFIG = {
     "hub_token": {
@@ -89,9 +96,11 @@ def plugin(kind: str, listing: Listing) -> dict[str, bytes]:
         manifest |= {"displayName": plain(listing.title, 100)}
     if kind == "claude" and listing.needs_key:
         manifest |= {"userConfig": _USER_CONFIG}
+    servers = _json({"mcpServers": {SERVER: KINDS[kind](listing)}})
+    own = {"mcp.json": servers, f"rules/hub-{name}.mdc": catalogs.cursor_rule(listing).encode()}
     return {
-        ".claude-plugin/plugin.json": _json(manifest),
-        ".mcp.json": _json({"mcpServers": {SERVER: KINDS[kind](listing)}}),
+        f"{_FOLDERS[kind][0]}/plugin.json": _json(manifest),
+        **(own if kind == "cursor" else {".mcp.json": servers}),
         f"skills/{name}/SKILL.md": catalogs.skill(listing).encode(),
         f"commands/{name}-tools.md": _command(listing).encode(),
         "README.md": _readme(kind, listing).encode(),
@@ -110,6 +119,7 @@ _HOW = {
     "claude-gateway": "Nothing to do: the hub at {url} pushes it to those who sign in with /login.",
     "codex": "codex plugin marketplace add {url} && codex plugin add {name}@hub",
     "copilot": "copilot plugin marketplace add {url} && copilot plugin install {name}@hub",
+    "cursor": "Import a copy of {url} from GitHub as a team marketplace in Cursor's dashboard, then install {name}.",
     "vscode": 'Set "chat.plugins.marketplaces": ["{url}"], then install {name} from the Extensions view (@agentPlugins).',
 }
 
@@ -136,26 +146,53 @@ def files(kind: str, listings: Sequence[Listing]) -> dict[str, bytes]:
     """All files of a marketplace, by path. Raises NotFound for an unknown kind."""
     if kind not in KINDS:
         raise NotFound("not_found", f"There is no marketplace '{kind[:40]}'. Marketplaces: {', '.join(KINDS)}.")
-    plugins: list[dict[str, Any]] = []
     made: dict[str, bytes] = {}
     for listing in listings:
         name = entry_name(listing.profile)
-        about = plain(catalogs.when(listing), 500)
-        plugins.append({"name": name, "source": f"./plugins/{name}", "description": about, "version": listing.version})
         made |= {f"plugins/{name}/{path}": data for path, data in plugin(kind, listing).items()}
-    index = {
-        "name": NAME,
-        "description": "The profiles of this hub that you may use, each as a plugin.",
-        "owner": {"name": "hub"},
-        "plugins": plugins,
-    }
-    made[".claude-plugin/marketplace.json"] = _json(index)
-    if kind in ("copilot", "vscode"):
-        made[".github/plugin/marketplace.json"] = _json(index)
+    index = _index(listings, lambda listing: f"./plugins/{entry_name(listing.profile)}")
+    made |= {f"{folder}/marketplace.json": index for folder in _FOLDERS[kind]}
     made["README.md"] = (
         b"Made by the hub: one plugin for each profile that you may use. Do not edit; it is made anew.\n"
     )
     return made
+
+
+def _index(listings: Sequence[Listing], source: Callable[[Listing], Any]) -> bytes:
+    plugins = [
+        {
+            "name": entry_name(listing.profile),
+            "source": source(listing),
+            "description": plain(catalogs.when(listing), 500),
+            "version": listing.version,
+        }
+        for listing in listings
+    ]
+    return _json(
+        {
+            "name": NAME,
+            "description": "The profiles of this hub that you may use, each as a plugin.",
+            "owner": {"name": "hub"},
+            "plugins": plugins,
+        }
+    )
+
+
+def index_by_url(kind: str, listings: Sequence[Listing]) -> bytes:
+    """The `marketplace.json` for a client that is given its address alone: the plugins' files come from the repository.
+
+    Raises NotFound for a kind whose client takes no such address.
+    """
+    if kind != "claude":
+        raise NotFound("not_found", "Claude Code alone takes the address of a marketplace.json. Others: use the .git.")
+    return _index(
+        listings,
+        lambda listing: {
+            "source": "git-subdir",
+            "url": f"{listing.hub_url}/marketplace/{kind}.git",
+            "path": f"plugins/{entry_name(listing.profile)}",
+        },
+    )
 
 
 def marketplace(kind: str, listings: Sequence[Listing]) -> Repository:

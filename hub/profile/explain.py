@@ -35,9 +35,10 @@ class Explanation:
 def explain(
     view: ProfileView, spec: ProfileSpec, offers: Mapping[str, Offer], principal: Principal, asked: str
 ) -> list[Explanation]:
-    """All tools that may be meant by `asked` (a public name, an own one, `server/own`), each with every rule."""
+    """All tools that may be meant by `asked` (a public name, an own one, `server/own`; "" all), each with every rule."""
+    public = {(tool.server, tool.own): tool.name for tool in view.tools.values()}
     found = [
-        Explanation(*key, _public(view, key), tuple(_steps(view, spec, key, tool, principal)))
+        Explanation(*key, public.get(key, ""), tuple(_steps(view, spec, key, tool, principal)))
         for key, tool in _meant(view, spec, offers, asked)
     ]
     return found or [Explanation("", asked, "", tuple(_nowhere(view, spec, offers, asked)))]
@@ -52,6 +53,7 @@ def _meant(
             if (known.server, known.own) == (server, tool.name):
                 yield (server, tool.name), tool
         elif asked in (
+            "",
             tool.name,
             f"{server}/{tool.name}",
             f"{server}__{tool.name}",
@@ -65,10 +67,6 @@ def _all(spec: ProfileSpec, offers: Mapping[str, Offer]) -> Iterator[tuple[str, 
         if server in offers:
             for tool in offers[server].tools:
                 yield server, tool
-
-
-def _public(view: ProfileView, key: Key) -> str:
-    return next((tool.name for tool in view.tools.values() if (tool.server, tool.own) == key), "")
 
 
 def _steps(view: ProfileView, spec: ProfileSpec, key: Key, tool: Offered, principal: Principal) -> Iterator[Verdict]:

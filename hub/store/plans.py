@@ -8,7 +8,7 @@ from hub.core.refusal import Conflict, Fault, InvalidSpec
 from hub.resources.kinds import dump, parse
 from hub.store.diffs import difference
 from hub.store.journal import Step
-from hub.store.records import API, Resource
+from hub.store.records import API, Resource, file_of
 
 Current = Mapping[tuple[str, str], Resource]
 
@@ -69,7 +69,7 @@ def _check_manager(manager: str, old: Resource | None) -> None:
     # Files may take over from each other and from the API; the other doors may not touch what a file manages.
     if manager != API or old is None or old.managed_by == API:
         return
-    file = old.managed_by.removeprefix("file:")
+    file = file_of(old.managed_by)
     raise Conflict(
         "managed_by_file", f"{old.kind}/{old.name} is managed by {file}. Change it there and apply that file again."
     )

@@ -16,9 +16,20 @@ class Actor:
     address: str = ""
 
 
+def file_of(managed_by: str) -> str:
+    """The file that manages a resource, or ""."""
+    return managed_by.removeprefix("file:") if managed_by.startswith("file:") else ""
+
+
+def managed(managed_by: str) -> dict[str, str]:
+    """What a resource tells of who manages it: `managed_by` is `api` or `file`; with a file its path, as `file`."""
+    file = file_of(managed_by)
+    return {"managed_by": "file", "file": file} if file else {"managed_by": managed_by}
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource at its current version. `managed_by` is `api`, or `file:PATH`."""
+    """One resource at its current version. `managed_by` is `api`, or `file:PATH` (see `managed`)."""
 
     kind: str
     name: str

@@ -154,7 +154,7 @@ def own_teams(visit: Visit) -> list[str]:
 
 def may_change(visit: Visit, profile: Mapping[str, Any]) -> bool:
     """Whether the visitor may change a profile here."""
-    if profile["managed_by"].startswith("file:"):
+    if profile.get("file"):
         return False
     return visit.can(WRITE["profiles"]) or profile["spec"].get("team") in own_teams(visit)
 

@@ -129,7 +129,7 @@ class ResourcePages:
             base=f"{self._base}/{kind}",
             here_path=self._path(kind, name),
             tabs=(),
-            writable=_may_write(visit, kind) and not versions[0]["managed_by"].startswith("file:"),
+            writable=_may_write(visit, kind) and not versions[0].get("file"),
         )
 
     def _path(self, kind: str, name: str) -> str:

@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.support.homes import Home
+from tests.support.homes import home_of
 
 
 @pytest.fixture
 def home(hub, tmp_path):
-    """A person's home, where programs that a test leaves running end with it."""
-    made = Home(tmp_path, hub)
-    yield made
-    made.end_programs()
+    """A person's home."""
+    with home_of(tmp_path, hub) as made:
+        yield made

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hubs import wait_for
+from tests.support.homes import home_of
+from tests.support.hubs import running_hub, wait_for
 from tests.support.programs import run_program
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
@@ -96,6 +97,20 @@ def test_claude_code_validates_and_installs_the_plugin(home, hub):
     assert "hello-from-an-agent" in json.loads(done.stdout)["result"], done.stdout + done.stderr
     version = json.loads((clone / "plugins/both/.claude-plugin/plugin.json").read_text())["version"]
     assert version in run(home, "claude", "plugin", "list").stdout
+
+
+def test_claude_code_takes_the_address_of_an_open_marketplace(tmp_path):
+    resources = {
+        "servers": {"hub": {"builtin": "hub"}},
+        "profiles": {"open": {"security": "none", "servers": {"hub": {}}}},
+    }
+    with running_hub(tmp_path / "hub", resources) as hub, home_of(tmp_path / "home", hub) as home:
+        index = f"{hub.url}/marketplace/claude/marketplace.json"
+        added = run(home, "claude", "plugin", "marketplace", "add", index)
+        assert added.returncode == 0, added.stdout + added.stderr
+        made = run(home, "claude", "plugin", "install", "open@hub")
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert "Connected" in run(home, "claude", "mcp", "list").stdout
 
 
 def test_codex_takes_the_configuration_and_the_plugin(home, hub):

@@ -1,6 +1,7 @@
 """Catalogues, marketplaces and the registry of a running hub: each caller sees what they may use, and no more."""
 
 import base64
+import json
 import subprocess
 
 import pytest
@@ -92,6 +93,20 @@ def test_git_is_asked_for_credentials_where_something_is_private(hub, keys, tmp_
     assert "not found" in clone(hub, tmp_path / "kind", kind="word", password=keys["half"]).stderr
 
 
+def test_cursors_marketplace_lies_where_cursor_looks(hub, keys, tmp_path):
+    assert clone(hub, tmp_path / "one", password=keys["half"], kind="cursor").returncode == 0
+    index = json.loads((tmp_path / "one/.cursor-plugin/marketplace.json").read_text())
+    assert "./plugins/shown" in [one["source"] for one in index["plugins"]]
+    made = {
+        str(p.relative_to(tmp_path / "one/plugins/shown"))
+        for p in (tmp_path / "one/plugins/shown").rglob("*")
+        if p.is_file()
+    }
+    wanted = {".cursor-plugin/plugin.json", "mcp.json", "rules/hub-shown.mdc", "skills/shown/SKILL.md"}
+    assert wanted <= made
+    assert ".mcp.json" not in made
+
+
 @pytest.mark.slow
 def test_a_hub_that_is_open_to_everybody_asks_git_for_nothing(tmp_path):
     resources = {
@@ -108,6 +123,7 @@ def test_git_may_not_push_and_gets_no_dumb_files(hub, keys):
     with hub.client(keys["catalogue-reader"]) as reader:
         assert reader.get("/marketplace/claude.git/info/refs?service=git-receive-pack").status_code == 403
         assert reader.post("/marketplace/claude.git/git-receive-pack").status_code == 404
+        assert reader.get("/marketplace/codex/marketplace.json").status_code == 404
         for path in ("HEAD", "info/refs", "objects/info/packs"):
             assert reader.get(f"/marketplace/claude.git/{path}").status_code == 404
         assert reader.post("/marketplace/claude.git/git-upload-pack", content=b"x").status_code == 400

@@ -28,6 +28,10 @@ def test_apply_says_what_changes_then_that_nothing_differs(own, tmp_path):
     applied = own.cli("apply", str(file))
     assert "secret, shown once: hub_" in applied.stdout
     assert own.cli("diff", str(file)).stdout == "Nothing differs.\n"
+    with own.client() as client:
+        held = client.get("/api/v1/teams/readers").json()
+        history = client.get("/api/v1/teams/readers/history").json()["items"]
+    assert [(one["managed_by"], one["file"]) for one in (held, *history)] == [("file", str(file))] * 2
     refused = own.cli("put", "teams", "readers", '{"title": "x"}', check=False)
     assert (refused.returncode, "team.yaml" in refused.stderr, "managed_by_file" in refused.stderr) == (1, True, True)
 

@@ -1,6 +1,7 @@
 """Profiles from outside: what their tools cost, why one is not visible, what waits for approval; OpenAPI servers."""
 
 import json
+import re
 
 import pytest
 
@@ -92,6 +93,9 @@ def test_why_a_tool_is_not_visible_is_explained(hub, itself):
     refused = hub.cli("tools", "explain", "locked", "itself__get", "--as", "explained", check=False)
     assert refused.returncode == 1
     assert "does not grant tool 'itself/get'" in refused.stdout
+    every = hub.cli("tools", "explain", "locked", "--as", "explained").stdout
+    assert re.search(r"itself/health +itself__health ", every)
+    assert re.search(r"itself/get +- +access\.1\.tools ", every)
 
 
 def test_what_changes_is_held_back_until_it_is_approved(hub, itself):

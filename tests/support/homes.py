@@ -64,3 +64,13 @@ class Home:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
+
+
+@contextlib.contextmanager
+def home_of(folder, hub):
+    """A person's home, where programs that a test leaves running end with it."""
+    made = Home(folder, hub)
+    try:
+        yield made
+    finally:
+        made.end_programs()

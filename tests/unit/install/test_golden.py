@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "clients"
 KEY = "hub_0123456789ab_" + "s" * 49
 MODELS = (
     Model("fast", "Fast", 128_000, 16_000, ("tools", "reasoning"), True, 0.1, ("openai/gpt-5-mini",)),
-    Model("slow", "", None, None, (), False, 5.0, ("local/x",)),
+    Model("slow", "", None, None, ("reasoning",), False, 5.0, ("local/x",)),
 )
 FACTS = Facts("demo", "demo", "http://127.0.0.1:8484", "Demo", "Tools to try", KEY, True, MODELS)
 PLATFORMS = ("linux", "macos", "windows")

@@ -1,6 +1,7 @@
 """Every client's files, written and taken away again: to the byte, with comments, and never a key where it is shared."""
 
 import json
+import re
 import stat
 import tomllib
 from dataclasses import replace
@@ -160,6 +161,14 @@ def test_claude_code_keeps_other_header_lines_and_gets_its_own_credential_back(w
     undo(known, lambda entry: True, where.state)
     env = json.loads(path.read_text())["env"]
     assert env == {"ANTHROPIC_CUSTOM_HEADERS": "x-team: a\nx-more: b", "ANTHROPIC_API_KEY": "sk-mine"}
+
+
+@pytest.mark.parametrize("client", ["vscode", "zed", "opencode"])
+def test_a_model_of_which_nothing_is_known_is_not_hidden_from_agents(client, where):
+    models = (Model("unknown"), Model("draws", abilities=("streaming",)), Model("calls", abilities=("tools",)))
+    made = plan(clients()[client], "models", "user", replace(FACTS, models=models), where, Owned())
+    said = re.findall(r'"(?:toolCalling|tools|tool_call)": (true|false)', made.after)
+    assert said == ["true", "false", "true"]
 
 
 def test_claude_code_uses_the_hubs_models_for_each_of_its_jobs(where):
