@@ -24,6 +24,7 @@ from hub.install import (
     clients,
     condition,
     load,
+    missing,
     model_of,
     own_command,
     plan,
@@ -79,6 +80,9 @@ def install(
     chosen = client_named(client)
     if "models" in whats and chosen.file("sign-in", scope):  # for clients that keep it in a file of its own
         whats.append("sign-in")
+    if profile and "models" in whats and chosen.file("models", scope) is None:  # its tools are worth having alone
+        whats.remove("models")
+        warn(f"note: {missing(chosen, 'models', scope)}")
     with connection.api() as api:
         desk = _Desk(api, chosen, where, scope, use_key=use_key)
         plans, key = desk.plans(whats, profile or "", name or "", model or "", dry_run=dry_run)

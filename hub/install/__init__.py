@@ -4,7 +4,7 @@ from hub.install import own_command
 from hub.install.clients import Client, client, clients
 from hub.install.facts import Facts, Model, model_of
 from hub.install.owned import Entry, Owned, OwnedFile, OwnedKey, load, save
-from hub.install.writing import Plan, Undone, Where, apply, condition, plan, undo
+from hub.install.writing import Plan, Undone, Where, apply, condition, missing, plan, undo
 
 __all__ = [
     "Client",
@@ -22,6 +22,7 @@ __all__ = [
     "clients",
     "condition",
     "load",
+    "missing",
     "model_of",
     "own_command",
     "plan",

@@ -48,6 +48,13 @@ def test_a_client_gets_a_key_that_can_do_this_and_no_more(home, hub):
         assert client.get("/api/v1/me").status_code == 401
 
 
+def test_a_client_without_a_file_for_models_still_gets_the_tools(home, hub):
+    done = home.cli("install", "cursor", "--profile", "both", "--models")
+    assert "note: Cursor has no file for models." in done.stderr
+    with hub.client(written_key(home)) as client:
+        assert client.get("/v1/models").json()["data"] == []
+
+
 def test_the_models_that_go_with_a_profile_are_set_up_with_it(home, hub):
     hub.put("models", "second", {"targets": [{"model": "demo/demo-1"}]})
     hub.put("profiles", "narrow", {"servers": {"hub": {}}, "models": ["sec*"]})
