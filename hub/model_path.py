@@ -1,5 +1,6 @@
 """A model call, straight through: who, recorded, where to, admitted, sent, settled."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -254,9 +255,11 @@ class Bill:
         self._settled = False
 
     def close(self, error: BaseException | None) -> None:
-        """The call is over, whatever it ends with."""
-        del error
+        """The call is over, whatever it ends with. Who leaves with all of the answer has not broken it off."""
         self.settle()
+        left = isinstance(error, asyncio.CancelledError)
+        if left and self._delivery.passed and not self._decision.holds_back:
+            self._record.whole()
 
     def settle(self) -> None:
         """Let go of the upstream and book what was used until now."""

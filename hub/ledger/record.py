@@ -162,6 +162,10 @@ class Record:
         """The upstream's answer is an error, or the answer broke off."""
         self._end(Outcome.ERROR, status or self.status, code, message)
 
+    def whole(self) -> None:
+        """The caller has the whole answer."""
+        self._end(Outcome.OK, self.status, "", "")
+
     def cancelled(self) -> None:
         """The caller went away."""
         self._end(Outcome.CANCELLED, CLIENT_GONE, "cancelled", "")

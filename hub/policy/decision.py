@@ -72,6 +72,7 @@ class Decision:
         "_ended",
         "_policy",
         "_said",
+        "_screen",
         "_screening",
         "_settled",
         "_taken",
@@ -97,6 +98,7 @@ class Decision:
         self._ask_of: tuple[LimitRule | BudgetRule, ...] = ()
         self._claim = Claim(call.id, ())
         self._screening: Screening | None = None
+        self._screen: StreamScreen | None = None
         self._taken: Taken | None = None
         self._task: asyncio.Task[object] | None = None
         self._ended: Refusal | None = None
@@ -182,7 +184,15 @@ class Decision:
         if self._screening is None:
             return chunks
         screen = StreamScreen(self._screening)
-        return screen.through(chunks) if screen.is_needed else chunks
+        if not screen.is_needed:
+            return chunks
+        self._screen = screen
+        return screen.through(chunks)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a part of a streamed answer waits to be judged."""
+        return self._screen is not None and self._screen.holds_back
 
     @property
     def guardrails(self) -> tuple[Rule, ...]:

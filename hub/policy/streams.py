@@ -131,6 +131,11 @@ class StreamScreen:
         """Whether there is anything to look for."""
         return bool(self._enforcing or self._observing or self._screening.masks.originals)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether events wait to be judged."""
+        return bool(self._held)
+
     async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks (whole events each) that may leave. Raises Malformed `guardrail_blocked` when a rule blocks."""
         left = self._clock()

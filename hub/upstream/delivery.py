@@ -42,8 +42,13 @@ class Delivery(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the answer has come to its proper end."""
+        """Whether the answer has come to its proper end, and all of it was taken."""
         return self.stream is None or self.stream.complete
+
+    @property
+    def passed(self) -> bool:
+        """Whether a stream was passed on to its terminator, though its provider may not have closed it yet."""
+        return self.stream is not None and self.stream.passed
 
     def marked(self, how: str) -> "Delivery":
         """The same delivery, saying in `x-hub-cache` that its answer is a new one."""

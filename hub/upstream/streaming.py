@@ -31,6 +31,7 @@ class ModelStream:
         self._begun = False
         self._size = 0
         self._ended = False
+        self._passed = False
         self._failure: UpstreamFailed | None = None
         self._closed = False
         self._last = (b"", b"")  # the end as it came: where the provider says what was used
@@ -57,8 +58,14 @@ class ModelStream:
 
     @property
     def complete(self) -> bool:
-        """Whether the stream has come to its proper end."""
-        return self._failure is None and self._reader.failure is None and (self._ended or self._reader.done)
+        """Whether the stream has come to its proper end, and all of it was taken."""
+        failed = self._failure is not None or self._reader.failure is not None
+        return not failed and not self._waiting and (self._ended or self._reader.done)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the terminator was passed on: whoever took it has come back for more."""
+        return self._passed and self.complete
 
     async def begin(self) -> None:
         """Wait for the first event, or for `SILENCE` after which the caller must hear something.
@@ -73,6 +80,7 @@ class ModelStream:
 
     async def __anext__(self) -> bytes:
         """The next bytes for the caller."""
+        self._passed = self.complete
         out, self._waiting = self._waiting, b""
         try:
             while not out:

@@ -13,7 +13,7 @@ from hub.core.calls import Arrival
 from hub.core.health import Circuit
 from hub.core.refusal import UpstreamFailed
 from tests.support import upstream as up
-from tests.support.sending import call, deployment, plan, send, sender
+from tests.support.sending import Kept, call, deployment, plan, send, sender
 
 pytestmark = pytest.mark.anyio
 
@@ -306,6 +306,19 @@ async def test_a_caller_who_leaves_says_nothing_about_the_target():
                 await running
         assert models.health.of(target).circuit is Circuit.CLOSED
         assert models.health.of(target).in_flight == 0
+
+
+async def test_a_short_stream_is_whole_once_it_was_taken_and_passed_once_more_is_wanted():
+    async with up.Upstream() as only, sender() as models:
+        only.default = up.chat("hi").rechunked(1 << 20)
+        delivery = await models.send(plan(deployment(only.url)), call(stream=True), Kept())
+        assert (delivery.complete, delivery.passed) == (False, False)
+        assert b"[DONE]" in await anext(delivery.reply.chunks)
+        assert (delivery.complete, delivery.passed) == (True, False)
+        with pytest.raises(StopAsyncIteration):
+            await anext(delivery.reply.chunks)
+        assert delivery.passed
+        delivery.close()
 
 
 async def test_a_gzip_bomb_and_a_giant_event_are_refused():
