@@ -343,8 +343,9 @@ def _doors(
     identity = Identity(tokens=stages.programs.tokens)
     in_flight = InFlight()
     metrics.gauge("hub_in_flight", "Requests being answered now.", lambda: len(in_flight))
-    snapshots, conditions, hits = stored.resources.snapshot, Conditions(stages.health), RuleHits()
     policy, judges = stages.governance.policy, stages.governance.judges
+    snapshots, hits = stored.resources.snapshot, RuleHits()
+    conditions = Conditions(stages.health, budget_used=policy.budget_used)
     path = ModelPath(
         identity=identity,
         policy=policy,

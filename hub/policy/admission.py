@@ -9,7 +9,7 @@ from hub.core.inspection import Judges
 from hub.core.meters import Meters
 from hub.core.principal import Principal
 from hub.policy.budgets import Alert, BudgetRule, BudgetStatus, Gap
-from hub.policy.decision import Applying, Decision, Scope
+from hub.policy.decision import Applying, Decision, Scope, model_scopes
 from hub.policy.guardrails import Guardrails, Screening, masked
 from hub.policy.limits import LimitRule, LimitStatus
 from hub.policy.meters import LocalMeters
@@ -123,6 +123,11 @@ class Policy:
         if rules and principal.kind != JUDGE:
             decision.screens(Screening(self._guardrails, rules, _about(decision)))
         return decision
+
+    def budget_used(self, principal: Principal, model: str) -> float:
+        """How many percent are used of the fullest budget that a caller's calls of a model fall under; 0 without one."""
+        now, budgets = self.now(), self.applying(model_scopes(principal, model)).budgets
+        return max((100 * rule.used(self.meters, now) for rule in budgets if rule.spec.mode != "shadow"), default=0.0)
 
     # -- for decisions ---------------------------------------------------------------------------------------------
 

@@ -158,6 +158,7 @@ class BudgetRule:
 
     def used(self, meters: Meters, now: float) -> float:
         """How much of it is spent or reserved, as a share of 1."""
+        self.advance(now, meters)
         level = meters.level(self._meter, Kind.PURSE)
         return (level.used + level.reserved) / max(self._limit(now), 1)
 

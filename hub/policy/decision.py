@@ -22,10 +22,18 @@ _ORG = ("org", "")
 
 def scopes_of(principal: Principal, call: ModelCall | ToolCall, server: str, tool: str) -> tuple[Scope, ...]:
     """Every scope that a call falls under. A tool is named `server/tool`, by the upstream's own name."""
-    team, user, key = ("team", principal.team), ("user", principal.user), ("key", principal.key)
     if isinstance(call, ModelCall):
-        return _ORG, team, user, key, ("model", call.model)
-    return _ORG, team, user, key, ("profile", call.profile), ("server", server), ("tool", f"{server}/{tool}")
+        return model_scopes(principal, call.model)
+    return *_whose(principal), ("profile", call.profile), ("server", server), ("tool", f"{server}/{tool}")
+
+
+def model_scopes(principal: Principal, model: str) -> tuple[Scope, ...]:
+    """Every scope that a call of a model falls under."""
+    return *_whose(principal), ("model", model)
+
+
+def _whose(principal: Principal) -> tuple[Scope, ...]:
+    return _ORG, ("team", principal.team), ("user", principal.user), ("key", principal.key)
 
 
 class Applying(NamedTuple):

@@ -47,6 +47,7 @@ def compiled(text: str) -> Expression:
         "headers": kinds.Map(kinds.STRING, kinds.STRING),
         "tags": kinds.Map(kinds.STRING, kinds.STRING),
         "tokens": kinds.INT,
+        "budget_used": kinds.INT,
         "now": kinds.TIMESTAMP,
     }
     environment = cel.NewEnv(config=cel.NewEnvConfigFromYaml(_LIBRARY), variables=known)

@@ -36,6 +36,7 @@ class When:
     tools: bool | None = None
     images: bool | None = None
     stream: bool | None = None
+    budget_used_over: float | None = None  # percent
     hours: Hours | None = None
     share: float | None = None  # 0 to 1
     cel: Expression | None = None
@@ -99,6 +100,7 @@ def when_of(spec: WhenSpec) -> When:
         tools=spec.tools,
         images=spec.images,
         stream=spec.stream,
+        budget_used_over=spec.budget_used_over,
         hours=_hours(spec.hours) if spec.hours else None,
         share=spec.share / 100 if spec.share is not None else None,
         cel=compiled(spec.cel) if spec.cel else None,

@@ -52,9 +52,10 @@ class HoursSpec(Spec):
 class WhenSpec(Spec):
     """Conditions on a call; all that are given must hold. Names and values are globs, several are alternatives.
 
-    `tokens_over` and `tokens_under` are about the prompt, by the hub's estimate. `share` is a percentage of
-    the calls, the same ones again by session: that is how a canary is cut. `cel` is an expression in CEL over the same
-    facts, for what globs cannot say; it needs the extra `cel`.
+    `tokens_over` and `tokens_under` are about the prompt, by the hub's estimate. `budget_used_over` is a percentage of
+    the fullest budget that the call falls under, spent or reserved; budgets in mode `shadow` do not count. `share` is a
+    percentage of the calls, the same ones again by session: that is how a canary is cut. `cel` is an expression in CEL
+    over the same facts, for what globs cannot say; it needs the extra `cel`.
     """
 
     models: list[Glob] = Field(default_factory=list, max_length=100)
@@ -68,6 +69,7 @@ class WhenSpec(Spec):
     tools: bool | None = None
     images: bool | None = None
     stream: bool | None = None
+    budget_used_over: Percent | None = None
     hours: HoursSpec | None = None
     share: Percent | None = None
     cel: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)] | None = None

@@ -12,6 +12,7 @@ from msgspec import Raw
 from hub.core.calls import PLAIN, ModelCall
 from hub.core.principal import Principal
 from hub.resources.rules import SECRET_HEADERS
+from hub.routing.conditions import Conditions
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_IMAGE = 1600
@@ -25,12 +26,13 @@ _ROLE = re.compile(rb'"role"\s*:\s*"(system|developer)"')
 
 
 class Facts:
-    """A call and its caller, as routing sees them. `now` is in seconds since the epoch."""
+    """A call and its caller under the conditions of the moment. `now` is in seconds since the epoch."""
 
-    def __init__(self, call: ModelCall, principal: Principal, now: float) -> None:
+    def __init__(self, call: ModelCall, principal: Principal, at: Conditions) -> None:
         self.call = call
         self.principal = principal
-        self.now = now
+        self.now = at.now()
+        self._budget_used = at.budget_used
 
     def header(self, name: str) -> str:
         """A request header, or ""."""
@@ -62,6 +64,11 @@ class Facts:
         return (len(body) - sum(blobs)) // _BYTES_PER_TOKEN + len(blobs) * _TOKENS_PER_IMAGE + 1
 
     @cached_property
+    def budget_used(self) -> float:
+        """How many percent are used of the fullest budget that the call falls under."""
+        return self._budget_used(self.principal, self.call.model)
+
+    @cached_property
     def for_expressions(self) -> dict[str, Any]:
         """The same facts by the names that expressions know. Headers that hold credentials are not among them."""
         arrival = self.call.arrival
@@ -74,6 +81,7 @@ class Facts:
             "headers": {name: arrival.header(name) for name in names},
             "tags": self.tags,
             "tokens": self.tokens,
+            "budget_used": int(self.budget_used),
             "tools": self.tools,
             "images": self.images,
             "stream": self.call.stream,

@@ -25,7 +25,7 @@ def plan(snapshot: Snapshot, grant: KeyGrant, call: ModelCall, at: Conditions = 
     or `forbidden` (the route), Unavailable `model_not_ready` when there is nothing to try.
     """
     virtual = allowed_model(snapshot, grant.principal, call.model)
-    facts = Facts(call, grant.principal, at.now())
+    facts = Facts(call, grant.principal, at)
     decided = decide(snapshot, grant, virtual, facts, at)
     sifted = sift(snapshot, decided, facts, at.health)
     if not sifted.kept:

@@ -34,6 +34,8 @@ def _about_caller(when: When, facts: Facts) -> str:
     ):
         if globs is not None and not globs.allows(value):
             return condition
+    if when.budget_used_over is not None and facts.budget_used <= when.budget_used_over:
+        return "budget_used_over"
     return ""
 
 

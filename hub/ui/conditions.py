@@ -17,7 +17,8 @@ class Kind:
 
     `input` is pair (a name and a pattern), names (patterns, one of which must fit), range, yes, hours,
     percent or expression.
-    Those that are `repeated` may stand several times in a rule. `words` say what yes and no mean.
+    Those that are `repeated` may stand several times in a rule. `words` say what yes and no mean, or what stands
+    before and after a percentage.
     """
 
     name: str
@@ -41,7 +42,8 @@ KINDS = (
     Kind("images", "Images", "yes", ("images",), words=("the call holds an image", "the call holds none")),
     Kind("stream", "Streaming", "yes", ("stream",), words=("the answer is streamed", "the answer comes whole")),
     Kind("time", "Time of the week", "hours", ("hours",)),
-    Kind("share", "Share of the calls", "percent", ("share",)),
+    Kind("budget", "Budget used", "percent", ("budget_used_over",), words=("more than", "% of a budget is used")),
+    Kind("share", "Share of the calls", "percent", ("share",), words=("it is among", "% of the calls, by session")),
     Kind("cel", "Expression (CEL)", "expression", ("cel",)),
 )
 _BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
@@ -192,7 +194,7 @@ _TELLERS: Mapping[str, Any] = {
     "range": _tell_range,
     "yes": lambda row: row.kind.words[0 if row.value else 1],
     "hours": _tell_hours,
-    "percent": lambda row: f"it is among {row.value or '…'} % of the calls",
+    "percent": lambda row: f"{row.kind.words[0]} {row.value or '…'} {row.kind.words[1]}",
     "expression": lambda row: f"this is true: {row.value or '…'}",
 }
 

@@ -43,13 +43,19 @@ def routed(tmp_path_factory, upstream):
             "stored": {"targets": [{"model": "east/gpt"}, {"model": "west/gpt"}]},
             "compared": {"route": "ab", "price": {"input": "1", "output": "2"}},
             "throttled": {"targets": [{"model": "busy/m"}]},
+            "thrifty": {"route": "thrift", "price": {"input": "1", "output": "50000"}},
         },
+        "budgets": {"thrifty": {"scope": {"model": "thrifty"}, "usd": 0.5, "mode": "warn"}},
         "routes": {
             "main": {
                 "targets": [{"model": "good/plain"}],
                 "rules": [{"name": "gold", "when": {"headers": {"x-tier": "gold"}}, "targets": [{"model": "good/gold"}]}],
             },
             "eu": {"residency": ["eu-*"]},
+            "thrift": {
+                "targets": [{"model": "good/dear"}],
+                "rules": [{"name": "near", "when": {"budget_used_over": 50}, "targets": [{"model": "good/cheap"}]}],
+            },
             "ab": {"targets": [{"model": "broken/x"}, {"model": "good/a", "priority": 1}, {"model": "good/b", "priority": 2, "weight": 2}]},
         },
         "teams": {"core": {"models": ["*"]}, "eu": {"models": ["*"], "route": "eu"}},
@@ -135,6 +141,15 @@ def test_a_rule_decides_and_explain_says_the_same(routed):
     shown = routed.cli("explain", "ruled", "--header", "x-tier=gold").stdout
     assert "rule main/gold: holds" in shown
     assert "good/gold" in shown
+
+
+def test_calls_go_to_a_cheaper_model_when_their_budget_is_nearly_used(routed):
+    for target, because in (("good/dear", "budget_used_over"), ("good/cheap", None)):
+        told = explained(routed, "thrifty")
+        assert told["rules"] == [{"rule": "thrift/near", "holds": because is None, "because": because}]
+        answer = ask(routed, "thrifty", max_tokens=7)
+        assert answer.headers["x-hub-model"] == target
+        entry(routed, answer)
 
 
 def test_explain_takes_a_real_body_and_another_key(routed):

@@ -89,6 +89,29 @@ async def test_shadow_counts_and_tells_the_caller_nothing():
     assert world.status.spent == 5 * DOLLAR
 
 
+async def test_the_fullest_budget_says_how_much_is_used():
+    world = World("2026-03-30T12:00", usd=10, period="day")
+    assert world.policy.budget_used(CI, "fast") == 0
+    await world.spend(5)
+    call = ModelCall("1", Dialect.OPENAI_CHAT, "fast", False, b"{}", Origin("r"))
+    async with world.policy.admit(CI, call, cost_micro_usd=3 * DOLLAR):
+        assert world.policy.budget_used(CI, "fast") == pytest.approx(80), "what is reserved is used"
+    assert world.policy.budget_used(CI, "fast") == pytest.approx(50)
+    assert world.policy.budget_used(Principal(id="key:x", kind="key", key="x"), "fast") == 0
+    specs = {
+        name: parse("budgets", name, {"usd": usd, "mode": mode, "scope": scope})
+        for name, usd, mode, scope in (
+            ("b", 10, "block", {"key": "ci"}), ("m", 6, "warn", {"model": "fast"}), ("s", 1, "shadow", {"org": True}),
+        )
+    }  # fmt: skip
+    world.policy.reconfigure(Snapshot(1, "", ModelCatalog([]), budgets=specs))
+    await world.spend(5)
+    assert world.policy.budget_used(CI, "fast") == pytest.approx(100 * 5 / 6)
+    assert world.policy.budget_used(CI, "other") == pytest.approx(50)
+    world.now = at("2026-04-01T00:00")
+    assert world.policy.budget_used(CI, "fast") == 0, "a new period has begun, though nobody has called in it"
+
+
 async def test_each_threshold_is_told_once_in_a_period_whatever_else_changes():
     world = World("2026-03-30T12:00", usd=10, alerts=[50, 80, 100])
     await world.spend(4)

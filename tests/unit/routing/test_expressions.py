@@ -45,6 +45,12 @@ def test_an_expression_looks_at_what_the_other_conditions_look_at(cel, text, cal
     assert first(ruled({"cel": f"!({text})"}), call, ANN) == "openai/gpt-5-mini"
 
 
+def test_an_expression_knows_how_much_of_a_budget_is_used(cel):
+    at = Conditions(budget_used=lambda principal, model: 79.9 if (principal.key, model) == ("x", "routed") else 0.0)
+    assert because("budget_used == 79", said("routed"), ANN, at) == ""
+    assert because("budget_used > 79", said("routed"), ANN, at) == "cel"
+
+
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-hub-key", "x-goog-api-key", "cookie"])
 def test_an_expression_never_sees_a_credential(cel, name):
     assert because(f"'{name}' in headers", said("routed", {name: "secret"})) == "cel"

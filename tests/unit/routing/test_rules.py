@@ -73,6 +73,18 @@ def test_a_person_and_a_team_can_be_named():
         assert first(ruled(when), said("routed"), KeyGrant("x", ann)) == "local/qwen3"
 
 
+@pytest.mark.parametrize(("used", "holds"), [(0.0, False), (80.0, False), (80.1, True), (120.0, True)])
+def test_a_budget_that_is_nearly_used_leads_elsewhere(used, holds):
+    asked = []
+    nearly = Conditions(budget_used=lambda principal, model: asked.append((principal.key, model)) or used)
+    hub = ruled({"budget_used_over": 80})
+    assert first(hub, said("routed"), at=nearly) == ("local/qwen3" if holds else "openai/gpt-5-mini")
+    assert asked == [("ci", "routed")]
+    assert plan(hub, grant(), said("routed"), nearly).rules[0].because == ("" if holds else "budget_used_over")
+    first(ruled({"tools": True}), said("routed", tools=[{}]), at=nearly)
+    assert len(asked) == 2, "only rules that look at budgets ask for them"
+
+
 @pytest.mark.parametrize(
     ("hours", "moment", "holds"),
     [

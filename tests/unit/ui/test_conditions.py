@@ -109,7 +109,8 @@ def test_tiers_of_what_is_being_typed_leave_out_what_is_no_number_yet():
         ({"tools": True, "images": False}, "the call offers tools and the call holds none"),
         ({"hours": {"start": "20:00"}}, "it is any day from 20:00 to 24:00 (UTC)"),
         ({"hours": {"days": ["mon", "tue"]}}, "it is Mon, Tue from 00:00 to 24:00 (UTC)"),
-        ({"share": 5}, "it is among 5 % of the calls"),
+        ({"budget_used_over": 80}, "more than 80 % of a budget is used"),
+        ({"share": 5}, "it is among 5 % of the calls, by session"),
     ],
 )
 def test_conditions_are_told_as_a_sentence(spec, said):
