@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hub.core.calls import ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
-from hub.core.plan import Deployment, Plan, Retry, Shadow
+from hub.core.plan import Deployment, Dropped, Plan, Retry, Shadow
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed, Refusal
 from hub.core.unwinding import Unwinding
@@ -26,6 +26,7 @@ from hub.upstream import Delivery, ModelUpstream, wish_of
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
 USUAL_OUTPUT = 4096
+TOO_DEAR = "a budget has less left than it may cost"
 MOST_TURNS = 3  # models that a call may be sent on to by budgets and rules, and one more
 
 
@@ -94,25 +95,44 @@ class ModelPath:
         turn: Elsewhere | None = None
         for _ in range(MOST_TURNS):
             chosen = self._planned(snapshot, grant, call, turn)
+            try:
+                chosen, decision = await self._taken(held, snapshot, grant, call, record, chosen)
+            except Elsewhere as elsewhere:
+                turn = elsewhere
+                call = replace(call, model=elsewhere.model)
+                continue
+            if turn is not None and turn.action == "downgrade":
+                decision.say("x-hub-budget-action", "downgrade")
+            return _screened(call, decision), chosen, decision
+        assert turn is not None
+        raise turn.cause
+
+    async def _taken(
+        self, held: Unwinding, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, record: Record, chosen: Plan
+    ) -> tuple[Plan, Decision]:
+        """The plan, or as much of it as its budgets can pay, and what was decided. Raises what stands against that."""
+        first: Refusal | None = None
+        while True:
             tokens, ceiling = _expected(snapshot, call, chosen)
             decision = self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
             if decision.is_screened:
                 held.push(partial(_tell, record, decision))
             try:
                 await decision.take()
-            except Elsewhere as elsewhere:
-                turn = elsewhere
-                call = replace(call, model=elsewhere.model)
+            except Refusal as refusal:
+                if refusal.code != "budget_exhausted":
+                    raise
+                first = first or refusal
+                less = _cheaper(snapshot, call, chosen)
+                if less is None:
+                    raise first from None
+                chosen = less
                 continue
             held.push(decision.give_back)
             record.plan = plan_record(chosen, ceiling)
             record.route = chosen.route
             await record.reserve(Usage(input=tokens), ceiling)
-            if turn is not None and turn.action == "downgrade":
-                decision.say("x-hub-budget-action", "downgrade")
-            return _screened(call, decision), chosen, decision
-        assert turn is not None
-        raise turn.cause
+            return chosen, decision
 
     def _planned(self, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, turn: Elsewhere | None) -> Plan:
         """The plan for a call. Where it was sent elsewhere and cannot go there, what sent it stands."""
@@ -212,19 +232,37 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     The dearest of the targets that may be tried counts, so that no fallback breaks a budget. What goes out on the
     caller's own credential costs the hub's budgets nothing.
     """
+    ceilings = _ceilings(snapshot, call, chosen)
+    known = [ceiling for ceiling in ceilings.values() if ceiling is not None]
+    return estimate_tokens(call.body) + (call.max_output or 0), max(known, default=None if ceilings else 0)
+
+
+def _ceilings(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> dict[str, int | None]:
+    """What a call may cost at each target that may be tried at the hub's expense; None where nobody knows."""
     prompt, tier = estimate_tokens(call.body), wished(call)
-    dearest, priced, seen = 0, False, set[str]()
+    ceilings: dict[str, int | None] = {}
     for deployment in chosen.attempts[: chosen.retry.tries]:
         target = deployment.target
-        if deployment.own == "caller" or target in seen:
+        if deployment.own == "caller" or target in ceilings:
             continue
-        seen.add(target)
         price = snapshot.price(call.model, target)
-        ceiling = ceiling_micro_usd(prompt, _most_output(snapshot, call, target), price and price.at(tier))
-        if ceiling is not None:
-            priced = True
-            dearest = max(dearest, ceiling)
-    return prompt + (call.max_output or 0), dearest if priced or not seen else None
+        ceilings[target] = ceiling_micro_usd(prompt, _most_output(snapshot, call, target), price and price.at(tier))
+    return ceilings
+
+
+def _cheaper(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> Plan | None:
+    """The plan without its dearest targets, where others remain whose price is known."""
+    ceilings = _ceilings(snapshot, call, chosen)
+    known = {ceiling for ceiling in ceilings.values() if ceiling is not None}
+    if len(known) < 2:
+        return None
+    dear = {target for target, ceiling in ceilings.items() if ceiling == max(known)}
+    return replace(
+        chosen,
+        attempts=tuple(one for one in chosen.attempts if one.target not in dear),
+        targets=tuple(one for one in chosen.targets if one.deployment.target not in dear),
+        dropped=(*chosen.dropped, *(Dropped(target, TOO_DEAR) for target in sorted(dear))),
+    )
 
 
 def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:

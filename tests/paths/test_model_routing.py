@@ -28,6 +28,7 @@ def routed(tmp_path_factory, upstream):
             "good": provider(region="eu-west-1"),
             "busy": provider("status:429:30"),
             "broken": provider("status:503"),
+            "openai": {"kind": "openai", "base_url": f"{upstream}/v1", "allow_private": True, "api_key": "env:ONE"},
             "keyed": provider(api_key="env:ONE", credentials=["env:TWO"]),
             "anthropic": {"kind": "anthropic", "base_url": upstream, "allow_private": True, "api_key": "env:ONE"},
             "east": {"kind": "azure-openai", "base_url": f"{upstream}/openai/v1", "allow_private": True, "api_key": "env:ONE"},
@@ -43,9 +44,15 @@ def routed(tmp_path_factory, upstream):
             "stored": {"targets": [{"model": "east/gpt"}, {"model": "west/gpt"}]},
             "compared": {"route": "ab", "price": {"input": "1", "output": "2"}},
             "throttled": {"targets": [{"model": "busy/m"}]},
+            "backed": {"targets": [{"model": "openai/gpt-5-nano"}, {"model": "openai/gpt-5", "priority": 1}]},
+            "grand": {"targets": [{"model": "openai/gpt-5"}, {"model": "openai/gpt-5-nano", "priority": 1}]},
             "thrifty": {"route": "thrift", "price": {"input": "1", "output": "50000"}},
         },
-        "budgets": {"thrifty": {"scope": {"model": "thrifty"}, "usd": 0.5, "mode": "warn"}},
+        "budgets": {
+            "thrifty": {"scope": {"model": "thrifty"}, "usd": 0.5, "mode": "warn"},
+            "backed": {"scope": {"model": "backed"}, "usd": 0.005},
+            "grand": {"scope": {"model": "grand"}, "usd": 0.005, "mode": "downgrade", "downgrade_to": "steady"},
+        },
         "routes": {
             "main": {
                 "targets": [{"model": "good/plain"}],
@@ -150,6 +157,27 @@ def test_calls_go_to_a_cheaper_model_when_their_budget_is_nearly_used(routed):
         answer = ask(routed, "thrifty", max_tokens=7)
         assert answer.headers["x-hub-model"] == target
         entry(routed, answer)
+
+
+@pytest.mark.parametrize("model", ["backed", "grand"])
+def test_a_target_that_a_budget_cannot_pay_is_left_out_while_others_can_be_paid(routed, model):
+    answer = ask(routed, model, max_completion_tokens=1000)
+    assert (answer.status_code, answer.headers["x-hub-model"]) == (200, "openai/gpt-5-nano")
+    assert "x-hub-budget-action" not in answer.headers
+    plan = entry(routed, answer)["plan"]
+    assert (plan["attempts"], plan["dropped"]) == (
+        ["openai/gpt-5-nano"],
+        [{"target": "openai/gpt-5", "reason": "a budget has less left than it may cost"}],
+    )
+    assert 0 < plan["may_cost_micro_usd"] < 5000
+
+
+def test_what_no_target_of_a_model_can_be_paid_for_is_refused_by_the_dearest(routed):
+    refused = ask(routed, "backed", max_completion_tokens=100_000)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "budget_exhausted")
+    assert "may cost 1.0" in refused.json()["error"]["message"]
+    answer = ask(routed, "grand", max_completion_tokens=100_000)
+    assert (answer.headers["x-hub-budget-action"], answer.headers["x-hub-model"]) == ("downgrade", "good/m")
 
 
 def test_explain_takes_a_real_body_and_another_key(routed):
