@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +13,7 @@ from hub.store import MemoryRows, ProfileMemory
 
 log = get_logger(__name__)
 _AGAIN = 5.0  # seconds until the next try, when the database cannot be reached
+_FOLLOW = 1.0  # seconds between two looks at what other replicas have learnt
 
 
 class Remembering:
@@ -24,11 +26,12 @@ class Remembering:
         self._something = asyncio.Event()
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._busy = asyncio.Lock()  # with the database
+        self._generation = -1  # of what was loaded
 
     async def __aenter__(self) -> Self:
         """Load what was kept, and begin to listen."""
-        kept = await self._store.load()
-        self._memory.load(Remembered(name, *_values(rows)) for name, rows in kept.items())
+        await self._load()
         self._memory.on_change(self._learnt)
         self._task = asyncio.create_task(self._run(), name="profile memory")  # noqa: TID251 - ended in __aexit__
         return self
@@ -40,6 +43,24 @@ class Remembering:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._save()
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Know what other replicas have learnt, for as long as the hub runs; `changed` is called with each news."""
+        while True:
+            await asyncio.sleep(_FOLLOW)
+            with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):  # asked again in a moment
+                if await self._load():
+                    changed()
+
+    async def _load(self) -> bool:
+        """Whether there is anything new. What was learnt here and is not saved yet would be lost by it: then later."""
+        async with self._busy:
+            generation = await self._store.generation()
+            kept = await self._store.load() if generation != self._generation else {}
+            if generation == self._generation or self._waiting:
+                return False
+            self._generation = generation
+            return self._memory.load(Remembered(name, *_values(rows)) for name, rows in kept.items())
 
     def _learnt(self, lesson: Remembered) -> None:
         before = self._waiting.get(lesson.profile)
@@ -56,15 +77,16 @@ class Remembering:
                 self._something.set()
 
     async def _save(self) -> bool:
-        waiting, self._waiting = self._waiting, {}
-        for name, lesson in waiting.items():
-            try:
-                await self._store.save(name, _rows(lesson))
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("what a profile remembers could not be saved", profile=name, error=type(error).__name__)
-                later = self._waiting.get(name)
-                self._waiting[name] = merged(lesson, later) if later else lesson
-        return not self._waiting
+        async with self._busy:
+            waiting, self._waiting = self._waiting, {}
+            for name, lesson in waiting.items():
+                try:
+                    await self._store.save(name, _rows(lesson))
+                except (SQLAlchemyError, OSError) as error:
+                    log.warning("what a profile remembers could not be saved", profile=name, error=type(error).__name__)
+                    later = self._waiting.get(name)
+                    self._waiting[name] = merged(lesson, later) if later else lesson
+            return not self._waiting
 
 
 def _rows(lesson: Remembered) -> MemoryRows:

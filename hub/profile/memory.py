@@ -38,15 +38,20 @@ class Memory:
         self._profiles: dict[str, _Profile] = {}
         self._listeners: list[Listener] = []
 
-    def load(self, remembered: Iterable[Remembered]) -> None:
-        """Begin with what was kept. What is known already is replaced, and its views are made anew."""
-        for one in remembered:
-            own = self._profiles.setdefault(one.profile, _Profile())
-            names = {(given.kind, given.name): given for given in one.names}
-            pins = {pin.key: pin for pin in one.pins}
-            if (names, pins) != (own.names, own.pins):
-                own.names, own.pins = names, pins
-                own.revision += 1
+    def load(self, remembered: Iterable[Remembered]) -> bool:
+        """Know what was kept, and nothing else; whether that is anything new. The views that it concerns are made anew."""
+        kept = {one.profile: one for one in remembered}
+        return any([self._replace(kept.get(name, Remembered(name))) for name in kept.keys() | self._profiles.keys()])
+
+    def _replace(self, kept: Remembered) -> bool:
+        own = self._profiles.setdefault(kept.profile, _Profile())
+        names = {(given.kind, given.name): given for given in kept.names}
+        pins = {pin.key: pin for pin in kept.pins}
+        if (names, pins) == (own.names, own.pins):
+            return False
+        own.names, own.pins = names, pins
+        own.revision += 1
+        return True
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with everything that is learnt."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from hub.store.tables import ProfileNameRow, ProfilePinRow
+from hub.store.tables import STATE, ProfileNameRow, ProfilePinRow
 
 _NAME: Any = ProfileNameRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _PIN: Any = ProfilePinRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -30,6 +30,11 @@ class ProfileMemory:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    async def generation(self) -> int:
+        """A number that grows with whatever is saved, by whichever replica."""
+        async with self._engine.connect() as connection:
+            return int((await connection.execute(select(STATE.c.remembered).where(STATE.c.id == 1))).scalar_one())
 
     async def load(self) -> dict[str, MemoryRows]:
         """Everything, by profile, oldest first."""
@@ -53,6 +58,7 @@ class ProfileMemory:
                 await connection.execute(delete(_PIN).where(_PIN.c.profile == profile))
             await _put(connection, _NAME, profile, ("kind", "name"), rows.names)
             await _put(connection, _PIN, profile, ("server", "own"), rows.pins)
+            await connection.execute(update(STATE).where(STATE.c.id == 1).values(remembered=STATE.c.remembered + 1))
 
 
 async def _put(

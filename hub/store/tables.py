@@ -56,7 +56,7 @@ class ResourceVersionRow(SQLModel, table=True):
 
 
 class StateRow(SQLModel, table=True):
-    """One row: the generation of the resources, and the head of the audit chain."""
+    """One row: the generations of the resources and of what profiles remember, and the head of the audit chain."""
 
     __tablename__ = "state"
 
@@ -64,6 +64,7 @@ class StateRow(SQLModel, table=True):
     generation: int
     audit_id: int
     audit_hash: str
+    remembered: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class AuditTable(SQLModel, table=True):
