@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -60,7 +60,7 @@ class Remembering:
             if generation == self._generation or self._waiting:
                 return False
             self._generation = generation
-            return self._memory.load(Remembered(name, *_values(rows)) for name, rows in kept.items())
+            return self._memory.load(_lesson(name, rows) for name, rows in kept.items())
 
     def _learnt(self, lesson: Remembered) -> None:
         before = self._waiting.get(lesson.profile)
@@ -95,12 +95,22 @@ def _rows(lesson: Remembered) -> MemoryRows:
             {"kind": one.kind, "name": one.name, "server": one.server, "own": one.own, "basis": one.basis}
             for one in lesson.names
         ),
-        tuple(
-            {"server": pin.server, "own": pin.own, "definition": pin.definition, "by": pin.by} for pin in lesson.pins
-        ),
+        tuple(map(_of_pin, lesson.pins)),
         lesson.forget_pins,
+        tuple({"digest": pin.digest, **_of_pin(pin)} for pin in lesson.variants),
+        lesson.settled,
     )
 
 
-def _values(rows: MemoryRows) -> tuple[tuple[Given, ...], tuple[Pin, ...]]:
-    return tuple(Given(**row) for row in rows.names), tuple(Pin(**row) for row in rows.pins)
+def _of_pin(pin: Pin) -> dict[str, Any]:
+    return {"server": pin.server, "own": pin.own, "definition": pin.definition, "by": pin.by}
+
+
+def _lesson(profile: str, rows: MemoryRows) -> Remembered:
+    variants = ({name: value for name, value in row.items() if name != "digest"} for row in rows.variants)
+    return Remembered(
+        profile,
+        tuple(Given(**row) for row in rows.names),
+        tuple(Pin(**row) for row in rows.pins),
+        variants=tuple(Pin(**row) for row in variants),
+    )

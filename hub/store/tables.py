@@ -2,7 +2,7 @@
 # SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
 # pyright: reportAssignmentType=false
 
-from sqlalchemy import Column, Index, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Text
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -194,6 +194,20 @@ class ProfilePinRow(SQLModel, table=True):
     profile: str = Field(primary_key=True)
     server: str = Field(primary_key=True)
     own: str = Field(primary_key=True)
+    definition: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    by: str
+    at: str
+
+
+class ProfileVariantRow(SQLModel, table=True):
+    """A tool's definition that only some accounts are offered; `by` is empty while it waits for approval."""
+
+    __tablename__ = "profile_variant"
+
+    profile: str = Field(primary_key=True)
+    server: str = Field(primary_key=True)
+    own: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
     definition: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     by: str
     at: str

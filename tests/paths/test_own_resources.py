@@ -140,6 +140,34 @@ async def test_the_first_call_after_a_restart_finds_a_tool_that_is_the_callers_o
                 assert (await ann.call("only_ann")).text == "ann"
 
 
+async def test_a_tool_that_one_person_is_offered_is_held_back_until_it_is_approved(hub):
+    for name in ("ann", "bob"):
+        async with OldTalker(f"{hub.url}/mcp/p", key=KEYS[name]) as one, asyncio.timeout(30):
+            while f"only_{name}" not in await named(one, "tools"):
+                await asyncio.sleep(0.05)
+    hub.put("profiles", "locked", {"prefix": "never", "servers": {"own": {}}, "lock": "enforce"})
+    at, label = f"{hub.url}/mcp/locked", "own/only_bob@"
+    async with OldTalker(at, key=KEYS["ann"]) as ann, OldTalker(at, key=KEYS["bob"]) as bob:
+        with hub.client() as admin:
+            seen = await named(bob, "tools")
+            assert ("whoami" in seen, "only_bob" in seen) == (True, False)
+            (held,) = [one for one in drifts(admin) if one["tool"].startswith(label)]
+            assert (held["held_back"], held["only_some_accounts"], held["state"]) == (True, True, "new")
+            assert "There is no tool" in (await bob.call("only_bob")).error["message"]
+            approve = {"tools": [held["tool"]], "digests": {held["tool"]: held["digest"]}}
+            stale = {**approve, "digests": {held["tool"]: "other"}}
+            assert admin.post("/api/v1/profiles/locked/approve", json=stale).status_code == 409
+            assert admin.post("/api/v1/profiles/locked/approve", json=approve).json() == {"approved": [held["tool"]]}
+            assert not [one for one in drifts(admin) if one["tool"].startswith(label)]
+        assert (await bob.call("only_bob")).text == "bob"
+        assert "only_bob" in await named(bob, "tools")
+        assert "only_bob" not in await named(ann, "tools")
+
+
+def drifts(admin):
+    return admin.get("/api/v1/profiles/locked/drifts").json()["items"]
+
+
 async def until_updated(one, queue):
     """Touch what is watched until its watcher hears of it: an update before the connection watches is lost."""
     async with asyncio.timeout(30):

@@ -15,6 +15,7 @@ from tests.unit.profile.test_compose import profile
 pytestmark = pytest.mark.anyio
 NAME = {"kind": "tools", "name": "x", "server": "a", "own": "x", "basis": "never"}
 PIN = {"server": "a", "own": "x", "definition": b"{}", "by": ""}
+VARIANT = {**PIN, "digest": "1"}
 
 
 async def test_rows_come_back_and_give_way_to_later_ones(store):
@@ -29,6 +30,16 @@ async def test_rows_come_back_and_give_way_to_later_ones(store):
     kept = await memory.load()
     assert kept["p"].pins == ()
     assert kept["q"].pins == (PIN,)
+
+
+async def test_what_waits_goes_with_its_tool_and_what_was_approved_beside_it_stays(store):
+    memory = ProfileMemory(store.engine)
+    good = {**VARIANT, "digest": "2", "by": "user:ann"}
+    await memory.save("p", MemoryRows(variants=(VARIANT, {**VARIANT, "own": "y"})))
+    await memory.save("p", MemoryRows(variants=(good,), settled=(("a", "x"),)))
+    assert (await memory.load())["p"].variants == ({**VARIANT, "own": "y"}, good)
+    await memory.save("p", MemoryRows(forget_pins=True))
+    assert await memory.load() == {}
 
 
 async def test_a_restarted_hub_gives_the_same_names_and_holds_back_what_changed(store):
@@ -58,7 +69,7 @@ async def test_what_one_replica_learns_another_knows_soon_and_what_it_learnt_its
             two.compose("q", spec, {"a": offers("x"), "b": offers()})  # before it is saved, it is not forgotten
             held = one.compose("p", spec, changed)
             assert two.compose("p", spec, changed).tools == {}
-            one.approve(held, changed, [("a", "x")], "user:ann")
+            one.approve("p", held.drifts, "user:ann")
             await until(lambda: news)
             assert sorted(two.compose("p", spec, changed).tools) == ["x"]
             assert [drift.state for drift in two.compose("q", spec, changed).drifts] == ["changed"]
