@@ -74,6 +74,7 @@ def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer], known: Kn
         drifts=lock.drifts,
         first_seen=lock.first_seen,
         max_results=_max_results(spec),
+        resources_as_tools=spec.resources_as_tools,
     )
 
 
