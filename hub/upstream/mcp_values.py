@@ -225,6 +225,7 @@ class Pace:
     steady: float = 30.0  # a connection that lived so long was a good one: delays begin anew
     patience: float = 2.0  # how long a call waits for a server that failed last time
     refresh: float = 300.0  # between two looks at an unchanged list
+    fresh: float = 10.0  # at least, between two looks at a list that its server says to hold for less
     settle: float = 0.05  # a burst of `list_changed` is answered by one look
     relook: float = 0.5  # at least, between two looks at a list, whatever the server says
     hush: float = 5.0  # a probe without an answer for so long is joined by the old handshake
