@@ -15,7 +15,7 @@ from hub.core.ids import new_id
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import Malformed, NotFound, Refusal, UpstreamFailed
-from hub.core.telemetry import meta_with
+from hub.core.telemetry import headers_in_meta, meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -202,7 +202,10 @@ class ToolPath:
         async with decision:
             await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
-            params = target.params(call.arguments, meta_with(call.meta, record.traceparent(1)))
+            context = call.origin.trace
+            meta = meta_with(call.meta, record.traceparent(1), context.state if context else "")
+            params = target.params(call.arguments, meta)
+            caller = replace(caller, trace=headers_in_meta(meta))
             reply = await self._relay(target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)

@@ -62,7 +62,7 @@ class CallerContext(Struct, frozen=True):
     of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
     the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
     caller sees it, "" where nobody could go there. `headers` are those of their request, names in lower case.
-    `later(method, params)` tells their client something when the call is over, where it listens then.
+    `trace` is where the call stands in one, as headers. `later(method, params)` tells their client something when the call is over, where it listens then.
     """
 
     principal: Principal = ANONYMOUS
@@ -76,6 +76,7 @@ class CallerContext(Struct, frozen=True):
     resume: Resume | None = None
     site: str = ""
     headers: Mapping[bytes, bytes] = {}
+    trace: tuple[tuple[str, str], ...] = ()
     later: Callable[[str, bytes], None] | None = None
 
 
