@@ -151,9 +151,9 @@ def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[P
 async def _open_servers(
     stack: AsyncExitStack, stored: _Stored, settings: Settings, transport: Transport, queries: Queries
 ) -> tuple[Servers, ServerSignIns]:
-    first_party = FirstParty(stored.resources.snapshot, queries)
-    tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
     client, rows = OAuthClient(transport), AccountRows(stored.engine, stored.vault)
+    first_party = FirstParty(stored.resources.snapshot, queries, rows.of, lambda: servers)
+    tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
     accounts = Accounts(rows, client)
     ports = Ports(
         transport=transport,

@@ -39,8 +39,11 @@ def resources_of(url):
         "teams": {"dev": {"models": ["demo"], "profiles": ["*"], "tools": ["*"]}},
         "users": {name: {"teams": {"dev": "developer"}} for name in NAMES},
         "keys": {name: {"user": name, "secret": f"env:KEY_OF_{name.upper()}"} for name in NAMES},
-        "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
-        "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
+        "servers": {"own": {"url": url, "allow_private": True, "auth": auth}, "hub": {"builtin": "hub"}},
+        "profiles": {
+            "p": {"prefix": "never", "servers": {"own": {}}},
+            "health": {"prefix": "on-conflict", "servers": {"own": {}, "hub": {"tools": ["list_servers"]}}},
+        },
     }
 
 
@@ -162,6 +165,18 @@ async def test_a_tool_that_one_person_is_offered_is_held_back_until_it_is_approv
         assert (await bob.call("only_bob")).text == "bob"
         assert "only_bob" in await named(bob, "tools")
         assert "only_bob" not in await named(ann, "tools")
+
+
+@pytest.mark.parametrize(("name", "account"), [("ann", "connected"), ("eve", "not connected")])
+async def test_each_person_is_told_how_their_servers_do_and_whether_their_account_is_there(hub, name, account):
+    async with OldTalker(f"{hub.url}/mcp/health", key=KEYS[name]) as client:
+        await client.call("whoami")
+        told = (await client.call("list_servers", {"profile": "health"})).result["structuredContent"]["servers"]
+        unknown = await client.call("list_servers", {"profile": "nothing"})
+    own = next(one for one in told if one["server"] == "own")
+    assert (own["state"], own["account"], own["profiles"]) == ("ready", account, ["health"])
+    assert [one["server"] for one in told] == ["hub", "own"]
+    assert unknown.result["isError"] is True
 
 
 def drifts(admin):
