@@ -199,6 +199,27 @@ _TELLERS: Mapping[str, Any] = {
 }
 
 
+_MISSES: Mapping[str, str] = {
+    "pair": "the {label} {name} is not as it asks",
+    "names": "the {label} is not one of those it names",
+    "yes": "the call is not as it asks about {label}",
+    "hours": "it is another time of the week",
+    "percent": "the call is not in its share",
+    "expression": "its expression is not true",
+    "tokens_over": "the prompt has too few tokens",
+    "tokens_under": "the prompt has too many tokens",
+}
+
+
+def missed(because: str) -> str:
+    """What kept a rule from deciding, in plain words: the API names the condition, as `headers.x-env` or `tokens_over`."""
+    if because.startswith("cel: "):
+        return f"its expression fails: {because.removeprefix('cel: ')}"
+    field, _, name = because.partition(".")
+    kind = next((kind for kind in KINDS if field in kind.fields), None)
+    return (_MISSES.get(field) or _MISSES[kind.input]).format(label=kind.label.lower(), name=name) if kind else because
+
+
 # -- what is wrong -----------------------------------------------------------------------------------------------------
 
 

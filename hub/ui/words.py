@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup, escape
 
-from hub.ui.conditions import told
+from hub.ui.conditions import missed, told
 from hub.ui.markdown import markdown
 
 NOTHING = "\u2013"
@@ -172,6 +172,6 @@ def as_yaml(value: Any) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
     "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
-    "markdown": markdown, "tiers": tiers, "targets_told": targets_told, "told": told, "zip": zip,
+    "markdown": markdown, "tiers": tiers, "targets_told": targets_told, "told": told, "missed": missed, "zip": zip,
     "codes": codes, "browser": browser,
 }  # fmt: skip

@@ -65,7 +65,7 @@ def test_a_rule_is_built_of_conditions_and_explained_before_it_is_saved(world, b
     page.get_by_label("Called model").fill("demo")
     page.get_by_label("As the key").fill("ci")
     page.get_by_role("button", name="Explain").click()
-    page.locator("#imagined").get_by_text("x-env").wait_for()
+    page.locator("#imagined").get_by_text("the header x-env is not as it asks").wait_for()
     assert "demo/demo-1" in page.locator("#imagined").inner_text()
     page.get_by_label("Header of the call").fill("x-env=prod-eu")
     page.get_by_role("button", name="Explain").click()

@@ -4,7 +4,8 @@ import pytest
 
 from hub.core.refusal import Fault, InvalidSpec
 from hub.resources.kinds import parse
-from hub.ui.conditions import KINDS, read_conditions, rows_of, shown, told, unfinished, with_condition
+from hub.resources.rules import WhenSpec
+from hub.ui.conditions import KINDS, missed, read_conditions, rows_of, shown, told, unfinished, with_condition
 from hub.ui.forms import faults_within, fields, with_when
 from hub.ui.shapes import shapes_of
 from hub.ui.typed import ABSENT
@@ -115,6 +116,27 @@ def test_tiers_of_what_is_being_typed_leave_out_what_is_no_number_yet():
 )
 def test_conditions_are_told_as_a_sentence(spec, said):
     assert told(spec) == told(rows_of(spec)) == said
+
+
+@pytest.mark.parametrize(
+    ("because", "said"),
+    [
+        ("headers.x-env", "the header x-env is not as it asks"),
+        ("tags.of.two", "the tag of.two is not as it asks"),
+        ("models", "the model asked for is not one of those it names"),
+        ("tokens_over", "the prompt has too few tokens"),
+        ("stream", "the call is not as it asks about streaming"),
+        ("cel", "its expression is not true"),
+        ("cel: the call has no such header or tag", "its expression fails: the call has no such header or tag"),
+    ],
+)
+def test_what_kept_a_rule_from_deciding_is_told_in_plain_words(because, said):
+    assert missed(because) == said
+
+
+@pytest.mark.parametrize("condition", WhenSpec.model_fields)
+def test_no_condition_that_is_missed_is_told_by_the_name_of_its_field(condition):
+    assert missed(condition).startswith(("the ", "it ", "its "))
 
 
 def test_targets_are_told_in_a_line():
