@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import InvalidSpec, Refusal
+from hub.core.refusal import Forbidden, InvalidSpec, Refusal
 from hub.resources.provider_kinds import KINDS
 from hub.ui.resources import form_of
 from hub.ui.site import Site
@@ -53,6 +53,8 @@ class WizardPages:
         return [Route("/admin/start", self._site.page(self._start), methods=["GET", "POST"])]
 
     async def _start(self, visit: Visit) -> Response:
+        if not visit.can("people.write"):
+            raise Forbidden("forbidden", "The first steps set a hub up: an administrator takes them.")
         step = next((one for one in STEPS if one.name == visit.query("step")), STEPS[0])
         if visit.request.method == "GET":
             return await self._show(visit, step, {}, "")

@@ -96,6 +96,20 @@ def test_the_admin_dashboard_is_for_operators(world):
         assert client.get("/admin/models/demo").status_code == 200
 
 
+# What a link or a button begins with that promises a change.
+PROMISE = re.compile(
+    r"<(?:a|button)\b[^>]*>\s*((?:Edit|New|Add|Create|Save|Delete|Restore|Switch|Build|Change|Approve|Replace)\b[^<]*)<"
+)
+
+
+def test_somebody_who_may_only_read_is_offered_no_change(world):
+    with world.signed_in("aud") as client:
+        for path in ADMIN:
+            page = client.get(path)
+            if page.status_code == 200 and "/new/" not in path:
+                assert PROMISE.findall(page.text.partition("<main")[2]) == [], path
+
+
 @pytest.mark.parametrize("user", ["ann", "dev"])
 def test_a_member_sees_nothing_of_another_team(world, user):
     with world.signed_in(user) as client:
