@@ -16,6 +16,7 @@ from hub.ui.sources import Visit
 
 _LATELY = 7  # days over which targets are compared
 _MOST_SHOWN = 60
+_MOST_SEARCHED = 1000  # of the catalogue; the rest needs another word
 _MOST_NAMED = 24
 _ASKED = ("model", "header", "tokens", "key", "tools", "images")
 
@@ -84,16 +85,19 @@ class ConsolePages:
         needs = [need for need in visit.request.query_params.getlist("can")[:10] if need]
         found = (await visit.get("/me/models"))["items"]
         capabilities = sorted({capability for model in found for capability in model["capabilities"]})
-        chosen = [
-            model
+        chosen: list[dict[str, Any]] = [
+            {**model, "called": [model["id"]]}
             for model in found
             if all(word in f"{model['id']} {model['display_name']} {model['description']}".lower() for word in words)
             and set(needs) <= set(model["capabilities"])
         ]
+        known = await self._known(visit, needs, {model["id"] for model in chosen})
         return self._site.show(
             visit,
             "models.html",
             models=chosen if visit.query("all") else chosen[:_MOST_SHOWN],
+            known=known[:_MOST_SHOWN],
+            more=len(known) > _MOST_SHOWN,
             found=len(chosen),
             all=len(found),
             words=visit.query("q"),
@@ -101,6 +105,17 @@ class ConsolePages:
             capabilities=capabilities,
             address=visit.address,
         )
+
+    async def _known(self, visit: Visit, needs: list[str], shown: set[str]) -> list[dict[str, Any]]:
+        """The models of the whole catalogue that are searched for and are not shown already."""
+        if not visit.query("q").strip():
+            return []
+        found = await visit.get("/model-catalogue", search=visit.query("q"), limit=_MOST_SEARCHED)
+        return [
+            {**model, "targets": []}
+            for model in found["items"]
+            if shown.isdisjoint(model["called"]) and set(needs) <= set(model["capabilities"])
+        ]
 
     async def _profiles(self, visit: Visit) -> Response:
         servers = await visit.items("/me/servers")
