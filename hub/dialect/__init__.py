@@ -2,8 +2,9 @@
 
 from hub.core.calls import Dialect
 from hub.core.refusal import Refusal
-from hub.dialect.errors import error_body, gemini_error
+from hub.dialect.errors import bedrock_kind, error_body, gemini_error
 from hub.dialect.estimate import estimate_tokens
+from hub.dialect.event_stream import framed
 from hub.dialect.fields import Peek
 from hub.dialect.lanes import lane
 from hub.dialect.plain_usage import plain_usage
@@ -31,9 +32,11 @@ __all__ = [
     "SEARCHES",
     "WIRES",
     "Peek",
+    "bedrock_kind",
     "error_body",
     "error_event",
     "estimate_tokens",
+    "framed",
     "gemini_error",
     "keep_alive",
     "lane",

@@ -1,4 +1,4 @@
-"""Answers of Bedrock's Converse, whole and as a stream, read."""
+"""A reply in Bedrock's Converse: read, whole and as a stream, and written whole."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,14 +9,22 @@ from msgspec import Struct
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.values import a_dict, a_list, a_number, a_text
-from hub.dialect.given import json_text
+from hub.dialect.ask import Ask
+from hub.dialect.given import json_object, json_text
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
-from hub.dialect.neutral import Answer, Block, Citation, Text, Thinking, ToolUse
+from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
 from hub.dialect.neutral_to_bedrock import VENDOR
+from hub.dialect.neutral_to_messages import call_id
+from hub.dialect.sealed import seal, told
 
 STOP = {
     "end_turn": "end", "tool_use": "tool", "max_tokens": "length", "stop_sequence": "sequence",
     "guardrail_intervened": "filter", "content_filtered": "filter", "model_context_window_exceeded": "context",
+}  # fmt: skip
+
+REASON = {
+    "end": "end_turn", "tool": "tool_use", "length": "max_tokens", "sequence": "stop_sequence", "refusal": "content_filtered",
+    "filter": "content_filtered", "pause": "end_turn", "context": "model_context_window_exceeded",
 }  # fmt: skip
 
 
@@ -81,6 +89,74 @@ def _citation(one: dict[str, Any]) -> Citation:
     url = a_text(a_dict(a_dict(one.get("location")).get("web")).get("url"))
     quote = "".join(a_text(a_dict(part).get("text")) for part in a_list(one.get("sourceContent")))
     return Citation(url or a_text(one.get("source")), a_text(one.get("title")), quote)
+
+
+def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
+    """The reply. How long it took is in its entry."""
+    del ask
+    content = [part for block in answer.content for part in write_block(block)]
+    return {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": REASON[answer.stop],
+        "usage": write_usage(answer.usage or Usage()),
+    }
+
+
+def write_block(block: Block) -> list[dict[str, Any]]:
+    """One block of a reply. A signature that stands at a call gets a block of its own before it."""
+    match block:
+        case Text(text, _, citations) if citations:
+            sources = [write_citation(one) for one in citations]
+            return [{"citationsContent": {"content": [{"text": text}], "citations": sources}}]
+        case Text(text) | Refused(text):
+            return [{"text": text}]
+        case Thinking():
+            return [{"reasoningContent": write_thinking(block)}]
+        case ToolUse():
+            told = json_object(block.arguments)
+            use = {"toolUse": {"toolUseId": call_id(block.id), "name": block.name, "input": told}}
+            return [*({"reasoningContent": one} for one in signature_of(block)), use]
+        case _:
+            return []
+
+
+def signature_of(use: ToolUse) -> list[dict[str, Any]]:
+    """The thinking that carries what was signed at a call."""
+    return [write_thinking(Thinking("", use.signature, "gemini", use.id))] if use.signature else []
+
+
+def write_thinking(block: Thinking) -> dict[str, Any]:
+    """Thinking; another vendor's signature is sealed, and comes back with the next turn."""
+    if block.redacted and block.origin == VENDOR:
+        return {"redactedContent": block.signature}
+    signature = seal(block) if block.origin == OPEN else told(block, VENDOR)
+    return {"reasoningText": {"text": block.text, "signature": signature}}
+
+
+def write_citation(citation: Citation) -> dict[str, Any]:
+    """A source."""
+    written: dict[str, Any] = {"title": citation.title} if citation.title else {}
+    if citation.quote:
+        written["sourceContent"] = [{"text": citation.quote}]
+    if citation.url:
+        written["location"] = {"web": {"url": citation.url}}
+    return written
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """Counts as this dialect has them: the cached tokens beside the input's."""
+    written = usage.cache_write_5m + usage.cache_write_1h
+    told = {
+        "inputTokens": usage.prompt - usage.cache_read - written,
+        "outputTokens": usage.completion,
+        "totalTokens": usage.prompt + usage.completion,
+        "cacheReadInputTokens": usage.cache_read,
+        "cacheWriteInputTokens": written,
+    }
+    kept = [{"inputTokens": usage.cache_write_1h, "ttl": "1h"}] if usage.cache_write_1h else []
+    if kept and usage.cache_write_5m:
+        kept.append({"inputTokens": usage.cache_write_5m, "ttl": "5m"})
+    return {**told, **({"cacheDetails": kept} if kept else {})}
 
 
 class BedrockReader:

@@ -8,6 +8,8 @@ from hub.core.calls import Dialect
 from hub.core.plan import Deployment
 from hub.dialect import (
     bedrock_answers,
+    bedrock_streams,
+    bedrock_to_neutral,
     chat_answers,
     chat_streams,
     chat_to_neutral,
@@ -109,4 +111,7 @@ HEARD: Mapping[Dialect, Heard] = {
         responses_to_neutral.read_request, responses_answers.write_answer, responses_streams.ResponsesWriter
     ),
     Dialect.GEMINI: Heard(gemini_to_neutral.read_request, gemini_answers.write_answer, gemini_streams.GeminiWriter),
+    Dialect.BEDROCK: Heard(
+        bedrock_to_neutral.read_request, bedrock_answers.write_answer, bedrock_streams.BedrockWriter
+    ),
 }

@@ -45,6 +45,18 @@ _GEMINI: Mapping[int, str] = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_BEDROCK: Mapping[int, str] = {
+    401: "AccessDeniedException",
+    402: "ServiceQuotaExceededException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    502: "ModelErrorException",
+    503: "ServiceUnavailableException",
+    504: "ModelTimeoutException",
+    529: "ServiceUnavailableException",
+}
 # A field that the message names, for OpenAI's `param`.
 _FIELD = re.compile(r"\b[Ff]ield '([^']{1,64})'")
 
@@ -90,11 +102,26 @@ def gemini_error(refusal: Refusal, request_id: str) -> bytes:
     return msgspec.json.encode({"error": error})
 
 
+def bedrock_kind(status: int, code: str = "") -> str:
+    """What Amazon calls such an error. Money that is spent is no throttling: clients would try again."""
+    if code == "budget_exhausted":
+        return _BEDROCK[402]
+    return _BEDROCK.get(status, "ValidationException" if status < 500 else "InternalServerException")
+
+
+def bedrock_error(refusal: Refusal, request_id: str) -> bytes:
+    """The error body that Amazon's clients read."""
+    kind = bedrock_kind(refusal.status, refusal.code)
+    told = {"__type": kind, "message": refusal.message, "code": refusal.code, "request_id": request_id}
+    return msgspec.json.encode(told)
+
+
 _BODIES: Mapping[Dialect, Callable[[Refusal, str], bytes]] = {
     Dialect.ANTHROPIC_MESSAGES: anthropic_error,
     Dialect.ANTHROPIC_COUNT: anthropic_error,
     Dialect.GEMINI: gemini_error,
     Dialect.GEMINI_COUNT: gemini_error,
+    Dialect.BEDROCK: bedrock_error,
 }
 
 

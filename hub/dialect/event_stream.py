@@ -1,10 +1,11 @@
-"""Amazon's event-stream framing: binary messages with checksums, taken apart into events."""
+"""Amazon's event-stream framing: binary messages with checksums, taken apart into events and made of them."""
 
 import struct
 from collections.abc import Iterator
 from zlib import crc32
 
 from hub.core.refusal import UpstreamFailed
+from hub.dialect.sse import data_of, events
 
 _PRELUDE = struct.Struct(">III")
 _CRC = struct.Struct(">I")
@@ -45,6 +46,28 @@ class EventStream:
     def finish(self) -> Iterator[tuple[str, bytes]]:
         """Nothing: an event ends where its length says."""
         return iter(())
+
+
+def framed(block: bytes) -> bytes:
+    """Server-sent events, whole, as messages of an event stream. Comments have no place there, and are left out.
+
+    A kind that begins with `!` is an exception's.
+    """
+    out: list[bytes] = []
+    for event in events(block):
+        kind, data = event.partition(b"\n")[0].removeprefix(b"event:").strip(), data_of(event)
+        if data:
+            message = b"exception" if kind.startswith(b"!") else b"event"
+            out.append(_message(message, kind.removeprefix(b"!"), data))
+    return b"".join(out)
+
+
+def _message(message: bytes, kind: bytes, data: bytes) -> bytes:
+    named = ((b":message-type", message), (b":%b-type" % message, kind), (b":content-type", b"application/json"))
+    headers = b"".join(b"%c%b\x07%b%b" % (len(name), name, len(value).to_bytes(2), value) for name, value in named)
+    sizes = struct.pack(">II", _LEAST + len(headers) + len(data), len(headers))
+    whole = b"".join((sizes, _CRC.pack(crc32(sizes)), headers, data))
+    return whole + _CRC.pack(crc32(whole))
 
 
 def _headers(data: bytes) -> dict[str, str]:

@@ -51,7 +51,7 @@ def read_request(body: dict[str, Any], notes: Notes) -> Request:
         top_p=given.number("top_p"),
         top_k=given.whole("top_k"),
         stop=tuple(one for one in given.items("stop_sequences") if isinstance(one, str)),
-        thought=_thought(given.mapping("thinking"), output.text("effort")),
+        thought=thought_of(given.mapping("thinking"), output.text("effort")),
         form=Form(form.get("schema")) if form.get("type") == "json_schema" else None,
         user=user,
         tier=given.text("service_tier"),
@@ -62,7 +62,8 @@ def read_request(body: dict[str, Any], notes: Notes) -> Request:
     return request
 
 
-def _thought(thinking: dict[str, Any], effort: str) -> Thought:
+def thought_of(thinking: dict[str, Any], effort: str) -> Thought:
+    """How much to think, in the vendor's words."""
     mode = {"enabled": "on", "adaptive": "adaptive", "disabled": "off"}.get(a_text(thinking.get("type")), "")
     budget = thinking.get("budget_tokens")
     shown = {"omitted": False, "summarized": True}.get(a_text(thinking.get("display")))

@@ -76,6 +76,32 @@ def _as_openai(item: dict[str, Any], opened: Thinking) -> dict[str, Any] | None:
     return {**item, "encrypted_content": opened.signature} if opened.origin == "openai" else None
 
 
+def _bedrock(given: dict[str, Any]) -> bool:
+    changed = False
+    for turn in map(a_dict, a_list(given.get("messages"))):
+        content = a_list(turn.get("content"))
+        kept = [one for one in map(_opened_bedrock, content) if one is not None]
+        if kept != content:
+            turn["content"] = kept
+            changed = True
+    if changed:
+        given["messages"] = [turn for turn in given["messages"] if a_dict(turn).get("content") != []]
+    return changed
+
+
+def _opened_bedrock(block: Any) -> Any:
+    """A block of Converse as it was, restored, or None for a foreign one."""
+    told = a_dict(a_dict(a_dict(block).get("reasoningContent")).get("reasoningText"))
+    opened = unseal(a_text(told.get("signature")))
+    if opened is None:
+        return block
+    if opened.origin != "anthropic":
+        return None
+    if opened.redacted:
+        return {"reasoningContent": {"redactedContent": opened.signature}}
+    return {"reasoningContent": {"reasoningText": {"text": opened.text, "signature": opened.signature}}}
+
+
 def _responses(given: dict[str, Any]) -> bool:
     kept, changed = _filtered(given.get("input"), "encrypted_content", _as_openai)
     if changed:
@@ -89,4 +115,5 @@ _CHANGES: Mapping[Dialect, Callable[[dict[str, Any]], bool]] = {
     Dialect.GEMINI: lambda given: _within(given, "contents", "parts", "thoughtSignature", _as_gemini),
     Dialect.OPENAI_CHAT: lambda given: _within(given, "messages", "reasoning_details", "data", lambda *_: None),
     Dialect.OPENAI_RESPONSES: _responses,
+    Dialect.BEDROCK: _bedrock,
 }

@@ -8,6 +8,7 @@ from hub.core.refusal import Refusal
 from hub.core.usage import Usage
 from hub.core.wire import StreamReader
 from hub.dialect.anthropic_messages import AnthropicMessages
+from hub.dialect.bedrock_api import Converse
 from hub.dialect.counts import AnthropicCount, GeminiCount
 from hub.dialect.fields import Peek
 from hub.dialect.gemini_api import Gemini
@@ -58,6 +59,7 @@ WIRES: Mapping[Dialect, Wire] = {
     Dialect.OPENAI_RESPONSES: OpenAIResponses(),
     Dialect.ANTHROPIC_MESSAGES: AnthropicMessages(),
     Dialect.GEMINI: Gemini(),
+    Dialect.BEDROCK: Converse(),
     Dialect.ANTHROPIC_COUNT: AnthropicCount(),
     Dialect.GEMINI_COUNT: GeminiCount(),
     Dialect.OPENAI_COMPLETIONS: OpenAIChat(),  # the same envelope, caps, stream options and usage

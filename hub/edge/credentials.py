@@ -21,6 +21,7 @@ _OWN = b"x-hub-key"
 _SHARED = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
 _ALL = frozenset((_OWN, *_SHARED))
 _KEY_PREFIX = "hub_"
+SIGNED = "AWS4-"  # how a signature of Amazon's begins, which is good for nothing but the request that it is made for
 _AMBIGUOUS = "\0 several values"  # no key has this form, so it is refused as an invalid one
 
 
@@ -75,6 +76,6 @@ def _foreign(found: dict[bytes, str], own: str) -> tuple[str, str] | None:
     for name in _SHARED:
         value = found.get(name, "")
         secret = _secret(name, value)
-        if secret and secret not in (own, _AMBIGUOUS) and not secret.startswith(_KEY_PREFIX):
+        if secret and secret not in (own, _AMBIGUOUS) and not secret.startswith((_KEY_PREFIX, SIGNED)):
             return name.decode("ascii"), value
     return None

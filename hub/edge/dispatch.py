@@ -24,7 +24,7 @@ log = get_logger(__name__)
 # registry hold slashes, which clients escape; nothing else does.
 _ODD = re.compile(r"//|/\.{1,2}(?:/|$)|[\x00-\x1f\x7f\\]")
 _ODD_ESCAPE = re.compile(rb"%(?:2f|5c|2e|25|[01][0-9a-f]|7f)", re.IGNORECASE)
-_NAMES = (b"/v1/models/", b"/v1beta/models/", b"/registry/")
+_NAMES = (b"/v1/models/", b"/v1beta/models/", b"/model/", b"/registry/")
 
 
 def is_odd(path: str, raw_path: bytes) -> bool:
@@ -40,7 +40,7 @@ def is_odd(path: str, raw_path: bytes) -> bool:
 class Dispatch:
     """Decides by `scope["path"]` alone who answers, after the guards. Every error ends here as a response.
 
-    `models` answers `/v1` and `/v1beta`, `tools` answers `/mcp/{profile}`; both are plain ASGI callables that
+    `models` answers `/v1`, `/v1beta` and `/model`, `tools` answers `/mcp/{profile}`; both are plain ASGI callables that
     raise Refusal before they have sent anything. `pages` is the Starlette application, which also gets the
     lifespan; what it reads of a body is capped at `body_bytes`.
     """
@@ -111,7 +111,7 @@ class Dispatch:
             self._pass(scope, headers)
             if familiar is not None:
                 familiar.pass_as(scope)
-        if path.startswith(("/v1/", "/v1beta/")):
+        if path.startswith(("/v1/", "/v1beta/", "/model/")):
             await self._models(scope, receive, send)
         elif path.startswith("/mcp/"):
             await self._tools(scope, receive, send)

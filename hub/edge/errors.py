@@ -16,7 +16,7 @@ from starlette.responses import Response
 from hub.core.calls import Dialect
 from hub.core.logs import get_logger
 from hub.core.refusal import InvalidSpec, Refusal, Unauthenticated
-from hub.dialect import error_body, gemini_error
+from hub.dialect import bedrock_kind, error_body, gemini_error
 from hub.edge.gemini_paths import is_call
 from hub.edge.wire import Send, encoded, internal
 
@@ -29,6 +29,7 @@ class Shape(Enum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
+    BEDROCK = "bedrock"
     JSON_RPC = "json-rpc"
     PROBLEM = "problem"
     PAGE = "page"
@@ -63,6 +64,8 @@ def shape_of(path: str, headers: Mapping[bytes, bytes]) -> Shape:
         return Shape.ANTHROPIC if path.startswith("/v1/models") and speaks_anthropic(headers) else Shape.OPENAI
     if path.startswith("/v1beta"):
         return Shape.GEMINI
+    if path.startswith("/model/"):
+        return Shape.BEDROCK
     if path.startswith("/mcp/"):
         return Shape.JSON_RPC
     if not path.startswith("/api/") and b"text/html" in headers.get(b"accept", b""):
@@ -144,6 +147,7 @@ _BODIES: Mapping[Shape, tuple[str, Callable[[Refusal, str], bytes]]] = {
     Shape.OPENAI: ("application/json", lambda r, i: error_body(Dialect.OPENAI_CHAT, r, i)),
     Shape.ANTHROPIC: ("application/json", lambda r, i: error_body(Dialect.ANTHROPIC_MESSAGES, r, i)),
     Shape.GEMINI: ("application/json", gemini_error),
+    Shape.BEDROCK: ("application/json", lambda r, i: error_body(Dialect.BEDROCK, r, i)),
     Shape.JSON_RPC: ("application/json", json_rpc_error),
     Shape.PROBLEM: ("application/problem+json", problem),
     Shape.PAGE: ("text/html; charset=utf-8", page),
@@ -164,6 +168,8 @@ def headers_of(refusal: Refusal, shape: Shape, request_id: str) -> dict[str, str
         headers["retry-after"] = str(max(0, refusal.retry_after))
     if isinstance(refusal, Unauthenticated):
         headers["www-authenticate"] = refusal.headers.get("www-authenticate", 'Bearer realm="hub"')
+    if shape is Shape.BEDROCK:
+        headers["x-amzn-errortype"] = bedrock_kind(refusal.status, refusal.code)
     if shape in (Shape.ANTHROPIC, Shape.OPENAI) and not is_retryable(refusal):
         headers["x-should-retry"] = "false"
     if shape is Shape.ANTHROPIC and refusal.code == "budget_exhausted":

@@ -9,7 +9,8 @@ import orjson
 from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
-from hub.dialect import error_event
+from hub.dialect import error_event, framed
+from hub.edge import bedrock_paths
 from hub.edge.body import CallerLeft, check_length, declared_length, read_any, read_body, read_form
 from hub.edge.credentials import presented
 from hub.edge.errors import is_claude_code, request_id_of, speaks_anthropic
@@ -106,7 +107,7 @@ def provider_headers(headers: Sequence[tuple[bytes, bytes]], given: Credentials)
 
 
 class ModelsApi:
-    """A plain ASGI callable for everything under `/v1/` and `/v1beta/`. Raises Refusal before it has sent anything."""
+    """A plain ASGI callable for all under `/v1/`, `/v1beta/` and `/model/`. Raises Refusal before it has sent anything."""
 
     def __init__(self, desk: ModelDesk) -> None:
         self._desk = desk
@@ -118,6 +119,10 @@ class ModelsApi:
         if dialect is not None:
             _check_method(scope, "POST")
             await self._call(Aim(dialect, "", stream=False), scope, receive, send)
+        elif path.startswith(bedrock_paths.PREFIX):
+            _check_method(scope, "POST")
+            bedrock_paths.check_unsigned(dict(scope["headers"]))
+            await self._call(bedrock_paths.aim_of(path), scope, receive, send)
         elif is_call(path) or (path.startswith(f"{GEMINI_MODELS}/") and scope["method"] == "POST"):
             _check_method(scope, "POST")
             await self._call(aim_of(path, scope["query_string"]), scope, receive, send)
@@ -164,12 +169,19 @@ class ModelsApi:
             route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
             receipt=fields.get(b"x-hub-receipt", b"") == b"1",
         )
+        answer = desk.path.run(request)
+        in_frames = dialect is Dialect.BEDROCK
+
+        def last_words(refusal: Refusal) -> bytes:
+            event = error_event(dialect, refusal, request_id)
+            return framed(event) if in_frames else event
+
         with desk.in_flight.watch(scope, receive) as exchange:
             await carry(
-                desk.path.run(request),
+                bedrock_paths.in_frames(answer) if in_frames else answer,
                 send,
                 exchange,
-                last_words=lambda refusal: error_event(dialect, refusal, request_id),
+                last_words=last_words,
                 request_id=request_id,
             )
 

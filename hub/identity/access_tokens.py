@@ -21,6 +21,7 @@ ACCESS_SECONDS = 3600
 PLACES = (
     "/v1/",
     "/v1beta/",
+    "/model/",
     "/mcp/",
     "/managed/",
     "/api/oauth/",

@@ -35,7 +35,7 @@ _TEXTS = frozenset(
     }
 )  # fmt: skip
 _JSON_TEXTS = frozenset({b"arguments", b"partial_json", b"input"})
-_INDEXES = frozenset({b"index", b"output_index", b"content_index"})
+_INDEXES = frozenset({b"index", b"output_index", b"content_index", b"contentBlockIndex"})
 _NAMES = (b'"name"',)
 _BLOCK_ENDS = re.compile(rb'"(?:content_block_stop|response\.[a-z_.]{1,40}\.done)"')
 Channel = tuple[bytes, ...]

@@ -18,7 +18,16 @@ _BYTES_PER_TOKEN = 4
 _TOKENS_PER_IMAGE = 1600
 _BLOB = re.compile(rb"[A-Za-z0-9+/_-]{512,}={0,2}")
 # How each dialect marks a picture. In a text these quotes would be escaped, so they cannot be said by accident.
-_IMAGES = (b'"image_url"', b'"input_image"', b'"type":"image"', b'"type": "image"', b'"inlineData"', b'"inline_data"')
+_IMAGES = (
+    b'"image_url"',
+    b'"input_image"',
+    b'"type":"image"',
+    b'"type": "image"',
+    b'"inlineData"',
+    b'"inline_data"',
+    b'"image":{"format"',
+    b'"image": {"format"',
+)
 _CONVERSATION = ("messages", "input", "contents")
 _INSTRUCTIONS = ("system", "instructions", "systemInstruction", "system_instruction")
 _ITEMS = msgspec.json.Decoder(list[Raw])

@@ -24,6 +24,7 @@ ENDPOINTS = {
     Dialect.ANTHROPIC_COUNT: "/v1/messages/count_tokens",
     Dialect.GEMINI: "/v1beta/models/{model}:generateContent",
     Dialect.GEMINI_COUNT: "/v1beta/models/{model}:countTokens",
+    Dialect.BEDROCK: "/model/{model}/converse",
     Dialect.OPENAI_COMPLETIONS: "/v1/completions",
     Dialect.OPENAI_EMBEDDINGS: "/v1/embeddings",
     Dialect.OPENAI_IMAGES: "/v1/images/generations",

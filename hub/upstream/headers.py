@@ -31,6 +31,8 @@ _FROM_PROVIDER: Mapping[str, str] = {
     "x-should-retry": "x-should-retry",
     "request-id": "x-upstream-request-id",
     "x-request-id": "x-upstream-request-id",
+    "x-amzn-requestid": "x-upstream-request-id",
+    "x-amzn-errortype": "x-amzn-errortype",
 }
 LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a promise
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")

@@ -49,7 +49,4 @@ async def looked(
 
 async def _listed(link: Link, seconds: float) -> Listing:
     limits = Limits(seconds)
-    greeting = link.greeting
-    return await list_all(
-        lambda method, params: link.request(method, params, HUB, limits), greeting.declares, greeting.announced
-    )
+    return await list_all(lambda method, params: link.request(method, params, HUB, limits), link.greeting.declares)

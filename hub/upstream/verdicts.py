@@ -109,7 +109,7 @@ def row_of(kind: Failure, status: int, retry: Retry) -> Row:
 def class_of_report(failure: UpstreamFailed) -> Failure:
     """The class of an error that the provider put at the head of a stream."""
     said = f"{failure.code} {failure.message}".encode()
-    if re.search(rb"overloaded|rate.?limit|429|529", said, re.IGNORECASE):
+    if re.search(rb"overloaded|rate.?limit|throttl|429|529", said, re.IGNORECASE):
         return Failure.OVERLOADED
     if _CONTEXT.search(said):
         return Failure.CONTEXT_WINDOW

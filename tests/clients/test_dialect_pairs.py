@@ -3,8 +3,10 @@
 import json
 
 import anthropic
+import botocore.session
 import openai
 import pytest
+from botocore.config import Config
 from google import genai
 from google.genai import types
 
@@ -227,3 +229,54 @@ def test_gemini_makes_a_tool_round(google_client, model):
     turns += [first.candidates[0].content, types.Content(role="user", parts=[answer])]
     second = google_client.models.generate_content(model=model, contents=turns, config=GOOGLE_TOOLS)
     assert second.text == text_of(model)
+
+
+# -- Amazon: Converse --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def amazon_client(pairs):
+    client = botocore.session.Session().create_client(
+        "bedrock-runtime", region_name="eu-west-1", endpoint_url=pairs.url, config=Config(retries={"max_attempts": 0}),
+        aws_access_key_id="nobody", aws_secret_access_key="nothing",
+    )  # fmt: skip
+    with_key = {"x-hub-key": pairs.admin_key}  # the SDK sends a bearer token over TLS only
+    client.meta.events.register("before-call.bedrock-runtime", lambda params, **_: params["headers"].update(with_key))
+    yield client
+    client.close()
+
+
+AMAZON_TOOLS = {"tools": [{"toolSpec": {"name": "get_weather", "inputSchema": {"json": SCHEMA}}}]}
+HELLO = [{"role": "user", "content": [{"text": "Hello"}]}]
+
+
+def text_in(message):
+    return "".join(block.get("text", "") for block in message["content"])
+
+
+def test_converse_whole_and_streamed(amazon_client, model):
+    asked = {"modelId": model, "messages": HELLO, "system": [{"text": "Be brief."}]}
+    whole = amazon_client.converse(**asked)
+    assert text_in(whole["output"]["message"]) == text_of(model)
+    assert (whole["stopReason"], whole["usage"]["outputTokens"]) == ("end_turn", 7)
+    events = list(amazon_client.converse_stream(**asked)["stream"])
+    deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+    assert "".join(delta["text"] for delta in deltas) == text_of(model)
+    assert [next(iter(event)) for event in events[-2:]] == ["messageStop", "metadata"]
+    assert events[-1]["metadata"]["usage"]["outputTokens"] == 7
+
+
+def test_converse_makes_a_tool_round(amazon_client, model):
+    turns = [{"role": "user", "content": [{"text": "What is the weather?"}]}]
+    asked = {"modelId": model, "toolConfig": AMAZON_TOOLS}
+    first = amazon_client.converse(**asked, messages=turns)
+    (use,) = [block["toolUse"] for block in first["output"]["message"]["content"] if "toolUse" in block]
+    assert ((use["name"], use["input"]), first["stopReason"]) == (CALLED, "tool_use")
+    events = list(amazon_client.converse_stream(**asked, messages=turns)["stream"])
+    (start,) = [event["contentBlockStart"]["start"]["toolUse"] for event in events if "contentBlockStart" in event]
+    deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+    said = "".join(delta["toolUse"]["input"] for delta in deltas if "toolUse" in delta)
+    assert (start["name"], json.loads(said)) == CALLED
+    result = {"toolUseId": use["toolUseId"], "content": [{"text": "21 C"}]}
+    turns += [first["output"]["message"], {"role": "user", "content": [{"toolResult": result}]}]
+    assert text_in(amazon_client.converse(**asked, messages=turns)["output"]["message"]) == text_of(model)

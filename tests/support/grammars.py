@@ -127,9 +127,34 @@ def check_gemini(data: bytes) -> None:
     assert len({event["responseId"] for _, event in events}) == 1
 
 
+def check_bedrock(data: bytes) -> None:
+    """messageStart, blocks one after the other (those of tools are announced), messageStop, metadata."""
+    events = _events(data)
+    kinds = [name for name, _ in events]
+    assert kinds[0] == "messageStart"
+    assert kinds[-2:] == ["messageStop", "metadata"]
+    assert events[-1][1]["usage"]["totalTokens"] >= 0
+    index, opened = 0, ""
+    for name, event in events[1:-2]:
+        assert event["contentBlockIndex"] == index
+        if name == "contentBlockStart":
+            assert not opened
+            opened = "toolUse"
+            assert event["start"]["toolUse"].keys() == {"toolUseId", "name"}
+        elif name == "contentBlockDelta":
+            (kind,) = event["delta"]
+            assert opened == kind or (not opened and kind != "toolUse")
+            opened = kind
+        else:
+            assert name == "contentBlockStop"
+            index, opened = index + 1, ""
+    assert not opened
+
+
 GRAMMARS = {
     Dialect.ANTHROPIC_MESSAGES: check_messages,
     Dialect.OPENAI_CHAT: check_chat,
     Dialect.OPENAI_RESPONSES: check_responses,
     Dialect.GEMINI: check_gemini,
+    Dialect.BEDROCK: check_bedrock,
 }

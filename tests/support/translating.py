@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hub.core.calls import Dialect, ModelCall, Origin
 from hub.core.plan import Deployment
 from hub.core.usage import Usage
-from hub.dialect import lane, peek
+from hub.dialect import framed, lane, peek
 from hub.dialect.ask import Ask
 from hub.dialect.codecs import HEARD, SPOKEN
 from hub.dialect.happenings import Begun, Ended, Grown, InOrder, Opened, Shut, Signed
@@ -16,20 +16,20 @@ from tests.support.dialect_answers import frame
 
 CHAT, MESSAGES, RESPONSES = Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES
 GEMINI, BEDROCK = Dialect.GEMINI, Dialect.BEDROCK
-CALLERS = (CHAT, MESSAGES, RESPONSES, GEMINI)
-UPSTREAMS = (CHAT, MESSAGES, RESPONSES, GEMINI, BEDROCK)
+CALLERS = UPSTREAMS = (CHAT, MESSAGES, RESPONSES, GEMINI, BEDROCK)
 KINDS = {CHAT: "openai-compatible", MESSAGES: "anthropic", RESPONSES: "openai", GEMINI: "gemini", BEDROCK: "bedrock"}
 PLAIN = {
     CHAT: {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
     MESSAGES: {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "Hi"}]},
     RESPONSES: {"model": "m", "input": "Hi"},
     GEMINI: {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+    BEDROCK: {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]},
 }
 
 
 def call_of(caller, body, *, stream=False):
     """A call as the path makes it."""
-    body = {**body, "stream": True} if stream and caller is not GEMINI else body
+    body = {**body, "stream": True} if stream and caller not in (GEMINI, BEDROCK) else body
     raw = json.dumps(body, ensure_ascii=False).encode()
     seen = peek(caller, raw)
     return ModelCall(
@@ -127,6 +127,7 @@ def carried(lane_, chunks):
 
 def told_by(dialect, data):
     """An emitted stream read again: its blocks as (kind, text or (name, arguments)), and how it ended."""
+    data = framed(data) if dialect is BEDROCK else data
     splitter, reader, order = SPOKEN[dialect].splitter(), SPOKEN[dialect].event_reader(), InOrder()
     happened = [what for kind, event in splitter.feed(data) for what in reader.read(event, kind)]
     happened += reader.finish()

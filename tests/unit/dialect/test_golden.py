@@ -11,6 +11,7 @@ import pytest
 
 from hub.dialect.neutral import Text, Thinking, ToolUse
 from tests.support.translating import (
+    BEDROCK,
     CALLERS,
     CHAT,
     GEMINI,
@@ -130,6 +131,35 @@ FULL = {
             "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True}, "responseMimeType": "application/json", "responseJsonSchema": SCHEMA},
         "safetySettings": [],
     },
+    BEDROCK: {
+        "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": [
+                {"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": PNG}}},
+                {"document": {"format": "pdf", "name": "a", "source": {"bytes": "JVBERg=="}}},
+                {"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://b/k"}}}}, {"cachePoint": {"type": "default"}}]},
+            {"role": "assistant", "content": [
+                {"reasoningContent": {"reasoningText": {"text": "Look.", "signature": "c2lnbmVk"}}},
+                {"toolUse": {"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Paris"}}},
+                {"toolUse": {"toolUseId": "tooluse_2", "name": "get_time", "input": {}}}]},
+            {"role": "user", "content": [
+                {"toolResult": {"toolUseId": "tooluse_1", "content": [{"json": {"degrees": 21}}]}},
+                {"toolResult": {"toolUseId": "tooluse_2", "content": [{"text": "no clock"}], "status": "error"}}]},
+            {"role": "assistant", "content": [{"citationsContent": {"content": [{"text": "21 C"}], "citations": []}}]},
+            {"role": "user", "content": [{"guardContent": {"text": {"text": "And?"}}}]},
+        ],
+        "toolConfig": {
+            "tools": [
+                {"toolSpec": {"name": "get_weather", "description": "Weather", "inputSchema": {"json": SCHEMA}, "strict": True}},
+                {"toolSpec": {"name": "get_time", "inputSchema": {"json": {"type": "object"}}}}, {"cachePoint": {"type": "default"}},
+            ],
+            "toolChoice": {"any": {}},
+        },
+        "inferenceConfig": {"maxTokens": 4000, "temperature": 0.5, "topP": 0.9, "stopSequences": ["END"]},
+        "additionalModelRequestFields": {"top_k": 5, "reasoning_effort": "high"},
+        "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA), "name": "place"}}}},
+        "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"}, "requestMetadata": {"team": "a"},
+    },
 }  # fmt: skip
 ANSWER = [
     Thinking("Hm, grüße.", "c2ln", "anthropic"),
@@ -162,6 +192,12 @@ def test_a_pair_translates_as_its_file_says(caller, upstream):
     assert made == json.loads(file.read_text(encoding="utf-8"))
 
 
+def turn_of(caller, role, text):
+    if caller is GEMINI:
+        return {"role": {"assistant": "model"}.get(role, role), "parts": [{"text": text}]}
+    return {"role": role, "content": [{"text": text}] if caller is BEDROCK else text}
+
+
 @pytest.mark.parametrize(("caller", "upstream"), PAIRS)
 def test_the_prefix_of_a_growing_conversation_never_changes(caller, upstream):
     """What a provider has cached must be found again: ten turns, each body begins as the one before."""
@@ -170,16 +206,7 @@ def test_the_prefix_of_a_growing_conversation_never_changes(caller, upstream):
     kept = {GEMINI: "contents", RESPONSES: "input"}.get(upstream, "messages")
     before = None
     for turn in range(10):
-        more = (
-            {"role": "user", "content": f"turn {turn}"}
-            if caller is not GEMINI
-            else {"role": "user", "parts": [{"text": f"turn {turn}"}]}
-        )
-        answer = (
-            {"role": "assistant", "content": "ok"}
-            if caller is not GEMINI
-            else {"role": "model", "parts": [{"text": "ok"}]}
-        )
+        more, answer = turn_of(caller, "user", f"turn {turn}"), turn_of(caller, "assistant", "ok")
         body = {**body, field: [*body[field], answer, more]}
         made = json.loads(
             lane_of(caller, upstream, body, model=MODELS.get(upstream, "anthropic.claude-sonnet-4-6")).body

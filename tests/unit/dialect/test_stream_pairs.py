@@ -84,7 +84,7 @@ def test_a_cut_stream_never_looks_finished(caller, upstream):
         out = reader.feed(whole[: int(len(whole) * part)])
         with pytest.raises(UpstreamFailed):
             reader.finish()
-        for end in (b"[DONE]", b"message_stop", b"response.completed", b"finishReason"):
+        for end in (b"[DONE]", b"message_stop", b"response.completed", b"finishReason", b"messageStop"):
             assert end not in out
         assert reader.usage.estimated
 
@@ -100,7 +100,7 @@ def fragment(index, text, name=""):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2]), min_size=0, max_size=20), st.integers(1, 6))
-@pytest.mark.parametrize("caller", [MESSAGES, RESPONSES, GEMINI])
+@pytest.mark.parametrize("caller", [MESSAGES, RESPONSES, GEMINI, BEDROCK])
 def test_interleaved_fragments_of_parallel_calls_find_their_call(caller, order, size):
     whole = {n: json.dumps({"which": n, "text": "é" * n}, ensure_ascii=False) for n in range(3)}
     left = {n: [text[at : at + size] for at in range(0, len(text), size)] for n, text in whole.items()}

@@ -54,6 +54,10 @@ def test_a_key_of_the_hub_never_goes_on():
     )
 
 
+def test_a_signature_of_amazons_is_no_credential_that_goes_on():
+    assert found(("x-hub-key", KEY), ("authorization", "AWS4-HMAC-SHA256 Credential=a/b, Signature=c")) == (KEY, None)
+
+
 def test_without_our_header_nothing_goes_on_and_what_looks_like_ours_wins():
     assert found(("x-api-key", "sk-ant-own"), ("authorization", f"Bearer {KEY}")) == (KEY, None)
     assert found(("authorization", "Bearer sk-own"), ("x-api-key", KEY)) == (KEY, None)
