@@ -6,19 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import msgspec
+from msgspec import structs
 
+from hub.core.calls import ToolCall
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed, NotFound, Refusal
 from hub.profile import (
     Index,
     ProfileView,
     Results,
+    Target,
     Tool,
+    as_tool_result,
     fitted,
     function_names,
     grep_text,
     index_of,
     page_of,
+    resources_page,
     stub,
 )
 from hub.upstream import CallFailed, RpcReply, Sandbox
@@ -52,6 +57,8 @@ class ToolModes:
                 return self._find(view, principal, given)
             case "describe_tool":
                 return _describe(view, principal, given)
+            case "list_resources":
+                return resources_page(view, principal, given.text("search", ""), given.number("offset", 0, 1 << 30))
             case "read_result":
                 text = self._results.find(principal.id, view.name, given.text("id"))
                 return _text(page_of(text, given.number("offset", 0, 1 << 30), given.number("limit", 20_000, 200_000)))
@@ -60,19 +67,26 @@ class ToolModes:
                 return _text(grep_text(text, given.text("pattern"), given.number("context", 0, 20)))
             case "run_program":
                 return await self._run(view, principal, given.text("program"), call)
+            case "read_resource":
+                raise Malformed("malformed", f"{tool.name} takes uri, the URI of a resource.")
             case _:
                 raise Malformed("malformed", f"{tool.name} takes name, the name of a tool, and arguments, an object.")
 
-    def fit(self, view: ProfileView, principal: Principal, tool: Tool, result: bytes) -> bytes:
-        """A result that is not longer than the profile allows; the rest of a longer one is kept for its caller."""
-        most = view.max_results.get(tool.server)
+    def fit(self, view: ProfileView, principal: Principal, target: Target, result: bytes) -> bytes:
+        """A tool's result that is not longer than the profile allows; the rest of a longer one is kept for its caller."""
+        most = view.max_results.get(target.server)
         if most is None:
             return result
 
         def keep(text: str) -> str:
             return self._results.keep(principal.id, view.name, text)
 
-        return fitted(result, most, keep, has_schema=b'"outputSchema"' in tool.definition)
+        has_schema = target.tool is not None and b'"outputSchema"' in target.tool.definition
+        return fitted(result, most, keep, has_schema=has_schema)
+
+    def as_tool(self, view: ProfileView, principal: Principal, server: str, result: bytes) -> bytes:
+        """What was read of a resource as the result of the tool that read it, no longer than the profile allows."""
+        return self.fit(view, principal, Target(server, "read_resource"), as_tool_result(result))
 
     def kept(self, view: ProfileView, principal: Principal, key: str) -> bytes:
         """The result of reading a kept text as a resource. Raises NotFound."""
@@ -132,20 +146,26 @@ class ToolModes:
         return _encode({"content": content, "structuredContent": structured, "isError": bool(outcome.error)})
 
 
-def inner_call(view: ProfileView, name: str, arguments: bytes) -> tuple[str, bytes] | None:
-    """What `call_tool` is to call: name and arguments; None for any other tool, or where they are not well-formed."""
-    tool = view.tools.get(name)
-    if tool is None or tool.meta != "call_tool":
-        return None
+def inner_call(view: ProfileView, call: ToolCall) -> ToolCall:
+    """What is called by `call_tool`, or read by `read_resource`; the call itself where it is of any other tool.
+
+    So it is, too, where its arguments are not well-formed.
+    """
+    tool = view.tools.get(call.tool) if call.method == "tools/call" else None
+    if tool is None or tool.meta not in ("call_tool", "read_resource"):
+        return call
     try:
-        members = _object.decode(arguments)
-        wanted = msgspec.json.decode(members.get("name", b"null"))
+        members = _object.decode(call.arguments)
+        wanted = msgspec.json.decode(members.get("name" if tool.meta == "call_tool" else "uri", b"null"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return call
     inner = bytes(members.get("arguments", b"{}"))
     if not isinstance(wanted, str) or not inner.startswith((b"{", b"null")):
-        return None
-    return wanted, inner if inner.startswith(b"{") else b"{}"
+        return call
+    if tool.meta == "read_resource":
+        return structs.replace(call, tool=f"resources/{wanted}", arguments=b"{}", method="resources/read")
+    named = structs.replace(call, tool=wanted, arguments=inner if inner.startswith(b"{") else b"{}")
+    return inner_call(view, named) if wanted == "read_resource" else named
 
 
 def _given(arguments: bytes) -> dict[str, Any]:
@@ -162,9 +182,9 @@ class _Arguments:
         self._tool = tool
         self._given = given
 
-    def text(self, name: str) -> str:
-        value = self._given.get(name)
-        if not isinstance(value, str) or not value:
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._given.get(name, default)
+        if not isinstance(value, str) or (not value and default is None):
             raise Malformed("malformed", f"{self._tool} needs {name}, a text.")
         return value
 

@@ -15,7 +15,7 @@ from hub.core.ids import new_id
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import Malformed, NotFound, Refusal, UpstreamFailed
-from hub.core.telemetry import meta_with
+from hub.core.telemetry import headers_in_meta, meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -149,11 +149,18 @@ class ToolPath:
 
         The server's answer comes back as it is, result or error.
 
-        `call_tool` is the call of the tool that it names. Raises Refusal: `tool_not_found`, `tool_not_allowed`,
-        `malformed`, what the policy says, or ServerFailed.
+        `call_tool` is the call of the tool that it names, `read_resource` the reading of what it names. Raises Refusal:
+        `tool_not_found`, `tool_not_allowed`, `malformed`, what the policy says, or ServerFailed.
         """
-        named = inner_call(visit.view, call.tool, call.arguments)
-        call = replace(call, tool=named[0], arguments=named[1]) if named else call
+        inner = inner_call(visit.view, call)
+        answered = await self._called(visit, inner, caller, task)
+        reply = answered.reply
+        if inner.method == call.method or reply.result is None:
+            return answered
+        result = self._modes.as_tool(visit.view, visit.principal, answered.server, reply.result)
+        return replace(answered, reply=replace(reply, result=result))
+
+    async def _called(self, visit: Visit, call: ToolCall, caller: CallerContext, task: Target | None) -> Answered:
         async with self._ledger.record(visit.principal, call) as record:
             check_arguments(call.arguments)
             target = task or (Target("", call.tool) if call.tool.startswith(_KEPT) else None)
@@ -195,7 +202,10 @@ class ToolPath:
         async with decision:
             await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
-            params = target.params(call.arguments, meta_with(call.meta, record.traceparent(1)))
+            context = call.origin.trace
+            meta = meta_with(call.meta, record.traceparent(1), context.state if context else "")
+            params = target.params(call.arguments, meta)
+            caller = replace(caller, trace=headers_in_meta(meta))
             reply = await self._relay(target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)
@@ -204,7 +214,7 @@ class ToolPath:
             if reply.result is not None:
                 screened = visit.view.incoming(target.server, await decision.screened(reply.result))
                 if target.tool is not None:
-                    screened = self._modes.fit(visit.view, visit.principal, target.tool, screened)
+                    screened = self._modes.fit(visit.view, visit.principal, target, screened)
                 reply = replace(reply, result=screened)
             record.bodies.replied(reply.result or reply.error or b"")
             return Answered(target.server, reply, decision.headers)

@@ -151,9 +151,9 @@ def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[P
 async def _open_servers(
     stack: AsyncExitStack, stored: _Stored, settings: Settings, transport: Transport, queries: Queries
 ) -> tuple[Servers, ServerSignIns]:
-    first_party = FirstParty(stored.resources.snapshot, queries)
-    tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
     client, rows = OAuthClient(transport), AccountRows(stored.engine, stored.vault)
+    first_party = FirstParty(stored.resources.snapshot, queries, rows.of, lambda: servers)
+    tools = {name: BuiltinTool(definition, run) for name, (definition, run) in first_party.tools().items()}
     accounts = Accounts(rows, client)
     ports = Ports(
         transport=transport,
@@ -193,13 +193,16 @@ async def _open_profiles(
 ) -> tuple[Catalogue[ServerDefinitions, ProfileView], ProfileDesk]:
     """What profiles are made of, which follows what servers offer from now on."""
     memory, resources = Memory(), stored.resources
-    await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
+    remembering = await stack.enter_async_context(Remembering(memory, ProfileMemory(stored.engine)))
     catalogue: Catalogue[ServerDefinitions, ProfileView] = Catalogue(
         servers.definitions, memory.compose, memory.revision, servers.own_definitions
     )
     desk = ProfileDesk(servers, catalogue, memory)
     resources.on_check(desk.check)
     servers.on_definitions(lambda server: catalogue.refresh(resources.snapshot()))
+    if stored.replicas:
+        background = await stack.enter_async_context(Background())
+        background.start(remembering.follow(lambda: catalogue.refresh(resources.snapshot())))
     servers.reconfigure(resources.snapshot())
     return catalogue, desk
 

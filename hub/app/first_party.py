@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hub.core.accounts import Account, owner_of
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.ledger import Filters, Queries, parse_dimensions
 from hub.resources import Snapshot
+from hub.resources.tools import ServerSpec
 from hub.routing import price_view, visible_models
+from hub.upstream import Servers, ServerStatus
 
 Tool = tuple[dict[str, Any], Callable[[Principal, Mapping[str, Any]], Awaitable[dict[str, Any]]]]
 _READ_ONLY = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
@@ -38,12 +41,47 @@ def _complaint(text: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-class FirstParty:
-    """The tools, over the snapshot and the ledger."""
+def _health(status: ServerStatus) -> dict[str, Any]:
+    lately = status.lately
+    return {
+        "state": str(status.state),
+        "since": _iso(status.since),
+        "error": status.last_error or None,
+        "tools": status.tools,
+        "listed_at": _iso(status.listed),
+        "last_calls": {
+            "calls": lately.calls,
+            "failed": lately.failed,
+            "p50_ms": lately.p50_ms,
+            "last_at": _iso(lately.at),
+        },
+    }
 
-    def __init__(self, snapshots: Callable[[], Snapshot], queries: Queries) -> None:
+
+def _account(spec: ServerSpec | None, connected: bool) -> dict[str, Any]:
+    """Whether the caller has connected an account where the server is called with each caller's own."""
+    personal = spec is not None and spec.auth is not None and spec.auth.is_personal
+    return {"account": "connected" if connected else "not connected"} if personal else {}
+
+
+def _iso(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else None
+
+
+class FirstParty:
+    """The tools, over the snapshot and the ledger. `held` gives the accounts of an owner, `servers` those that run."""
+
+    def __init__(
+        self,
+        snapshots: Callable[[], Snapshot],
+        queries: Queries,
+        held: Callable[[str], Awaitable[list[Account]]],
+        servers: Callable[[], Servers],
+    ) -> None:
         self._snapshots = snapshots
         self._queries = queries
+        self._held = held
+        self._running = servers
 
     async def _whoami(self, principal: Principal, _: Mapping[str, Any]) -> dict[str, Any]:
         return _result(
@@ -79,6 +117,28 @@ class FirstParty:
         ]
         return _result({"profiles": profiles})
 
+    async def _servers(self, principal: Principal, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, snapshot = str(arguments.get("profile", "")), self._snapshots()
+        profiles = {
+            name: spec
+            for name, spec in snapshot.profiles.items()
+            if wanted in ("", name) and principal.may_use_profile(name)
+        }
+        if wanted and not profiles:
+            return _complaint(f"There is no profile '{wanted[:64]}' that this key may use.")
+        names = sorted({server for spec in profiles.values() for server in spec.servers})
+        own = {one.server for one in await self._held(owner_of(principal.user))} if principal.user else set[str]()
+        servers = [
+            {
+                "server": name,
+                "profiles": sorted(profile for profile, spec in profiles.items() if name in spec.servers),
+                **_health(self._running().status(name)),
+                **_account(snapshot.servers.get(name), name in own),
+            }
+            for name in names
+        ]
+        return _result({"servers": servers})
+
     async def _usage(self, principal: Principal, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
             groups = parse_dimensions(str(arguments.get("by", "call")))
@@ -104,6 +164,7 @@ class FirstParty:
     def tools(self) -> Mapping[str, Tool]:
         """Definition and function of each tool, by name."""
         search = {"type": "string", "description": "Only models in whose name every word occurs."}
+        profile = {"type": "string", "description": "Only those of this profile."}
         by = {
             "type": "string",
             "description": "Up to three of call, model, profile, server, tool, day, joined by commas.",
@@ -120,6 +181,16 @@ class FirstParty:
                 self._models,
             ),
             (_definition("list_profiles", "Profiles", "The tool profiles that this key may use."), self._profiles),
+            (
+                _definition(
+                    "list_servers",
+                    "Servers",
+                    "How the servers behind this key's profiles do: why a tool may be missing, slow or failing, and where "
+                    "an account has to be connected first.",
+                    {"type": "object", "properties": {"profile": profile}, "additionalProperties": False},
+                ),
+                self._servers,
+            ),
             (
                 _definition(
                     "usage",

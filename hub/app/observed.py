@@ -167,6 +167,13 @@ class Observed:
             "stderr": list(status.stderr),
             "restarts": status.restarts,
             "in_flight": status.in_flight,
+            "listed_at": _iso(status.listed),
+            "last_calls": {
+                "calls": status.lately.calls,
+                "failed": status.lately.failed,
+                "p50_ms": status.lately.p50_ms,
+                "last_at": _iso(status.lately.at),
+            },
             "tools": status.tools,
             **_offered(self._servers.definitions(name)),
             "rejected": [{"tool": tool, "reason": reason} for tool, reason in status.rejected],

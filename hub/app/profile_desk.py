@@ -10,6 +10,8 @@ from hub.core.principal import ANONYMOUS, Principal
 from hub.core.refusal import Conflict, Fault, NotFound
 from hub.profile import (
     CLIENTS,
+    Drift,
+    Finding,
     Item,
     Known,
     Memory,
@@ -101,19 +103,22 @@ class ProfileDesk:
         ]
 
     def drifts(self, snapshot: Snapshot, name: str) -> list[dict[str, Any]]:
-        """The tools that are not as they were approved, each with its diff. Raises NotFound."""
-        spec, view = self._of(snapshot, name)
-        held = spec.lock == "enforce"
+        """The tools that are not as they were approved, each with its diff and what stands out in it. Raises NotFound."""
+        others = {server: self._tools_beside(server) for server in snapshot.servers}
         return [
             {
-                "tool": f"{one.server}/{one.own}",
-                "state": one.state,
-                "held_back": held,
-                "digest": one.digest,
-                "diff": list(one.diff),
+                **_told(one, lock),
+                "findings": [_finding(found) for found in findings(one.definition, others[one.server])],
             }
-            for one in view.drifts
+            for lock, one in self._waiting(snapshot, name)
         ]
+
+    def _waiting(self, snapshot: Snapshot, name: str) -> list[tuple[str | None, Drift]]:
+        """What waits for approval: what everybody is offered, then what only some accounts are; each with the lock."""
+        spec, view = self._of(snapshot, name)
+        shared = {one.variant for one in view.drifts}
+        own = [one for one in self._memory.waiting(name) if one.variant not in shared and one.server in spec.servers]
+        return [(spec.lock, one) for one in (*view.drifts, *own)]
 
     def approve(
         self, snapshot: Snapshot, name: str, wanted: Sequence[str], by: str, seen: Mapping[str, str]
@@ -122,22 +127,23 @@ class ProfileDesk:
 
         Raises NotFound, or Conflict for a tool that is not any more what was `seen`, by its digest.
         """
-        spec, view = self._of(snapshot, name)
-        waiting = {f"{one.server}/{one.own}": one for one in view.drifts}
-        chosen = list(waiting) if "*" in wanted else [one for one in wanted if one in waiting]
-        missing = [one for one in wanted if one != "*" and one not in waiting]
+        waiting = [one for _, one in self._waiting(snapshot, name)]
+        names = {one: {"*", one.label, f"{one.server}/{one.own}"} for one in waiting}
+        missing = [tool for tool in wanted if tool != "*" and not any(tool in names[one] for one in waiting)]
         if missing:
-            known = ", ".join(sorted(waiting)) or "none"
+            known = ", ".join(sorted(one.label for one in waiting)) or "none"
             raise NotFound("not_found", f"'{missing[0][:128]}' waits for no approval in '{name}' (waiting: {known}).")
-        stale = [tool for tool, digest in seen.items() if tool in waiting and waiting[tool].digest != digest]
+        stale = [
+            tool for tool, digest in seen.items() if any(tool in names[one] and one.digest != digest for one in waiting)
+        ]
         if stale:
             raise Conflict(
                 "version_conflict", f"'{stale[0][:128]}' has changed again since you looked. Look at it anew."
             )
-        keys = [(waiting[tool].server, waiting[tool].own) for tool in chosen]
-        pins = self._memory.approve(view, self._offers(snapshot, spec), keys, by)
+        chosen = [one for one in waiting if not names[one].isdisjoint(wanted)]
+        self._memory.approve(name, chosen, by)
         self._catalogue.refresh(snapshot)
-        return [f"{pin.server}/{pin.own}" for pin in pins]
+        return [one.label for one in chosen]
 
     def status(self, snapshot: Snapshot, name: str) -> dict[str, Any]:
         """What is observed of a profile, beside its tools and gaps."""
@@ -146,7 +152,7 @@ class ProfileDesk:
             "prompts": len(view.prompts),
             "resources": len(view.resources),
             "templates": len(view.templates),
-            "drifts": self.drifts(snapshot, name),
+            "drifts": [_told(one, lock) for lock, one in self._waiting(snapshot, name)],
             "warnings": [
                 *(f"{fault.path}: {fault.message}" for fault in faults_in(name, spec, self._offers(snapshot, spec))),
                 *_client_warnings(name, presented(view, spec.mode).tools.values()),
@@ -155,28 +161,20 @@ class ProfileDesk:
 
     def findings(self, server: str) -> list[dict[str, Any]]:
         """What stands out in the definitions of a server's tools, prompts and resources."""
-        own = self._servers.definitions(server)
-        others = frozenset(
-            tool.name
-            for name in self._servers.names()
-            if name != server
-            for tool in self._servers.definitions(name).tools
-        )
+        own, others = self._servers.definitions(server), self._tools_beside(server)
         named = [("tool", one.name, one.raw) for one in own.tools] + [
             ("prompt", one.name, one.raw) for one in own.prompts
         ]
         named += [("resource", one.uri, one.raw) for one in (*own.resources, *own.templates)]
-        found = [
-            {"of": of, "name": name, "kind": one.kind, "place": one.place, "excerpt": one.excerpt}
-            for of, name, raw in named
-            for one in findings(raw, others)
-        ]
+        found = [{"of": of, "name": name, **_finding(one)} for of, name, raw in named for one in findings(raw, others)]
         spoken = msgspec.json.encode({"instructions": own.instructions})
-        found += [
-            {"of": "server", "name": server, "kind": one.kind, "place": one.place, "excerpt": one.excerpt}
-            for one in findings(spoken, others)
-        ]
+        found += [{"of": "server", "name": server, **_finding(one)} for one in findings(spoken, others)]
         return found[:200]
+
+    def _tools_beside(self, server: str) -> frozenset[str]:
+        """The names of all other servers' tools."""
+        others = [self._servers.definitions(name) for name in self._servers.names() if name != server]
+        return frozenset(tool.name for other in others for tool in other.tools)
 
     def check(self, snapshot: Snapshot, touched: frozenset[tuple[str, str]]) -> list[Fault]:
         """Names that two tools of a changed profile would share. What a changed server will offer is not known yet."""
@@ -202,6 +200,21 @@ def _conflicts(name: str, spec: ProfileSpec, offers: Mapping[str, ServerDefiniti
         )
         for taken, tool in conflicts
     ]
+
+
+def _told(drift: Drift, lock: str | None) -> dict[str, Any]:
+    return {
+        "tool": drift.label,
+        "state": drift.state,
+        "held_back": lock == "enforce",
+        "only_some_accounts": drift.personal,
+        "digest": drift.digest,
+        "diff": list(drift.diff),
+    }
+
+
+def _finding(found: Finding) -> dict[str, str]:
+    return {"kind": found.kind, "place": found.place, "excerpt": found.excerpt}
 
 
 def _tokens(items: Sequence[Item]) -> int:

@@ -53,15 +53,15 @@ class _Kept(Generic[OfferT, ViewT]):
 class Catalogue(Generic[OfferT, ViewT]):
     """Keeps the view of each profile. Nothing here waits for a server.
 
-    `offer` gives what a server offers (from memory), `compose` makes a view of it. `remembered` is another number
-    when what is remembered of a profile has changed. `own` gives what a server offers to one person, None where
-    that is what it offers to everybody.
+    `offer` gives what a server offers (from memory), `compose` makes a view of it; of what one person is offered it
+    also gets the view that everybody has. `remembered` is another number when what is remembered of a profile has
+    changed. `own` gives what a server offers to one person, None where that is what it offers to everybody.
     """
 
     def __init__(
         self,
         offer: Callable[[str], OfferT],
-        compose: Callable[[str, ProfileSpec, Mapping[str, OfferT]], ViewT],
+        compose: Callable[[str, ProfileSpec, Mapping[str, OfferT], ViewT | None], ViewT],
         remembered: Callable[[str], int] = lambda profile: 0,
         own: Callable[[str, str], OfferT | None] = lambda server, user: None,
     ) -> None:
@@ -84,7 +84,7 @@ class Catalogue(Generic[OfferT, ViewT]):
         kept = self._views.get(profile)
         if kept is not None and kept.remembered == remembered and kept.is_of(spec, names, offers):
             return kept.view
-        view = self._compose(profile, spec, dict(zip(names, offers, strict=True)))
+        view = self._compose(profile, spec, dict(zip(names, offers, strict=True)), None)
         self._views[profile] = _Kept(spec, remembered, names, offers, view)
         return view
 
@@ -101,7 +101,7 @@ class Catalogue(Generic[OfferT, ViewT]):
         place = (profile, user)
         theirs = self._own_views.get(place)
         if theirs is None or theirs.remembered != kept.remembered or not theirs.is_of(kept.spec, kept.names, offers):
-            made = self._compose(profile, kept.spec, dict(zip(kept.names, offers, strict=True)))
+            made = self._compose(profile, kept.spec, dict(zip(kept.names, offers, strict=True)), view)
             theirs = self._own_views[place] = _Kept(kept.spec, kept.remembered, kept.names, offers, made)
         self._own_views.move_to_end(place)
         while len(self._own_views) > MOST_OWN:

@@ -7,6 +7,7 @@ change, this module changes and nothing else does.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -64,10 +65,12 @@ OPERATIONS = {"model": "chat", "tool": "execute_tool"}
 MCP_CALL = "tools/call"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
+BAGGAGE = "baggage"
 
 # -- the context -----------------------------------------------------------------------------------------------------
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _STATE = re.compile(r"[\x20-\x7e]{0,512}")
+_HEADER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
 _TO_BASE_32 = str.maketrans("ghjkmnpqrstvwxyz", "ghijklmnopqrstuv")  # Crockford's digits as Python reads them
 _MASK_64 = (1 << 64) - 1
 _MASK_56 = (1 << 56) - 1
@@ -109,12 +112,28 @@ def context_in_meta(meta: bytes) -> TraceContext | None:
     return parse_context(parent, state)
 
 
-def meta_with(meta: bytes, traceparent: str) -> bytes:
-    """`meta` with our `traceparent` in the place of the caller's; as it is when there is nothing to say."""
+def meta_with(meta: bytes, traceparent: str, state: str = "") -> bytes:
+    """`meta` with our `traceparent` in the place of the caller's; as it is when there is nothing to say.
+
+    `state` is the caller's, from elsewhere than their `meta`.
+    """
     if not traceparent:
         return meta
     members = _members.decode(meta)
-    return _encode({**members, TRACEPARENT: traceparent})
+    given = {TRACESTATE: state} if state and TRACESTATE not in members else {}
+    return _encode({**members, **given, TRACEPARENT: traceparent})
+
+
+def headers_in_meta(meta: bytes) -> tuple[tuple[str, str], ...]:
+    """What a `_meta` says of a trace, as the headers that servers over HTTP read it from; what is none is left out."""
+    if b'"traceparent"' not in meta and b'"baggage"' not in meta:
+        return ()
+    try:
+        members: dict[str, Any] = msgspec.json.decode(meta)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    said = [(name, members.get(name)) for name in (TRACEPARENT, TRACESTATE, BAGGAGE)]
+    return tuple((name, value) for name, value in said if isinstance(value, str) and _HEADER.fullmatch(value))
 
 
 def _number(entry: str) -> int:

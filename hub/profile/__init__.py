@@ -9,6 +9,7 @@ from hub.profile.memory import Memory, Remembered, merged
 from hub.profile.modes import MODES, presented
 from hub.profile.naming import Given, public_names
 from hub.profile.offers import Offer, Offered
+from hub.profile.reading import as_tool_result, resources_page
 from hub.profile.results import Results, fitted, grep_text, page_of
 from hub.profile.scanner import Finding, findings
 from hub.profile.search import Index, index_of
@@ -42,6 +43,7 @@ __all__ = [
     "Target",
     "Tool",
     "address_of",
+    "as_tool_result",
     "client_key",
     "client_name",
     "client_names",
@@ -59,6 +61,7 @@ __all__ = [
     "page_of",
     "presented",
     "public_names",
+    "resources_page",
     "stub",
     "target_of",
 ]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hub.core.principal import Globs
 from hub.profile.choosing import takes_tool, weigh_prompt, weigh_resource
-from hub.profile.lock import Drift, Locked, Pin, locked
+from hub.profile.lock import Drift, Locked, Pin, Variant, locked
 from hub.profile.naming import Given, Kept, Key, kept_for, public_names, room_of
 from hub.profile.offers import Located, Offer, Offered
 from hub.profile.shaping import shaped_prompt, shaped_resource, shaped_tool
@@ -23,10 +23,14 @@ Conflicts = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is remembered of a profile: names that were given, and definitions that were approved."""
+    """What is remembered of a profile: names that were given, and definitions that were approved.
+
+    `variants` are those that were approved beside the pinned ones, for accounts that are offered something else.
+    """
 
     names: tuple[Given, ...] = ()
     pins: Mapping[Key, Pin] = field(default_factory=dict[Key, Pin])
+    variants: frozenset[Variant] = frozenset()
 
 
 _NOTHING = Known()
@@ -41,7 +45,7 @@ def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer], known: Kn
     """What a profile shows, from what its servers offer (servers that are not in `offers` count as gone)."""
     there = {server: offers[server] for server in spec.servers if server in offers}
     chosen = taken_tools(spec, there)
-    lock = locked(known.pins, chosen) if spec.lock else Locked()
+    lock = locked(known.pins, chosen, known.variants) if spec.lock else Locked()
     if spec.lock == "enforce":
         chosen = {key: tool for key, tool in chosen.items() if not _is_held(key, lock.drifts)}
     space = _space(spec, there)
@@ -70,6 +74,7 @@ def compose(name: str, spec: ProfileSpec, offers: Mapping[str, Offer], known: Kn
         drifts=lock.drifts,
         first_seen=lock.first_seen,
         max_results=_max_results(spec),
+        resources_as_tools=spec.resources_as_tools,
     )
 
 
@@ -84,7 +89,7 @@ def taken_tools(spec: ProfileSpec, there: Mapping[str, Offer]) -> dict[Key, Offe
 
 
 def _is_held(key: Key, drifts: Iterable[Drift]) -> bool:
-    return any((drift.server, drift.own) == key for drift in drifts)
+    return any(drift.key == key for drift in drifts)
 
 
 def _max_results(spec: ProfileSpec) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from hub.profile.offers import Offered, object_of
 # What a model or a client acts on. Icons, say, may change without anybody being asked.
 _MEMBERS = ("description", "title", "inputSchema", "outputSchema", "annotations")
 _MOST_DIFF = 200  # lines
+
+Variant = tuple[str, str, str]  # the server, the tool's own name, and what tells the definition from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,41 @@ class Pin:
         """What tells it from another."""
         return digest_of(self.definition)
 
+    @property
+    def variant(self) -> Variant:
+        """Which definition of which tool it is."""
+        return self.server, self.own, self.digest
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A tool that is not as it was approved: `state` is new or changed, `diff` what differs, line by line."""
+    """A tool that is not as it was approved: `state` is new or changed, `diff` what differs, line by line.
+
+    `definition` is what it says now. `personal` says that only some of the accounts at its server are offered it.
+    """
 
     server: str
     own: str
     state: str
     digest: str
     diff: tuple[str, ...]
+    definition: bytes = b""
+    personal: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Which tool it is."""
+        return self.server, self.own
+
+    @property
+    def variant(self) -> Variant:
+        """Which definition of which tool it is."""
+        return self.server, self.own, self.digest
+
+    @property
+    def label(self) -> str:
+        """What it is approved by: `server/tool`, and which one of it where there may be several."""
+        return f"{self.server}/{self.own}" + (f"@{self.digest[:12]}" if self.personal else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +94,13 @@ def _canonical(definition: bytes, indent: int | None = None) -> bytes:
     return json.dumps(plain, sort_keys=True, indent=indent, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def locked(pins: Mapping[Key, Pin], chosen: Mapping[Key, Offered]) -> Locked:
-    """Compare tools with their pins. The tools of a server without any pin are seen for the first time."""
+def locked(
+    pins: Mapping[Key, Pin], chosen: Mapping[Key, Offered], variants: Collection[Variant] = frozenset()
+) -> Locked:
+    """Compare tools with their pins, and with further definitions that are good beside these (`variants`).
+
+    The tools of a server without any pin are seen for the first time.
+    """
     known = {server for server, _ in pins}
     drifts: list[Drift] = []
     first: list[Pin] = []
@@ -78,10 +110,16 @@ def locked(pins: Mapping[Key, Pin], chosen: Mapping[Key, Offered]) -> Locked:
             continue
         pin = pins.get(key)
         digest = digest_of(tool.raw)
-        if pin is None or pin.digest != digest:
-            state = "new" if pin is None else "changed"
-            drifts.append(Drift(*key, state, digest, tuple(differences(pin.definition if pin else b"{}", tool.raw))))
+        if (pin is None or pin.digest != digest) and (*key, digest) not in variants:
+            drifts.append(drifted(pin, Pin(*key, tool.raw)))
     return Locked(tuple(drifts), tuple(first))
+
+
+def drifted(before: Pin | None, now: Pin, *, personal: bool = False) -> Drift:
+    """How a tool's definition differs from the one that was approved, if one was."""
+    diff = differences(before.definition if before else b"{}", now.definition)
+    state = "changed" if before else "new"
+    return Drift(now.server, now.own, state, now.digest, tuple(diff), now.definition, personal)
 
 
 def differences(before: bytes, after: bytes) -> Iterable[str]:

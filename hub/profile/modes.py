@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hub.profile.view import ProfileView, Tool
+from hub.profile.view import Kind, ProfileView, Tool
 
 MODES = ("full", "search", "code")
 _READ_ONLY = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
@@ -119,18 +119,47 @@ GREP = _Own(
     ("id", "pattern"),
     _READ_ONLY,
 )
+LIST_RESOURCES = _Own(
+    "list_resources",
+    "List resources",
+    lambda servers: (
+        f"List what can be read (documents, files, records) of: {servers}. Read one with read_resource. Of a template "
+        "(`{name}` in a URI) fill in the names first."
+    ),
+    {
+        "search": {**_TEXT, "description": "Only those in which every word occurs.", "default": ""},
+        "offset": {"type": "integer", "minimum": 0, "default": 0, "description": "How many to pass over."},
+    },
+    (),
+    _READ_ONLY,
+)
+READ_RESOURCE = _Own(
+    "read_resource",
+    "Read a resource",
+    lambda servers: "Read a resource by its URI, as list_resources, or the result of a tool, gives it.",
+    {"uri": {**_TEXT, "description": "The URI."}},
+    ("uri",),
+    _READ_ONLY,
+)
 _OF_MODE: Mapping[str, tuple[_Own, ...]] = {"search": (FIND, DESCRIBE, CALL), "code": (FUNCTIONS, RUN)}
 
 
 def presented(view: ProfileView, mode: str) -> ProfileView:
     """A profile in a mode. Whatever is listed, every tool can be called by its name."""
     keeps = (READ, GREP) if view.max_results else ()
-    own = (*_OF_MODE.get(mode, ()), *keeps)
+    reads = (LIST_RESOURCES, READ_RESOURCE) if view.resources_as_tools else ()
+    reads = tuple(one for one in reads if one.name not in view.tools)  # a server's own tool is not hidden by them
+    own = (*_OF_MODE.get(mode, ()), *keeps, *reads)
     if not own:
         return view
-    servers = ", ".join(sorted({tool.server for tool in view.tools.values()})) or "no server yet"
+    servers = ", ".join(sorted(_of(view))) or "no server yet"
     added = [one.tool(servers) for one in own]
     listed: Iterable[Tool] = added if mode in _OF_MODE else (*view.tools.values(), *added)
     tools = {tool.name: tool for tool in sorted(listed, key=lambda tool: tool.name)}
     others = {**view.others, **{name: tool for name, tool in view.tools.items() if name not in tools}}
     return replace(view, tools=tools, others=others, whole=view, _lists={})
+
+
+def _of(view: ProfileView) -> set[str]:
+    """The servers that something is of."""
+    return {item.server for kind in Kind for item in view.items(kind).values()}

@@ -136,7 +136,8 @@ class ProfileView:
     it, and those that it had before. `own_uris` are own URIs that one server alone lists. `digest` changes when and
     only when the visible tools do. `is_lost` says that no server can be reached and none of their tools is known.
     `given` are the names it gives, `drifts` the tools that are not as they were approved, `first_seen` those to pin.
-    `max_results` is how many bytes a result of a server may have. `whole` is the profile with all its tools, where
+    `max_results` is how many bytes a result of a server may have. `resources_as_tools` says that there are tools that
+    list and read resources. `whole` is the profile with all its tools, where
     this is it in another mode.
     """
 
@@ -159,6 +160,7 @@ class ProfileView:
     drifts: tuple[Drift, ...] = ()
     first_seen: tuple[Pin, ...] = ()
     max_results: Mapping[str, int] = field(default_factory=dict[str, int])
+    resources_as_tools: bool = False
     whole: "ProfileView | None" = None
     _lists: dict[tuple[Kind, tuple[Access, ...]], bytes] = field(
         default_factory=dict[tuple[Kind, tuple[Access, ...]], bytes], repr=False

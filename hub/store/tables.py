@@ -2,7 +2,7 @@
 # SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
 # pyright: reportAssignmentType=false
 
-from sqlalchemy import Column, Index, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Text
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -56,7 +56,7 @@ class ResourceVersionRow(SQLModel, table=True):
 
 
 class StateRow(SQLModel, table=True):
-    """One row: the generation of the resources, and the head of the audit chain."""
+    """One row: the generations of the resources and of what profiles remember, and the head of the audit chain."""
 
     __tablename__ = "state"
 
@@ -64,6 +64,7 @@ class StateRow(SQLModel, table=True):
     generation: int
     audit_id: int
     audit_hash: str
+    remembered: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class AuditTable(SQLModel, table=True):
@@ -193,6 +194,20 @@ class ProfilePinRow(SQLModel, table=True):
     profile: str = Field(primary_key=True)
     server: str = Field(primary_key=True)
     own: str = Field(primary_key=True)
+    definition: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    by: str
+    at: str
+
+
+class ProfileVariantRow(SQLModel, table=True):
+    """A tool's definition that only some accounts are offered; `by` is empty while it waits for approval."""
+
+    __tablename__ = "profile_variant"
+
+    profile: str = Field(primary_key=True)
+    server: str = Field(primary_key=True)
+    own: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
     definition: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     by: str
     at: str

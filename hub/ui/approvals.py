@@ -58,18 +58,6 @@ class ApprovalPages:
             profile=profile,
             lock=profile["spec"].get("lock"),
             drifts=drifts,
-            findings=await _findings(visit, drifts),
             note=note,
             writable=visit.can("catalogue.write"),
         )
-
-
-async def _findings(visit: Visit, drifts: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """What stands out in the texts of these tools, by tool (`server/tool`)."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for server in sorted({one["tool"].partition("/")[0] for one in drifts}):
-        status = await visit.maybe(f"/servers/{server}/status") or {}
-        for finding in status.get("findings", []):
-            if finding["of"] == "tool":
-                found.setdefault(f"{server}/{finding['name']}", []).append(finding)
-    return found

@@ -82,6 +82,7 @@ HINTS: Mapping[str, str] = {
     "profiles.prefix": "Whether a tool's name begins with its server's.",
     "profiles.lock": "Pin the tools as they are. warn tells what changed; enforce keeps it back until somebody approves.",
     "profiles.max_result": "Bytes of a result that are shown at once; the rest can be read on.",
+    "profiles.resources_as_tools": "Two more tools that list and read resources, for clients that know tools alone.",
     "profiles.only": "Keep only tools whose servers say so of them.",
     "profiles.guardrails": "Rules that look at calls through it, one per line.",
     "profiles.models": "Models that are set up together with it, one pattern per line. Left empty: all.",

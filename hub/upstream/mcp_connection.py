@@ -371,7 +371,7 @@ class ServerConnection:
         if changed:
             log.info("server_tools", server=self.name, tools=len(listing.tools), rejected=len(listing.rejected))
             await self._save()
-        return self._pace.refresh
+        return min(self._pace.refresh, max(self._pace.fresh, listing.ttl))
 
     def _confirm(self, listing: Listing, link: Link) -> bool:
         return self._knowledge.confirm(listing, link.greeting)

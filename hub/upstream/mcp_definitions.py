@@ -1,5 +1,6 @@
 """What a server offers: checked definition by definition, kept byte for byte."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ _names = json.Decoder(_Named)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The definitions that are good, and the name and fault of those that are not."""
+    """The definitions that are good, and the name and fault of those that are not. They hold for `ttl` seconds."""
 
     tools: tuple[ToolDefinition, ...] = ()
     prompts: tuple[PromptDefinition, ...] = ()
@@ -71,6 +72,7 @@ class Listing:
     templates: tuple[ResourceDefinition, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     plain: bool = False
+    ttl: float = math.inf
 
     def with_more(self, other: "Listing") -> "Listing":
         """This, and what another client was shown besides; plain when that was nothing."""

@@ -45,8 +45,10 @@ class Address:
 
 
 def forwarded(forward: tuple[tuple[bytes, str], ...], caller: CallerContext) -> tuple[tuple[str, str], ...]:
-    """The headers of a caller's request that go on to a server, under the names that it wants."""
-    return tuple((theirs, caller.headers[ours].decode("latin-1")) for ours, theirs in forward if ours in caller.headers)
+    """The headers of a caller's request that go on to a server, under the names that it wants, and those of a trace."""
+    own = tuple((theirs, caller.headers[ours].decode("latin-1")) for ours, theirs in forward if ours in caller.headers)
+    named = {theirs.lower() for theirs, _ in own}
+    return (*own, *(pair for pair in caller.trace if pair[0] not in named))
 
 
 class HttpLink(PostingLink):

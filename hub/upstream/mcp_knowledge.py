@@ -42,6 +42,7 @@ class Knowledge:
             revision=known.revision if same else known.revision + 1,
             rejected=listing.rejected,
             plain=listing.plain,
+            listed=self._now(),
         )
         if not same or not ready:
             self._changed()

@@ -1,6 +1,8 @@
 """Asking a server for what it offers: tools, prompts, resources and templates, each list page by page."""
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 
 from msgspec import DecodeError, Raw, Struct, json
 
@@ -21,12 +23,19 @@ class _Page(Struct, frozen=True, rename="camel"):
     resources: list[Raw] | None = None
     resource_templates: list[Raw] | None = None
     next_cursor: str | None = None
+    ttl_ms: object = None
 
     def items(self, method: str) -> list[Raw] | None:
         """What the list of that method holds; None when it is not there."""
         if method == "resources/templates/list":
             return self.resource_templates
         return {"tools/list": self.tools, "prompts/list": self.prompts}.get(method, self.resources)
+
+    @property
+    def ttl(self) -> float:
+        """The seconds for which it holds; without end where it says nothing of use."""
+        given = self.ttl_ms
+        return given / 1000 if isinstance(given, int | float) and given > 0 else math.inf
 
 
 _pages = json.Decoder(_Page)
@@ -48,31 +57,37 @@ class ListRefused(UpstreamFailed):
     """The server answers, but not with its list."""
 
 
-async def list_all(ask: Ask, declares: Callable[[str], bool]) -> Listing:
+async def list_all(ask: Ask, declares: Callable[[str], bool], announced: Collection[str] = ()) -> Listing:
     """Everything that a server offers. What it does not declare is not asked for, except tools.
 
-    Raises UpstreamFailed when the tools cannot be listed; a fault of another list leaves that one empty, and is told.
+    The lists hold as long as the server says, except those of the `announced` kinds, whose changes it tells. Raises
+    UpstreamFailed when the tools cannot be listed; a fault of another list leaves that one empty, and is told.
     """
-    tools = await _listed(ask, "tools/list")
+    ttls: dict[str, float] = {}
+    tools = await _listed(ask, "tools/list", ttls)
     faults: list[tuple[str, str]] = []
-    prompts = await _spared(ask, "prompts/list", faults) if declares("prompts") else []
-    resources = await _spared(ask, "resources/list", faults) if declares("resources") else []
-    templates = await _spared(ask, "resources/templates/list", faults) if declares("resources") else []
+    prompts = await _spared(ask, "prompts/list", ttls, faults) if declares("prompts") else []
+    resources = await _spared(ask, "resources/list", ttls, faults) if declares("resources") else []
+    templates = await _spared(ask, "resources/templates/list", ttls, faults) if declares("resources") else []
     found = checked(tools, prompts, resources, templates)
-    return Listing(found.tools, found.prompts, found.resources, found.templates, (*found.rejected, *faults))
+    ttl = min((ttl for method, ttl in ttls.items() if method.partition("/")[0] not in announced), default=math.inf)
+    return replace(found, rejected=(*found.rejected, *faults), ttl=ttl)
 
 
-async def _spared(ask: Ask, method: str, faults: list[tuple[str, str]]) -> list[Raw]:
+async def _spared(ask: Ask, method: str, ttls: dict[str, float], faults: list[tuple[str, str]]) -> list[Raw]:
     """A list whose absence must not take the tools away."""
     try:
-        return await _listed(ask, method)
+        return await _listed(ask, method, ttls)
     except ListRefused as error:
         faults.append((method, error.message))
         return []
 
 
-async def _listed(ask: Ask, method: str) -> list[Raw]:
-    """All of a list, over all pages. A server without that list has none of it. Raises UpstreamFailed."""
+async def _listed(ask: Ask, method: str, ttls: dict[str, float]) -> list[Raw]:
+    """All of a list, over all pages, and in `ttls` how long it holds. Raises UpstreamFailed.
+
+    A server without that list has none of it.
+    """
     raws: list[Raw] = []
     seen: set[str] = set()
     size = 0
@@ -87,6 +102,7 @@ async def _listed(ask: Ask, method: str) -> list[Raw]:
         if size > MOST_BYTES:
             raise ListRefused("upstream_protocol", f"its answers to {method} have more than {MOST_BYTES >> 20} MiB")
         raws += page.items(method) or ()
+        ttls[method] = min(ttls.get(method, math.inf), page.ttl)
         if page.next_cursor is None or page.next_cursor in seen or len(raws) > MOST:
             break
         seen.add(page.next_cursor)

@@ -49,4 +49,7 @@ async def looked(
 
 async def _listed(link: Link, seconds: float) -> Listing:
     limits = Limits(seconds)
-    return await list_all(lambda method, params: link.request(method, params, HUB, limits), link.greeting.declares)
+    greeting = link.greeting
+    return await list_all(
+        lambda method, params: link.request(method, params, HUB, limits), greeting.declares, greeting.announced
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ from hub.upstream.mcp_opening import Means
 from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_personal import Personal, asked_to_sign_in, is_personal, means_of
 from hub.upstream.mcp_pids import Pids
+from hub.upstream.mcp_recent import Recent
 from hub.upstream.mcp_values import (
     Builtin,
     CallerContext,
@@ -61,6 +63,7 @@ class Servers:
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._watched = Watched()
+        self._recent: dict[str, Recent] = {}
         self._personal = Personal(self._means, self._own, self._changed)
         self.personal: frozenset[str] = frozenset()
 
@@ -114,6 +117,7 @@ class Servers:
             for name, connection in self._connections.items()
             if name not in wanted or _wiring(wanted[name]) != _wiring(connection.spec)
         }
+        self._recent = {name: recent for name, recent in self._recent.items() if name in wanted}
         for name, connection in before.items():
             del self._connections[name]
             connection.retire()
@@ -167,11 +171,12 @@ class Servers:
         if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
         try:
-            if caller.resume is not None:
-                return await self._parking.resume(caller, caller.resume, progress_token(params))
-            if isinstance(target, ServerConnection) and server in self.personal:
-                return await self._personal.request(target, method, params, caller)
-            return await target.request(method, params, caller)
+            with self._recent.setdefault(server, Recent()).noted():
+                if caller.resume is not None:
+                    return await self._parking.resume(caller, caller.resume, progress_token(params))
+                if isinstance(target, ServerConnection) and server in self.personal:
+                    return await self._personal.request(target, method, params, caller)
+                return await target.request(method, params, caller)
         except SignInNeeded as needed:
             identifier = new_id()
             owner = owner_of(caller.principal.user) if server in self.personal else SHARED
@@ -269,7 +274,8 @@ class Servers:
         target = self._find(server)
         if target is None:
             return ServerStatus(server, "unknown", ServerState.FAILED, time.time(), last_error="disabled or removed")
-        return target.status()
+        recent, known = self._recent.get(server, Recent()), target.definitions
+        return replace(target.status(), listed=known.listed, lately=recent.seen())
 
 
 def _wiring(spec: ServerSpec) -> dict[str, Any]:

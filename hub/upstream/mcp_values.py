@@ -62,7 +62,8 @@ class CallerContext(Struct, frozen=True):
     of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
     the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
     caller sees it, "" where nobody could go there. `headers` are those of their request, names in lower case.
-    `later(method, params)` tells their client something when the call is over, where it listens then.
+    `trace` is where the call stands in one, as headers. `later(method, params)` tells their client something when the
+    call is over, where it listens then.
     """
 
     principal: Principal = ANONYMOUS
@@ -76,6 +77,7 @@ class CallerContext(Struct, frozen=True):
     resume: Resume | None = None
     site: str = ""
     headers: Mapping[bytes, bytes] = {}
+    trace: tuple[tuple[str, str], ...] = ()
     later: Callable[[str, bytes], None] | None = None
 
 
@@ -113,9 +115,10 @@ class ResourceDefinition:
 class ServerDefinitions:
     """What a server offers, as last seen. `since` is when it came into its state (seconds since the epoch).
 
-    `plain` says that the server offers the same to every client, whatever that can do; `common` that it is what several
-    accounts have in common. `revision` grows whenever any of it changes. `rejected` pairs the name of each definition that
-    was left out with the reason. `server_info` and `capabilities` are raw JSON.
+    `listed` is when the server last said so itself. `plain` says that it offers the same to every client, whatever that
+    can do; `common` that it is what several accounts have in common. `revision` grows whenever any of it changes.
+    `rejected` pairs the name of each definition that was left out with the reason. `server_info` and `capabilities` are
+    raw JSON.
     """
 
     tools: tuple[ToolDefinition, ...] = ()
@@ -134,6 +137,20 @@ class ServerDefinitions:
     rejected: tuple[tuple[str, str], ...] = ()
     plain: bool = False
     common: bool = False
+    listed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """How the last hundred calls of a server went: how many there were, and how many it did not answer.
+
+    `p50_ms` is the median of what they took, `at` when the last one ended (seconds since the epoch).
+    """
+
+    calls: int = 0
+    failed: int = 0
+    p50_ms: float = 0.0
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,8 @@ class ServerStatus:
     rejected: tuple[tuple[str, str], ...] = ()
     noise: int = 0  # lines and messages that were no JSON-RPC
     late: int = 0  # answers that nobody waited for any more
+    listed: float = 0.0  # seconds since the epoch
+    lately: Lately = Lately()
 
 
 class ServerSnapshots(Protocol):
@@ -225,6 +244,7 @@ class Pace:
     steady: float = 30.0  # a connection that lived so long was a good one: delays begin anew
     patience: float = 2.0  # how long a call waits for a server that failed last time
     refresh: float = 300.0  # between two looks at an unchanged list
+    fresh: float = 10.0  # at least, between two looks at a list that its server says to hold for less
     settle: float = 0.05  # a burst of `list_changed` is answered by one look
     relook: float = 0.5  # at least, between two looks at a list, whatever the server says
     hush: float = 5.0  # a probe without an answer for so long is joined by the old handshake

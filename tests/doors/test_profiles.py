@@ -74,6 +74,16 @@ def test_operations_of_a_document_are_called_and_stay_in_their_paths(hub, itself
     ]
 
 
+def test_how_a_server_answered_lately_is_told(hub, itself):
+    for kind, name in (("profiles", "locked"), ("profiles", "locked")):
+        call(hub, "locked", "itself__get", {"kind": kind, "name": name})
+    lately = api(hub, "/servers/itself/status")["last_calls"]
+    assert lately["calls"] >= 2
+    assert lately["failed"] == 0
+    assert lately["p50_ms"] > 0
+    assert lately["last_at"]
+
+
 def test_the_cost_of_tools_is_told(hub, itself):
     told = api(hub, "/profiles/locked/tools")
     assert told["tokens"] == sum(tool["tokens"] for tool in told["tools"]) > 0

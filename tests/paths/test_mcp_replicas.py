@@ -104,6 +104,36 @@ async def test_nobody_else_goes_on_with_it_and_a_state_that_is_changed_goes_nowh
     assert "Ann" in said["result"]["content"][0]["text"]
 
 
+# -- approvals ---------------------------------------------------------------------------------------------------------
+
+
+def document(folder, summary):
+    path = folder / f"{abs(hash(summary))}.json"
+    paths = {"/a": {"get": {"operationId": "a", "summary": summary}}}
+    path.write_text(json.dumps({"openapi": "3.1.0", "info": {"title": "Changing"}, "paths": paths}))
+    return str(path)
+
+
+async def test_a_tool_that_is_approved_at_one_replica_is_shown_by_the_other(pair, tmp_path):
+    one, two = pair
+
+    def offer(summary):
+        spec = {"openapi": document(tmp_path, summary), "base_url": one.url, "allow_private": True}
+        one.put("servers", "changing", spec)
+
+    def tools(http):
+        return [tool["name"] for tool in http.get("/api/v1/profiles/locked/tools").json().get("tools", [])]
+
+    offer("It was so")
+    one.put("profiles", "locked", {"servers": {"changing": {}}, "lock": "enforce"})
+    with one.client() as first, two.client() as second:
+        wait_for(lambda: tools(first) == tools(second) == ["changing__a"])
+        offer("It is new")
+        wait_for(lambda: tools(first) == tools(second) == [])
+        assert first.post("/api/v1/profiles/locked/approve", json={"tools": ["*"]}).is_success
+        wait_for(lambda: tools(first) == tools(second) == ["changing__a"])
+
+
 # -- sessions of old clients -------------------------------------------------------------------------------------------
 
 

@@ -39,8 +39,11 @@ def resources_of(url):
         "teams": {"dev": {"models": ["demo"], "profiles": ["*"], "tools": ["*"]}},
         "users": {name: {"teams": {"dev": "developer"}} for name in NAMES},
         "keys": {name: {"user": name, "secret": f"env:KEY_OF_{name.upper()}"} for name in NAMES},
-        "servers": {"own": {"url": url, "allow_private": True, "auth": auth}},
-        "profiles": {"p": {"prefix": "never", "servers": {"own": {}}}},
+        "servers": {"own": {"url": url, "allow_private": True, "auth": auth}, "hub": {"builtin": "hub"}},
+        "profiles": {
+            "p": {"prefix": "never", "servers": {"own": {}}},
+            "health": {"prefix": "on-conflict", "servers": {"own": {}, "hub": {"tools": ["list_servers"]}}},
+        },
     }
 
 
@@ -138,6 +141,46 @@ async def test_the_first_call_after_a_restart_finds_a_tool_that_is_the_callers_o
             servers_ready(started, "own")
             async with OldTalker(f"{started.url}/mcp/p", key=KEYS["ann"]) as ann:
                 assert (await ann.call("only_ann")).text == "ann"
+
+
+async def test_a_tool_that_one_person_is_offered_is_held_back_until_it_is_approved(hub):
+    for name in ("ann", "bob"):
+        async with OldTalker(f"{hub.url}/mcp/p", key=KEYS[name]) as one, asyncio.timeout(30):
+            while f"only_{name}" not in await named(one, "tools"):
+                await asyncio.sleep(0.05)
+    hub.put("profiles", "locked", {"prefix": "never", "servers": {"own": {}}, "lock": "enforce"})
+    at, label = f"{hub.url}/mcp/locked", "own/only_bob@"
+    async with OldTalker(at, key=KEYS["ann"]) as ann, OldTalker(at, key=KEYS["bob"]) as bob:
+        with hub.client() as admin:
+            seen = await named(bob, "tools")
+            assert ("whoami" in seen, "only_bob" in seen) == (True, False)
+            (held,) = [one for one in drifts(admin) if one["tool"].startswith(label)]
+            assert (held["held_back"], held["only_some_accounts"], held["state"]) == (True, True, "new")
+            assert "There is no tool" in (await bob.call("only_bob")).error["message"]
+            approve = {"tools": [held["tool"]], "digests": {held["tool"]: held["digest"]}}
+            stale = {**approve, "digests": {held["tool"]: "other"}}
+            assert admin.post("/api/v1/profiles/locked/approve", json=stale).status_code == 409
+            assert admin.post("/api/v1/profiles/locked/approve", json=approve).json() == {"approved": [held["tool"]]}
+            assert not [one for one in drifts(admin) if one["tool"].startswith(label)]
+        assert (await bob.call("only_bob")).text == "bob"
+        assert "only_bob" in await named(bob, "tools")
+        assert "only_bob" not in await named(ann, "tools")
+
+
+@pytest.mark.parametrize(("name", "account"), [("ann", "connected"), ("eve", "not connected")])
+async def test_each_person_is_told_how_their_servers_do_and_whether_their_account_is_there(hub, name, account):
+    async with OldTalker(f"{hub.url}/mcp/health", key=KEYS[name]) as client:
+        await client.call("whoami")
+        told = (await client.call("list_servers", {"profile": "health"})).result["structuredContent"]["servers"]
+        unknown = await client.call("list_servers", {"profile": "nothing"})
+    own = next(one for one in told if one["server"] == "own")
+    assert (own["state"], own["account"], own["profiles"]) == ("ready", account, ["health"])
+    assert [one["server"] for one in told] == ["hub", "own"]
+    assert unknown.result["isError"] is True
+
+
+def drifts(admin):
+    return admin.get("/api/v1/profiles/locked/drifts").json()["items"]
 
 
 async def until_updated(one, queue):

@@ -35,6 +35,8 @@ class Options:
     instructions: str = "Scripted tools for tests."
     errors: dict[str, tuple[int, str]] = field(default_factory=dict)
     supported: tuple[str, ...] = ()
+    ttl: int = 60_000
+    announces: bool = True
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -169,19 +171,20 @@ class Core:
         version = asked if asked in HANDSHAKES and asked in self.options.versions else LEGACY
         head = {
             "protocolVersion": version,
-            "capabilities": {"tools": {"listChanged": True}},
+            "capabilities": {"tools": {"listChanged": self.options.announces}},
             "serverInfo": self._info(),
         }
         return head | ({"instructions": self.options.instructions} if self.options.instructions else {})
 
     def _discover(self) -> Json:
-        head = {"supportedVersions": list(self.options.versions), "capabilities": {"tools": {"listChanged": True}}}
+        tools = {"listChanged": self.options.announces}
+        head = {"supportedVersions": list(self.options.versions), "capabilities": {"tools": tools}}
         hints = {"ttlMs": 60_000, "cacheScope": "public"}
         return head | hints | ({"instructions": self.options.instructions} if self.options.instructions else {})
 
     def _page(self, params: Json, modern: bool) -> Json:
         tools = self.definitions()
-        hints = {"ttlMs": 60_000, "cacheScope": "public"} if modern else {}
+        hints = {"ttlMs": self.options.ttl, "cacheScope": "public"} if modern else {}
         start = int(params.get("cursor") or 0)
         end = start + self.options.page if self.options.page else len(tools)
         more = {"nextCursor": str(end)} if end < len(tools) else {}

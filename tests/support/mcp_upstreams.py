@@ -30,6 +30,7 @@ Options::
                                         prompts/list and resources/list answer -32601 anyway
     status={method: 503}       an HTTP error with an HTML body instead
     unknown_fields=True        `x-custom` and unknown `_meta` keys in tools, results and content
+    ttl=60_000                 for how many ms lists hold (2026)     announces=True    whether changes of tools are told
     page=0                     so many tools per page of tools/list (0: all on one)
     instructions="..."  name="scripted"  supported=(...)    what initialize and server/discover say
     token=""                   when set, requests need `Authorization: Bearer TOKEN`; others get 401 with a challenge

@@ -31,9 +31,10 @@ class Kept:
             self.offered.__getitem__, self._compose, own=lambda server, user: self.own.get((server, user))
         )
 
-    def _compose(self, *given):
+    def _compose(self, name, spec, offered, common):
         self.made += 1
-        return compose(*given)
+        self.common = common
+        return compose(name, spec, offered)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hub.core.telemetry import (
     TraceContext,
     chosen,
     context_in_meta,
+    headers_in_meta,
     meta_with,
     parse_context,
     span_of,
@@ -48,6 +49,8 @@ def test_the_context_in_meta():
     assert context_in_meta(meta) == TraceContext(TRACE, SPAN, True, "v=1")
     assert context_in_meta(b'{"traceparent": 5}') is None
     assert context_in_meta(b'{"note": "traceparent"}') is None
+    assert json.loads(meta_with(b'{"a": 1}', PARENT, "v=2")) == {"a": 1, "traceparent": PARENT, "tracestate": "v=2"}
+    assert json.loads(meta_with(meta, PARENT, "v=2"))["tracestate"] == "v=1"
     ours = traceparent(TRACE, "b" * 16, sampled=False)
     assert json.loads(meta_with(meta, ours)) == {"traceparent": ours, "tracestate": "v=1", "progressToken": 3}
     assert meta_with(meta, "") is meta
@@ -71,3 +74,24 @@ def test_sampling_is_by_the_trace_alone():
     assert not any(chosen(trace, 0.0) for trace in traces)
     assert 800 < sum(chosen(trace, 0.5) for trace in traces) < 1200
     assert all(chosen(trace, 0.6) for trace in traces if chosen(trace, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("said", "headers"),
+    [
+        ({"traceparent": PARENT, "tracestate": "v=1", "baggage": "a=b, c=d"}, ["traceparent", "tracestate", "baggage"]),
+        ({"baggage": "a=b"}, ["baggage"]),
+        ({"traceparent": PARENT, "tracestate": "", "baggage": 5}, ["traceparent"]),
+        ({"traceparent": "a\r\nx-injected: b", "baggage": "\u00fc"}, []),
+        ({"traceparent": [PARENT]}, []),
+        ({"note": "traceparent"}, []),
+    ],
+)
+def test_what_meta_says_of_a_trace_stands_in_headers_where_it_can(said, headers):
+    found = headers_in_meta(json.dumps(said).encode())
+    assert [name for name, _ in found] == headers
+    assert all(said[name] == value for name, value in found)
+
+
+def test_a_meta_that_cannot_be_read_says_nothing_of_a_trace():
+    assert headers_in_meta(b'{"traceparent": ') == ()

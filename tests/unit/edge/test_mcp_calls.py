@@ -81,6 +81,18 @@ async def test_the_server_gets_its_own_name_the_arguments_and_the_meta(desk):
     assert caller.principal.id == "key:ci"
 
 
+async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "tracestate": "v=1"}
+    await desk.legacy("tools/call", {"name": "alpha__echo"}, **parent)
+    await desk.legacy("tools/call", {"name": "alpha__echo", "_meta": {**parent, "baggage": "a=b"}})
+    for (*_, params, caller), more in zip(desk.servers.requests, ({}, {"baggage": "a=b"}), strict=True):
+        meta = json.loads(params)["_meta"]
+        assert dict(caller.trace) == meta == {"traceparent": meta["traceparent"], "tracestate": "v=1", **more}
+        assert meta["traceparent"].startswith(f"00-{trace}-")
+        assert "00f067aa0ba902b7" not in meta["traceparent"]
+
+
 async def test_what_reaches_a_server_is_one_line(desk):
     """A server over stdio reads a line as a message: a line break in the arguments would be a message of the caller's own."""
     inner = '{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"forbidden"}}'

@@ -2,10 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
 
 from hub.upstream import RpcReply
-from tests.support.mcp_desk import Desk, offers, tool
+from hub.upstream.mcp_definitions import checked
+from tests.support.mcp_desk import NARROW, Desk, offers, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -131,6 +133,100 @@ async def test_a_program_needs_no_second_place_among_parallel_calls(desk):
 
 
 # -- long results ------------------------------------------------------------------------------------------------------
+
+
+# -- resources as tools ------------------------------------------------------------------------------------------------
+
+
+def resource(uri, **fields):
+    return msgspec.Raw(json.dumps({"uri": uri, "name": uri, **fields}).encode())
+
+
+@pytest.fixture
+def library(desk):
+    """Two servers with something to read, in a profile that says so by tools."""
+    template = msgspec.Raw(json.dumps({"uriTemplate": "note://{name}", "name": "notes"}).encode())
+    for server, uris in (("alpha", ["note://one", "note://two"]), ("beta", ["file:///three"])):
+        known = checked([tool("echo")], (), [resource(uri, description=f"About {uri}.") for uri in uris], [template])
+        desk.offer(server, offers("echo", resources=known.resources, templates=known.templates))
+    servers = {"alpha": {}, "beta": {}}
+    desk.apply(profiles={**desk.resources["profiles"], "demo": {"resources_as_tools": True, "servers": servers}})
+
+    async def reply(server, params, caller):
+        if "uri" not in params:
+            return RpcReply(result=b'{"content":[]}')
+        contents = [
+            {"uri": params["uri"], "mimeType": "text/plain", "text": f"{server} at {params['uri']}" + "!" * 3000},
+            {"uri": params["uri"], "mimeType": "image/png", "blob": "AAAA"},
+            {"uri": params["uri"], "mimeType": "application/pdf", "blob": "BBBB"},
+        ]
+        return RpcReply(result=json.dumps({"contents": contents, "ttlMs": 5, "_meta": {"odd": 1}}).encode())
+
+    desk.servers.reply = reply
+    return desk
+
+
+async def test_resources_are_listed_and_read_by_tools(library):
+    assert await names(library, "/mcp/demo") == ["alpha__echo", "beta__echo", "list_resources", "read_resource"]
+    listed = (await called(library, "/mcp/demo", "list_resources", {"search": "about NOTE"})).result
+    first, _ = listed["structuredContent"]["resources"]
+    assert (first["uri"], first["description"]) == ("note://alpha/one", "About note://one.")
+    everything = (await called(library, "/mcp/demo", "list_resources")).result["structuredContent"]["resources"]
+    assert [one.get("uri") or one["uriTemplate"] for one in everything] == [
+        "file://beta//three", "note://alpha/one", "note://alpha/two", "note://alpha/{name}", "note://beta/{name}",
+    ]  # fmt: skip
+    rest = text(await called(library, "/mcp/demo", "list_resources", {"offset": 4}))
+    assert rest.startswith("note://beta/{name}: ")
+    library.entries.closed.clear()
+    result = (await called(library, "/mcp/demo", "read_resource", {"uri": "note://beta/four"})).result
+    said, image, other = result["content"]
+    assert said["text"].startswith("beta at note://four!")
+    assert image == {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+    assert (other["type"], other["resource"]["blob"]) == ("resource", "BBBB")
+    assert (other["resource"]["uri"], result["_meta"]["odd"], "ttlMs" in result) == ("note://beta/four", 1, False)
+    (entry,) = library.entries.closed
+    assert (entry.server, entry.tool, entry.outcome) == ("beta", "resources/note://four", "ok")
+
+
+@pytest.mark.parametrize("mode", ["search", "code"])
+async def test_they_are_there_in_every_mode_and_call_tool_reads_too(library, mode):
+    path = f"/mcp/demo?mode={mode}"
+    assert {"list_resources", "read_resource"} < set(await names(library, path))
+    inner = {"name": "read_resource", "arguments": {"uri": "note://alpha/one"}}
+    how = ("call_tool", inner) if mode == "search" else ("read_resource", inner["arguments"])
+    assert text(await called(library, path, *how)).startswith("alpha at note://one")
+
+
+async def test_what_is_read_by_a_tool_is_shortened_like_its_other_results(library):
+    library.apply(profiles={"demo": {"resources_as_tools": True, "max_result": 1024, "servers": {"alpha": {}}}})
+    shown = text(await called(library, "/mcp/demo", "read_resource", {"uri": "note://alpha/one"}))
+    assert "Read on with read_result(id=" in shown
+
+
+async def test_nobody_reads_by_a_tool_what_they_may_not(library):
+    library.apply(
+        keys={**library.resources["keys"], "narrow": {"team": "t", "tools": ["alpha/note://one"], "profiles": ["demo"]}}
+    )
+    listed = (await called(library, "/mcp/demo", "list_resources", key=NARROW)).result["structuredContent"]
+    assert [one["uri"] for one in listed["resources"]] == ["note://alpha/one"]
+    good = await called(library, "/mcp/demo", "read_resource", {"uri": "note://alpha/one"}, key=NARROW)
+    assert text(good).startswith("alpha at note://one")
+    refused = await called(library, "/mcp/demo", "read_resource", {"uri": "note://alpha/two"}, key=NARROW)
+    assert refused.error["data"]["code"] == "tool_not_allowed"
+    for uri in ("note://gamma/one", "nothing", ""):
+        assert (
+            "There is no resource"
+            in (await called(library, "/mcp/demo", "read_resource", {"uri": uri})).error["message"]
+        )
+    assert "takes uri" in (await called(library, "/mcp/demo", "read_resource", {"uri": 5})).error["message"]
+
+
+async def test_a_servers_own_tool_of_that_name_is_not_hidden(library):
+    library.offer("alpha", offers("read_resource"))
+    library.apply(profiles={"demo": {"resources_as_tools": True, "prefix": "never", "servers": {"alpha": {}}}})
+    assert await names(library, "/mcp/demo") == ["list_resources", "read_resource"]
+    assert (await called(library, "/mcp/demo", "read_resource")).result["content"] == []
+    assert library.servers.params["name"] == "read_resource"
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ class Kept:
         for one in self.lessons[1:]:
             lesson = merged(lesson, one)
         other.memory.load([lesson])
+        other.lessons.append(lesson)
         return other
 
 
@@ -132,8 +133,8 @@ def test_what_is_approved_is_shown_until_it_changes_again(kept):
     offered = {"a": offers(CHANGED, "z"), "b": offers()}
     held = kept.view(lock("enforce"), **offered)
     revision = kept.memory.revision("p")
-    pins = kept.memory.approve(held, offered, [("a", "x"), ("a", "nothing"), ("b", "x")], "user:ann")
-    assert [(pin.own, pin.by) for pin in pins] == [("x", "user:ann")]
+    kept.memory.approve("p", [drift for drift in held.drifts if drift.own == "x"], "user:ann")
+    assert [(pin.own, pin.by) for pin in kept.lessons[-1].pins] == [("x", "user:ann")]
     assert kept.memory.revision("p") > revision
     assert sorted(kept.view(lock("enforce"), **offered).tools) == ["x"]
     assert sorted(kept.again().view(lock("enforce"), **offered).tools) == ["x"]
@@ -150,6 +151,73 @@ def test_a_lock_that_is_lifted_and_set_again_begins_anew(kept):
     kept.view({**lock("enforce"), "lock": None} | {"lock": None}, a=offers(CHANGED), b=offers())
     assert kept.lessons[-1].forget_pins
     assert sorted(kept.view(lock("enforce"), a=offers(CHANGED), b=offers()).tools) == ["x"]
+
+
+SPEC = {"lock": "enforce", "prefix": "never", "servers": {"a": {}}}
+
+
+def seen_by(kept, *tools, common="x"):
+    """The view of somebody who is offered these, where everybody is offered `common`."""
+    shared = kept.view(SPEC, a=offers(common))
+    return kept.memory.compose("p", profile(**SPEC), {"a": offers(*tools)}, shared)
+
+
+def labels(kept):
+    return [drift.label.partition("@")[0] for drift in kept.memory.waiting("p")]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_only_some_are_offered_waits_too_and_each_form_of_it_can_be_approved(kept, restarted):
+    anns, bobs = tool("mine", title="Ann's"), tool("mine", title="Bob's")
+    assert sorted(seen_by(kept, "x", anns).tools) == ["x"]
+    assert sorted(seen_by(kept, "x", bobs).tools) == ["x"]
+    assert kept.view(SPEC, a=offers("x")).drifts == ()
+    kept = kept.again() if restarted else kept
+    first, second = kept.memory.waiting("p")
+    assert (first.state, first.personal, first.label) == ("new", True, f"a/mine@{first.digest[:12]}")
+    assert "Ann's" in "".join(first.diff)
+    kept.memory.approve("p", [first, second], "user:olga")
+    kept = kept.again() if restarted else kept
+    assert labels(kept) == []
+    for own in (anns, bobs):
+        assert sorted(seen_by(kept, "x", own).tools) == ["mine", "x"]
+    assert sorted(seen_by(kept, "x", tool("mine", title="Eve's")).tools) == ["x"]
+    (changed,) = kept.memory.waiting("p")
+    assert changed.state == "changed"
+
+
+def test_what_waits_for_some_is_told_once_and_settled_with_its_tool(kept):
+    for _ in range(3):
+        seen_by(kept, tool("x", title="Ann's"))
+    assert sum(len(lesson.variants) for lesson in kept.lessons) == 1
+    seen_by(kept, tool("x", title="Bob's"))
+    (anns, _) = kept.memory.waiting("p")
+    kept.memory.approve("p", [anns], "user:olga")
+    assert labels(kept) == labels(kept.again()) == []
+    seen_by(kept, tool("x", title="Bob's"))  # he is here again
+    assert labels(kept) == ["a/x"]
+
+
+def test_what_everybody_is_offered_does_not_wait_twice(kept):
+    seen_by(kept, "x")
+    seen_by(kept, CHANGED, common=CHANGED)
+    assert labels(kept) == []
+    seen_by(kept, "x", "z")
+    held = kept.view(SPEC, a=offers("x", "z"))
+    kept.memory.approve("p", held.drifts, "user:olga")
+    assert labels(kept) == []
+
+
+def test_so_many_wait_and_the_oldest_give_way(kept):
+    for number in range(210):
+        seen_by(kept, "x", f"own_{number}")
+    assert labels(kept) == labels(kept.again()) == [f"a/own_{number}" for number in range(10, 210)]
+
+
+def test_a_lock_that_is_lifted_forgets_what_waited(kept):
+    seen_by(kept, "x", "z")
+    kept.view({**SPEC, "lock": None}, a=offers("x"))
+    assert labels(kept) == labels(kept.again()) == []
 
 
 def test_lessons_add_up():

@@ -1,5 +1,6 @@
 """The stream on which a server announces changes: one that is too large is not asked for again and again."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -8,7 +9,8 @@ from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_http import Address, HttpLink
 from hub.upstream.mcp_link import Ears
 from tests.support.mcp_full_http import FullServer
-from tests.support.mcp_pool import pool, ready
+from tests.support.mcp_pool import QUICK, pool, ready
+from tests.support.mcp_upstreams import McpUpstream
 from tests.support.upstream import until
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +52,15 @@ async def test_the_status_says_that_changes_are_too_large(tmp_path):
         await until(lambda: servers.status("s").rejected)
         ((what, why),) = servers.status("s").rejected
         assert (what, "too large" in why) == ("changes", True)
+
+
+async def test_a_list_is_looked_at_again_when_it_does_not_hold_any_more_unless_changes_are_told(tmp_path):
+    pace = replace(QUICK, fresh=0.02)
+    async with McpUpstream("2026", ttl=20, announces=False) as silent, McpUpstream("2026", ttl=20) as telling:
+        specs = {"silent": {"url": silent.url}, "telling": {"url": telling.url}}
+        async with pool(tmp_path, specs, pace) as servers:
+            await ready(servers, "silent", "telling")
+            silent.set(tools=3)
+            await until(lambda: "tool_002" in [tool.name for tool in servers.definitions("silent").tools])
+            await silent.received("tools/list", 10)
+            assert sum(message["method"] == "tools/list" for message in telling.messages) <= 2

@@ -31,6 +31,20 @@ async def test_named_headers_go_on_and_no_others(tmp_path, era):
         assert not any("x-tenant" in one.headers for one in listings)
 
 
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_a_trace_goes_on_in_headers_too_unless_the_server_gets_the_clients_own(tmp_path, era):
+    trace = (("traceparent", "00-aa-bb-01"), ("tracestate", "v=1"))
+    async with McpUpstream(era) as upstream:
+        own = {"url": upstream.url, "forward": {"x-trace": "Traceparent"}}
+        async with pool(tmp_path, {"a": {"url": upstream.url}, "b": own}) as servers:
+            await ready(servers, "a", "b")
+            got = json.loads(text(await call(servers, "a", "headers", trace=trace)))
+            assert (got["traceparent"], got["tracestate"]) == ("00-aa-bb-01", "v=1")
+            got = json.loads(text(await call(servers, "b", "headers", trace=trace, headers={b"x-trace": b"theirs"})))
+            assert got["traceparent"] == "theirs"
+        assert sum("traceparent" in one.headers for one in upstream.requests) == 2
+
+
 async def test_a_credential_may_stand_in_the_address(tmp_path):
     async with McpUpstream() as upstream:
         auth = {"type": "query", "parameter": "key", "secret": "env:K"}

@@ -206,3 +206,20 @@ async def test_a_process_that_takes_too_much_memory_is_ended(tmp_path):
     async with pool(tmp_path, {"s": spec}, replace(QUICK, inspect=0.05)) as servers:
         await until(lambda: "the hub ended it" in servers.status("s").last_error, 20)
         assert "MiB" in servers.status("s").last_error
+
+
+async def test_the_status_says_when_a_server_listed_last_and_how_its_last_calls_went(tmp_path):
+    async with McpUpstream("2026") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
+        await ready(servers, "s")
+        assert servers.status("s").listed > 1e9
+        assert servers.status("s").lately.calls == 0
+        await call(servers, "s", "sleep", {"ms": 30})
+        server.set(die={"tools/call"})
+        await failure(servers, "add", {"a": 1, "b": 2})
+        lately = servers.status("s").lately
+        assert (lately.calls, lately.failed) == (2, 1)
+        assert lately.p50_ms > 0
+        assert lately.at > 1e9
+        servers.reconfigure(snapshot_of({}))
+        servers.reconfigure(snapshot_of({"s": {"url": server.url}}))
+        assert servers.status("s").lately.calls == 0

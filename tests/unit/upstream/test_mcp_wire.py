@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import pytest
 from msgspec import Raw
@@ -222,6 +223,17 @@ async def test_all_pages_are_read_and_a_turning_cursor_ends():
     pages = asker({"tools": [one], "nextCursor": "1"}, {"tools": [two], "nextCursor": "1"})
     listing = await list_all(pages, lambda kind: False)
     assert [each.name for each in listing.tools] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(5000, 5), (1e18, 1e15), (0, math.inf), (-5, math.inf), ("5", math.inf), (None, math.inf)],
+    ids=str,
+)
+async def test_a_list_holds_as_long_as_its_server_says(given, seconds):
+    pages = [{"tools": [], "ttlMs": 9e20, "nextCursor": "1"}, {"tools": [], "ttlMs": given}]
+    assert (await list_all(asker(*pages), lambda kind: False)).ttl == min(seconds, 9e17)
+    assert (await list_all(asker(*pages), lambda kind: False, ["tools"])).ttl == math.inf
 
 
 async def test_a_server_without_tools_has_none_and_a_broken_list_is_an_error():
