@@ -23,7 +23,7 @@ from hub.policy import Decision, Policy, ToolPrice, stopped
 from hub.profile import MODES, Address, ProfileView, Target, address_of, presented, target_of
 from hub.resources import Snapshot
 from hub.tool_modes import ToolModes, inner_call
-from hub.upstream import CallerContext, Era, RpcReply, ServerDefinitions, Servers
+from hub.upstream import CallerContext, Era, RpcReply, ServerDefinitions, Servers, agreed, question
 
 ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
@@ -240,7 +240,7 @@ class ToolPath:
     ) -> RpcReply:
         began = record.elapsed_ms
         try:
-            reply = await self._servers.request(target.server, method, params, caller=caller)
+            reply = await self._asked(target, method, params, caller)
         except Refusal as refusal:
             took = record.elapsed_ms - began
             record.attempt(AttemptRecord(target.server, refusal.code, refusal.status, took, refusal.message))
@@ -260,6 +260,15 @@ class ToolPath:
         else:
             self._check_result(target.server, reply.result or b"", caller.era, record)
         return reply
+
+    async def _asked(self, target: Target, method: str, params: bytes, caller: CallerContext) -> RpcReply:
+        """The server's answer; of a tool that asks first, once the caller's user has agreed to this call."""
+        if target.tool is None or not target.tool.asks:
+            return await self._servers.request(target.server, method, params, caller=caller)
+        if _goes_on(params, caller):
+            return agreed(await self._servers.request(target.server, method, params, caller=caller))
+        asked = question(target.tool.name, bytes(_object.decode(params).get("arguments", b"{}")))
+        return agreed(await self._servers.confirmed(target.server, params, asked, caller=caller))
 
     def _check_error(self, server: str, error: bytes, record: Record) -> None:
         """A server's error is passed on, unless it would have the caller doubt its own request."""
@@ -293,6 +302,11 @@ def _error(error: bytes) -> tuple[int, str]:
         return int(members["code"]), str(members.get("message", ""))[:500]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
         return 0, "an error that is not one of JSON-RPC"
+
+
+def _goes_on(params: bytes, caller: CallerContext) -> bool:
+    """Whether this is a later round of a call. Only a modern caller's state gets here, and only as it was given to them."""
+    return caller.resume is not None or (caller.era is Era.MODERN and "requestState" in _object.decode(params))
 
 
 def check_arguments(arguments: bytes) -> None:

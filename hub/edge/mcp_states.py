@@ -16,6 +16,7 @@ from hub.upstream import Resume
 STATE_SECONDS = 900.0  # longer than any call is parked
 _OWN, _SERVERS = "h", "s"  # whose state it is: the hub's, or the server's
 _PARKED = "parked:"
+_AGREED = "agreed:"
 _AT = "@"
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
@@ -66,6 +67,8 @@ def opened(seals: Seals, bound: bytes, params: Object) -> tuple[Object, Resume |
     kept = {name: raw for name, raw in params.items() if name != "requestState"}
     if value[:1] == _SERVERS:
         return {**kept, "requestState": Raw(_encode(value[1:]))}, None
+    if value[1:] == _AGREED:
+        return kept, Resume("")
     kept.pop("inputResponses", None)
     if not value[1:].startswith(_PARKED):
         return kept, None  # the same request once more

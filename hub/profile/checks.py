@@ -30,9 +30,10 @@ def faults_in(name: str, spec: ProfileSpec, offers: Mapping[str, Offer]) -> list
 
 
 def _of_server(where: str, selection: ProfileServerSpec, tools: Mapping[str, bytes]) -> Iterator[Fault]:
-    for index, glob in enumerate(selection.tools):
-        if not any(Globs((glob.removeprefix("!"),)).allows(tool) for tool in tools):
-            yield Fault(f"{where}.tools.{index}", f"'{glob}' matches no tool; there are: {_some(tools)}")
+    for field in ("tools", "confirm"):
+        for index, glob in enumerate(getattr(selection, field)):
+            if not any(Globs((glob.removeprefix("!"),)).allows(tool) for tool in tools):
+                yield Fault(f"{where}.{field}.{index}", f"'{glob}' matches no tool; there are: {_some(tools)}")
     for field in ("rename", "describe", "arguments"):
         for tool in getattr(selection, field):
             yield from _of_rule(f"{where}.{field}.{tool}", tool, selection, tools)

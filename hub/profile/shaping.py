@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from hub.core.principal import Globs
 from hub.profile.choosing import annotated
 from hub.profile.offers import Object, Offered, object_of
 from hub.profile.view import Prompt, Tool
@@ -32,7 +33,9 @@ def shaped_tool(public: str, server: str, offered: Offered, selection: ProfileSe
     if (pinned or defaults) and "inputSchema" in definition:
         definition["inputSchema"] = Raw(_schema(bytes(definition["inputSchema"]), pinned, defaults))
     mirrored = tuple((path, header) for path, header in offered.mirrored if path[0] not in pinned)
-    return Tool(public, server, own, _encode(definition), pinned=pinned, defaults=defaults, mirrored=mirrored)
+    asks = Globs(tuple(selection.confirm)).allows(own)
+    made = _encode(definition)
+    return Tool(public, server, own, made, pinned=pinned, defaults=defaults, mirrored=mirrored, asks=asks)
 
 
 def shaped_prompt(public: str, server: str, own: str, raw: bytes, selection: ProfileServerSpec) -> Prompt:

@@ -60,7 +60,8 @@ class ProfileServerSpec(Spec):
 
     `tools`, `prompts` and `resources` are globs over the server's own names (of a resource, its URI or template;
     `!` takes away); `hide` takes tools away whatever else chooses them; `only` keeps the tools whose annotations say
-    so (`read_only: true`). `rename` maps an own name to the public one (used as it is, without prefix); `describe`
+    so (`read_only: true`). Calls of tools in `confirm`, which are globs too, wait until their caller's user has agreed.
+    `rename` maps an own name to the public one (used as it is, without prefix); `describe`
     replaces descriptions, `annotate` annotations; `arguments` pins arguments: hidden from clients and added by the
     hub on each call; `defaults` are added where the caller gives none. `prompt_rules` and `resource_rules` do the
     same for prompts (by name) and resources (by URI or template). `max_result` overrides the profile's.
@@ -69,6 +70,7 @@ class ProfileServerSpec(Spec):
     tools: Choice = Field(default_factory=lambda: ["*"])
     hide: Choice = Field(default_factory=list)
     only: HintsSpec | None = None
+    confirm: Choice = Field(default_factory=list)
     rename: dict[ToolName, PublicName] = Field(default_factory=dict)
     describe: dict[ToolName, Text] = Field(default_factory=dict)
     annotate: dict[ToolName, AnnotateSpec] = Field(default_factory=dict)

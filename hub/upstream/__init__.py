@@ -12,6 +12,7 @@ from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
+from hub.upstream.mcp_confirming import agreed, question
 from hub.upstream.mcp_headers import NAMED_BY, encode_value, mirrored_of, param_headers
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_pool import Servers
@@ -78,6 +79,7 @@ __all__ = [
     "ToolDefinition",
     "Transport",
     "Webhooks",
+    "agreed",
     "can_be_asked",
     "check_query",
     "chunks_of",
@@ -88,6 +90,7 @@ __all__ = [
     "mirrored_of",
     "owner_for",
     "param_headers",
+    "question",
     "raw_headers",
     "read_whole",
     "wish_of",

@@ -16,6 +16,7 @@ from hub.core.refusal import Unavailable
 from hub.resources.snapshot import Snapshot
 from hub.resources.tools import ServerSpec
 from hub.upstream.mcp_builtin import BuiltinServer
+from hub.upstream.mcp_confirming import confirmed
 from hub.upstream.mcp_connection import ServerConnection
 from hub.upstream.mcp_inspection import used_by
 from hub.upstream.mcp_keeping import identity
@@ -172,7 +173,7 @@ class Servers:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
         try:
             with self._recent.setdefault(server, Recent()).noted():
-                if caller.resume is not None:
+                if caller.resume is not None and caller.resume.parked:
                     return await self._parking.resume(caller, caller.resume, progress_token(params))
                 if isinstance(target, ServerConnection) and server in self.personal:
                     return await self._personal.request(target, method, params, caller)
@@ -182,6 +183,17 @@ class Servers:
             owner = owner_of(caller.principal.user) if server in self.personal else SHARED
             self._personal.sent_to_sign_in(server, owner, identifier, caller)
             return asked_to_sign_in(needed, method, caller, identifier)
+
+    async def confirmed(self, server: str, params: bytes, asked: bytes, *, caller: CallerContext) -> RpcReply:
+        """The answer to a call of a tool once the caller's user has agreed to what is `asked` (see `question`).
+
+        A later round of such a call is a `request`. Raises as that does.
+        """
+
+        async def go(agreed: CallerContext) -> RpcReply:
+            return await self.request(server, "tools/call", params, caller=agreed)
+
+        return await confirmed(asked, self._parking, caller, go)
 
     def signed_in(self, server: str, owner: str) -> None:
         """Somebody has connected an account."""

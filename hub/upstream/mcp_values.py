@@ -46,7 +46,10 @@ Ask = Callable[[str, bytes], Awaitable[RpcReply]]
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A round of a request that began before: the parked call that it goes on with, and the answers, raw JSON."""
+    """A round of a request that began before: the parked call that it goes on with, and the answers, raw JSON.
+
+    Nothing is parked ("") where its user was only asked whether to make the call at all.
+    """
 
     parked: str
     responses: bytes = b"{}"

@@ -282,6 +282,7 @@ def test_the_digest_changes_with_the_list_and_with_nothing_else():
     [
         ({"tools": ["nothing_*"]}, "tools.0", "matches no tool"),
         ({"tools": ["*", "!nothing"]}, "tools.1", "matches no tool"),
+        ({"confirm": ["nothing_*"]}, "confirm.0", "matches no tool"),
         ({"rename": {"wx": "n"}}, "rename.wx", "did you mean 'x'"),
         ({"describe": {"nothing": "n"}}, "describe.nothing", "there are: x, y"),
         ({"tools": ["y"], "rename": {"x": "n"}}, "rename.x", "no effect"),
