@@ -99,8 +99,10 @@ class ServerSpec(Spec):
     nothing that it refers to elsewhere is fetched. `base_url` is where its API is, when it does not say so itself;
     `operations` are globs over operation ids, or over `METHOD /path`. `forward` names headers of the client's request that
     go on to this server, each under another name where one is given. `parallel` calls of it run at a time; further
-    ones wait. A process is stopped after `idle_stop` seconds without a call, and started again by the next one; it is
-    ended when it and what it started have more than `memory_mib` of memory or more than so many `processes`.
+    ones wait. `repeat` are globs over the tools that may be called once more when an answer breaks off, of those of which
+    the server says that this does no harm (`idempotentHint`). A process is stopped after `idle_stop` seconds without a
+    call, and started again by the next one; it is ended when it and what it started have more than `memory_mib` of memory
+    or more than so many `processes`.
     """
 
     command: Annotated[list[Word], Field(min_length=1, max_length=256)] | None = None
@@ -119,6 +121,7 @@ class ServerSpec(Spec):
     allow_private: bool = False
     timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
     parallel: Annotated[int, Field(ge=1, le=1000)] = 64
+    repeat: Choice = Field(default_factory=lambda: ["*"])
     idle_stop: Seconds = 900.0
     memory_mib: Annotated[int, Field(ge=16, le=1 << 20)] = 2048
     processes: Annotated[int, Field(ge=1, le=4096)] = 64

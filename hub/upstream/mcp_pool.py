@@ -45,7 +45,7 @@ _GRACE = 2.0  # seconds beyond those that the end of a process takes
 # What of a spec the connection is made of. The rest is for people, and changes without a new connection.
 _WIRING = {
     "command", "url", "env", "cwd", "headers", "auth", "allow_private", "timeouts", "parallel", "idle_stop", "memory_mib",
-    "processes", "openapi", "base_url", "operations", "forward",
+    "processes", "openapi", "base_url", "operations", "forward", "repeat",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import time
 from typing import Protocol
 
 from hub.core.accounts import SignInNeeded
+from hub.core.principal import Globs
 from hub.core.refusal import Malformed, Unavailable, UpstreamFailed
 from hub.resources.tools import ServerSpec
 from hub.upstream.failures import BrokenOff
@@ -165,11 +166,13 @@ class Relay:
         return await link.request(method, params, caller, limits)
 
     def _may_repeat(self, method: str, params: bytes) -> bool:
-        """Whether this may be done twice: it only reads, or its tool is declared to be idempotent."""
+        """Whether this may be done twice: it only reads, or its tool is declared to be idempotent, and the operator agrees."""
         if method in _READS:
             return True
         name = parse_text(bytes(parse_object(params).get("name", b""))) if method == "tools/call" else ""
-        return bool(name) and any(tool.name == name and tool.idempotent for tool in self._line.definitions.tools)
+        if not name or not Globs(tuple(self._line.spec.repeat)).allows(name):
+            return False
+        return any(tool.name == name and tool.idempotent for tool in self._line.definitions.tools)
 
     async def _is_mismatch(self, method: str, reply: RpcReply, end: float) -> bool:
         if reply.error is None or method != "tools/call" or parse_error(reply.error).code != HEADER_MISMATCH:

@@ -1,9 +1,11 @@
 """The wire of 2025-03-26 to 2025-11-25: the handshake, sessions, and clients that do less than they should."""
 
+import asyncio
 import json
 
 import pytest
 
+from hub.upstream import RpcReply
 from tests.support.mcp_desk import KEY, MODERN, NARROW, OTHER, Desk, plain, until
 
 pytestmark = pytest.mark.anyio
@@ -159,6 +161,31 @@ def batch(*messages):
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 NOTE = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+async def test_a_change_of_roots_goes_to_servers_in_the_name_of_its_session(desk):
+    session = await desk.open(capabilities={"roots": {"listChanged": True}})
+    body = json.dumps({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}).encode()
+    assert (await desk.ask(body, headers=plain(session=session))).status == 202
+    ((principal, named, told),) = desk.servers.told
+    assert (principal, named, json.loads(told)["method"]) == ("key:ci", session, "notifications/roots/list_changed")
+
+
+async def test_a_question_that_is_moot_is_taken_back_from_its_client(desk):
+    async def reply(server, params, caller):
+        question = asyncio.ensure_future(caller.ask("elicitation/create", b'{"message":"?"}'))
+        await asyncio.sleep(0.01)
+        question.cancel()
+        await asyncio.wait({question})
+        return RpcReply(result=b'{"content":[]}')
+
+    desk.servers.reply = reply
+    session = await desk.open(capabilities={"elicitation": {}})
+    answer = await desk.legacy("tools/call", {"name": "alpha__echo"}, session=session)
+    asked, taken_back, result = answer.events
+    assert asked["method"] == "elicitation/create"
+    assert (taken_back["method"], taken_back["params"]["requestId"]) == ("notifications/cancelled", asked["id"])
+    assert result["result"] == {"content": []}
 
 
 async def test_a_batch_is_for_clients_of_2025_03_26(desk):

@@ -128,6 +128,62 @@ async def test_a_session_that_its_server_forgot_is_made_anew(tmp_path):
         assert json.loads(text(await call(servers, "s", "capabilities", **caller))) == {"elicitation": {"form": {}}}
 
 
+@pytest.mark.parametrize("capabilities", [b"{}", ABLE])
+async def test_a_new_session_is_told_how_much_of_the_log_is_wanted(tmp_path, capabilities):
+    async with FullServer("2025") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
+        await ready(servers, "s")
+        caller = {"principal": ANN, "capabilities": capabilities, "log_level": "warning"}
+        for _ in range(2):
+            await call(servers, "s", "test_simple_text", **caller)
+        assert server.core.log_levels == ["warning"]
+        server.sessions.clear()
+        await call(servers, "s", "test_simple_text", **caller)
+        assert server.core.log_levels == ["warning", "warning"]
+
+
+async def test_a_question_that_its_server_takes_back_is_taken_back_from_the_caller(tmp_path):
+    asked, taken_back = asyncio.Event(), asyncio.Event()
+
+    async def impatient(core, caller, given):
+        question = asyncio.ensure_future(caller._put("elicitation/create", {"message": "?", "requestedSchema": {}}))
+        await asked.wait()
+        caller.notify("notifications/cancelled", {"requestId": "q-1"})
+        await taken_back.wait()
+        question.cancel()
+        return {"content": [{"type": "text", "text": "went on without"}]}
+
+    async def ask(method, params):
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            taken_back.set()
+
+    async with FullServer("2025") as server:
+        server.core.tools["impatient"] = ({"name": "impatient", "inputSchema": {"type": "object"}}, impatient)
+        async with pool(tmp_path, {"s": {"url": server.url}}) as servers:
+            await ready(servers, "s")
+            reply = await call(servers, "s", "impatient", principal=ANN, capabilities=ABLE, ask=ask, within=10)
+            assert text(reply) == "went on without"
+
+
+async def test_a_change_of_roots_is_told_to_the_sessions_of_its_own_client(tmp_path):
+    async def ask(method, params):
+        return RpcReply(result=b'{"roots":[]}')
+
+    changed = "notifications/roots/list_changed"
+    async with FullServer("2025") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
+        await ready(servers, "s")
+        for principal, session in ((ANN, "one"), (ANN, "two"), (BEN, "one")):
+            able = {"capabilities": b'{"roots":{"listChanged":true}}', "ask": ask, "session": session}
+            await call(servers, "s", "test_simple_text", principal=principal, **able)
+        servers.tell(ANN.id, "one", json.dumps({"jsonrpc": "2.0", "method": changed}).encode())
+        await until(lambda: any(method == changed for method, _ in server.requests))
+        (told,) = [headers["mcp-session-id"] for method, headers in server.requests if method == changed]
+        first = next(headers["mcp-session-id"] for method, headers in server.requests if method == "tools/call")
+        assert told == first
+
+
 async def test_a_process_that_nobody_calls_is_stopped_and_started_again_by_a_call(tmp_path):
     async with pool(tmp_path, {"s": {"command": stdio_command("2026"), "idle_stop": 1}}) as servers:
         await ready(servers, "s")

@@ -43,6 +43,15 @@ async def test_only_what_may_be_done_twice_is_sent_again(tmp_path, era):
         assert text(await call(servers, "s", "add", {"a": 1, "b": 2})) == "3"
 
 
+@pytest.mark.parametrize(("repeat", "asks"), [([], 1), (["*", "!echo"], 1), (["add", "ec*"], 2)], ids=str)
+async def test_what_its_server_calls_idempotent_is_sent_again_where_the_operator_agrees(tmp_path, repeat, asks):
+    async with McpUpstream("2026") as server, pool(tmp_path, {"s": {"url": server.url, "repeat": repeat}}) as servers:
+        await ready(servers, "s")
+        server.set(die={"tools/call"})
+        await failure(servers, "echo", {"text": "declared idempotent"})
+        assert asked(server, "tools/call") == asks
+
+
 @pytest.mark.parametrize("clock", ["call", "first_byte"])
 async def test_a_call_is_given_so_much_time(tmp_path, clock):
     async with McpUpstream("2026") as server:
