@@ -189,6 +189,17 @@ def test_what_has_no_known_price_does_not_read_as_free(world, admin):
     assert "$0" not in row
 
 
+def test_the_page_of_a_server_says_how_its_last_calls_went(world, admin):
+    params = {"name": "old__echo", "arguments": {"text": "hi"}}
+    with world.hub.client() as client:
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        called = client.post("/mcp/both", json=message, headers={"accept": "application/json, text/event-stream"})
+    assert "hi" in called.text
+    page = admin.get("/admin/servers/old").text
+    assert "half of them within" in page
+    assert "Tools looked at" in page
+
+
 def test_what_was_not_timed_does_not_read_as_quick(world, admin):
     page = admin.get("/admin/usage?by=call").text
     assert ">Took</th>" in page
