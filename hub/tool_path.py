@@ -20,10 +20,20 @@ from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
 from hub.policy import Decision, Policy, ToolPrice, stopped
-from hub.profile import MODES, Address, ProfileView, Target, address_of, presented, target_of
+from hub.profile import (
+    MODES,
+    Address,
+    ProfileView,
+    Target,
+    address_of,
+    named_question,
+    named_questions,
+    presented,
+    target_of,
+)
 from hub.resources import Snapshot
 from hub.tool_modes import ToolModes, inner_call
-from hub.upstream import CallerContext, Era, RpcReply, ServerDefinitions, Servers, agreed, question
+from hub.upstream import Ask, CallerContext, Era, RpcReply, ServerDefinitions, Servers, agreed, question
 
 ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
@@ -205,7 +215,9 @@ class ToolPath:
             context = call.origin.trace
             meta = meta_with(call.meta, record.traceparent(1), context.state if context else "")
             params = target.params(call.arguments, meta)
-            caller = replace(caller, trace=headers_in_meta(meta))
+            several = len(visit.view.readable) > 1
+            ask = _named(target.server, caller.ask) if several and caller.ask else caller.ask
+            caller = replace(caller, trace=headers_in_meta(meta), ask=ask)
             reply = await self._relay(target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)
@@ -213,6 +225,8 @@ class ToolPath:
             decision.settle(ONE_CALL, cost, tokens=(len(call.arguments) + size) // 4)
             if reply.result is not None:
                 screened = visit.view.incoming(target.server, await decision.screened(reply.result))
+                if several:
+                    screened = named_questions(target.server, screened)
                 if target.tool is not None:
                     screened = self._modes.fit(visit.view, visit.principal, target, screened)
                 reply = replace(reply, result=screened)
@@ -267,7 +281,7 @@ class ToolPath:
             return await self._servers.request(target.server, method, params, caller=caller)
         if _goes_on(params, caller):
             return agreed(await self._servers.request(target.server, method, params, caller=caller))
-        asked = question(target.tool.name, bytes(_object.decode(params).get("arguments", b"{}")))
+        asked = question(target.tool.own, bytes(_object.decode(params).get("arguments", b"{}")))
         return agreed(await self._servers.confirmed(target.server, params, asked, caller=caller))
 
     def _check_error(self, server: str, error: bytes, record: Record) -> None:
@@ -302,6 +316,15 @@ def _error(error: bytes) -> tuple[int, str]:
         return int(members["code"]), str(members.get("message", ""))[:500]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
         return 0, "an error that is not one of JSON-RPC"
+
+
+def _named(server: str, ask: Ask) -> Ask:
+    """Asks the caller in the name of a server."""
+
+    async def named(method: str, params: bytes) -> RpcReply:
+        return await ask(method, named_question(server, method, params))
+
+    return named
 
 
 def _goes_on(params: bytes, caller: CallerContext) -> bool:

@@ -1,5 +1,6 @@
 """A profile's spec and what its servers offer in, the tools that its clients see out. Pure."""
 
+from hub.profile.asking import named_question, named_questions
 from hub.profile.checks import faults_in
 from hub.profile.clients import CLIENTS, MAX_NAME, Client, client_key, client_name, client_names
 from hub.profile.compose import Known, compose, is_identity
@@ -58,6 +59,8 @@ __all__ = [
     "index_of",
     "is_identity",
     "merged",
+    "named_question",
+    "named_questions",
     "page_of",
     "presented",
     "public_names",

@@ -413,3 +413,6 @@ async def test_in_a_profile_of_two_servers_everything_has_a_name_of_its_own(hub,
                 f"{name}__test_elicitation", {"message": "?"}, answer=accept(username="u", email="e")
             )
             assert "action=accept" in filled.text
+            assert [params["message"] for _, params in filled.questions] == [f"{name}: ?"]
+            sampled = await one.call(f"{name}__test_sampling", {"prompt": "hi"}, answer=sample)
+            assert sampled.questions[0][1]["messages"][0]["content"]["text"] == "hi"
