@@ -161,7 +161,9 @@ def routes_page() -> str:
         for row in route_rows()
     ]
     text = (
-        "The OpenAPI document is at `/api/openapi.json`. What a caller sees depends on where they hold the permission."
+        "The OpenAPI document is at `/api/openapi.json`. What a caller sees depends on where they hold the permission. "
+        "Every list takes `limit` and `cursor`. What a route does not take in its query is refused, 400 `malformed`, with the "
+        "names that it takes."
     )
     return page("Management API", text, table(("method", "path", "what", "permission"), rows))
 

@@ -13,6 +13,7 @@ from hub.store import Resources
 from hub.store.diffs import difference
 from hub.upstream import ServerDefinitions
 
+_MOST_TOOLS = 100_000
 RARELY = 0.01  # the share of a profile's calls under which a tool is rarely called
 _PICO = 1_000_000
 
@@ -40,7 +41,7 @@ class Diet:
             raise NotFound("not_found", f"There is no profile '{profile[:64]}'.")
         since = time.time() - days * 86_400
         rows = await self._queries.usage(
-            Filters(since=since, profile=profile, call="tool"), group_by=("server", "tool"), limit=1000
+            Filters(since=since, profile=profile, call="tool"), group_by=("server", "tool"), limit=_MOST_TOOLS
         )
         called = {(str(row.group["server"]), str(row.group["tool"])): row.calls for row in rows}
         turns, by_target = await self._sessions.turns_with(profile, int(since * 1e6))

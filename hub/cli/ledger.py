@@ -98,6 +98,9 @@ def _milliseconds(number: float | None) -> str:
     return "unknown" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
+_MOST_GROUPS = 100_000
+
+
 @usage_app.default
 def usage(
     *,
@@ -116,7 +119,7 @@ def usage(
     """Show calls, tokens, cost, and how long calls took (p50, p95, p99; `first` is the first token of streams), in groups."""
     query = {"group_by": by, "since": since, "until": until, "team": team}
     with connection.api() as api:
-        items = api.call("GET", "/api/v1/usage", query=query)["items"]
+        items = list(api.pages("/api/v1/usage", _MOST_GROUPS, query))
     if connection.json:
         show_json(items)
         return

@@ -14,7 +14,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import Forbidden, NotFound
 from hub.edge.connections_api import one_line
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
 from hub.resources.tools import ServerSpec
@@ -52,7 +52,7 @@ class AccountsApi:
                     "connected": _told((own if personal else shared).get(name)),
                 }
             )
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _connect(self, ask: Ask) -> Answer:
         name, spec = _server(ask)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.core.refusal import Conflict, Forbidden, NotFound
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import SWITCH, Answer, Ask, Query, Route, listed
 from hub.identity import Permission, teams_with
 from hub.resources.notices import AnnouncementSpec
 from hub.store import Dismissals
@@ -37,7 +37,7 @@ class AnnouncementsApi:
         if ask.query("dismissed") != "1":
             items = [item for item in items if not item["dismissed"]]
         items.sort(key=lambda item: (_SEVERITIES[item["severity"]], item["starts_at"] or "", item["name"]))
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     def _one(self, ask: Ask) -> tuple[str, str, AnnouncementSpec]:
         """Who asks, about which notice. Raises Forbidden or NotFound."""
@@ -68,7 +68,7 @@ class AnnouncementsApi:
         """The rows."""
         own, path = Permission.SELF, "/api/v1/me/announcements"
         about = "The notices that are for you now, the most severe first"
-        query = (("dismissed", "1: those too that you have put away"),)
+        query = (Query("dismissed", "1: those too that you have put away", SWITCH),)
         yield Route("GET", path, own, about, self._list, "people", reply="Page", query=query)
         one = f"{path}/{{name}}/dismissal"
         about = "Put a notice away until it changes (never a critical one)"

@@ -4,16 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import orjson
 
-from hub.edge.records import PAGE, RANGE, Records, audit_view, instant
-from hub.edge.resources_api import limit_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.records import Records, audit_view, instant
+from hub.edge.routes import RANGE, Answer, Ask, Query, Route, limit_of
 from hub.identity import Permission
 
 _FILTERS = (
-    ("kind", "only this kind of resource"),
-    ("name", "only this resource"),
-    ("actor", "only this actor, such as user:ann"),
-    ("action", "only this action, such as change or denied"),
+    Query("kind", "only this kind of resource"),
+    Query("name", "only this resource"),
+    Query("actor", "only this actor, such as user:ann"),
+    Query("action", "only this action, such as change or denied"),
 )
 
 
@@ -51,7 +50,7 @@ class AuditApi:
     def routes(self) -> Iterator[Route]:
         """The rows."""
         for path, summary, endpoint, reply, query in (
-            ("audit", "Who changed what, newest first", self._audit, "Page", (*RANGE, *_FILTERS, *PAGE)),
+            ("audit", "Who changed what, newest first", self._audit, "Page", (*RANGE, *_FILTERS)),
             ("audit/verify", "Is the chain of audit rows whole?", self._verify, "", ()),
             ("audit/export", "The whole trail as JSON lines, oldest first", self._export, "", ()),
         ):

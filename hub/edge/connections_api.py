@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.core.refusal import Conflict, Fault, Forbidden, InvalidSpec, NotFound
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, require, teams_with
 from hub.routing import visible_models
 from hub.store import Resource, Resources, Vault
@@ -44,7 +44,7 @@ class ConnectionsApi:
             }
             for name in self._reachable(ask)
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
         provider, body = self._provider(ask), mapping_of(ask.body)
@@ -123,7 +123,7 @@ class ConnectionsApi:
         )  # fmt: skip
         yield Route(
             "DELETE", f"{path}/{{name}}", mine, "Use the hub's credential again", self._delete,
-            "people", query=(("team", "that team's instead of your own"),),
+            "people", query=(Query("team", "that team's instead of your own"),),
         )  # fmt: skip
 
 

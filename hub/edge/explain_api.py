@@ -13,7 +13,7 @@ from hub.core.calls import Arrival, Dialect, ModelCall, Origin
 from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Query, Route
 from hub.identity import WRITE, Permission, require
 from hub.resources import KeyGrant, Snapshot
 from hub.routing import Conditions, explain, plan
@@ -24,15 +24,15 @@ USUAL_OUTPUT = 1024
 _DRAFTS = ("models", "routes")
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})[=:](.{0,1000})", re.DOTALL)
 _QUERY = (
-    ("model", "the public model name"),
-    ("header", "a request header, NAME=VALUE; may be given several times"),
-    ("key", "explain for this key instead of your own (needs platform.read)"),
-    ("tokens", "the prompt's size in tokens"),
-    ("tools", "1: the call offers tools"),
-    ("images", "1: the call holds a picture"),
-    ("stream", "1: the call is streamed"),
-    ("max_output", "the caller's cap on output tokens"),
-    ("dialect", f"in which the call is made: one of {', '.join(Dialect)}"),
+    Query("model", "the public model name"),
+    Query("header", "a request header, NAME=VALUE; may be given several times"),
+    Query("key", "explain for this key instead of your own (needs platform.read)"),
+    Query("tokens", "the prompt's size in tokens"),
+    Query("tools", "1: the call offers tools"),
+    Query("images", "1: the call holds a picture"),
+    Query("stream", "1: the call is streamed"),
+    Query("max_output", "the caller's cap on output tokens"),
+    Query("dialect", f"in which the call is made: one of {', '.join(Dialect)}"),
 )
 
 

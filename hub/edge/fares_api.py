@@ -8,7 +8,7 @@ from hub.core.plan import Target
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.edge.records import FILTERS, Records, filters_of, percentiles_view, usage_view, usd
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission, teams_with
 from hub.ledger import Fare
 from hub.resources import Snapshot
@@ -38,7 +38,7 @@ class FaresApi:
         idle = [Fare(name, 0, 0, 0, 0, {}, None, None) for name in chosen if name not in asked]
         began, answered = sum(fare.began for fare in found), sum(_calls(fare) for fare in found)
         items = [fare_view(fare, chosen.get(fare.target), began, answered) for fare in (*found, *idle)]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     def routes(self) -> Iterator[Route]:
         """The row."""
@@ -49,6 +49,7 @@ class FaresApi:
             "How the targets of a model or a route fare: shares, failures, times, cost",
             self._targets,
             "logs",
+            reply="Page",
             query=FILTERS,
         )
 

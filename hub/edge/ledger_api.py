@@ -6,9 +6,8 @@ import msgspec
 import orjson
 
 from hub.core.refusal import NotFound, Refusal, Throttled
-from hub.edge.records import FILTERS, PAGE, Records, entry_view, filters_of, order_of, own_calls, sees
-from hub.edge.resources_api import limit_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.records import FILTERS, Records, entry_view, filters_of, order_of, own_calls, sees
+from hub.edge.routes import Answer, Ask, Query, Route, limit_of
 from hub.identity import Permission
 from hub.ledger import MEDIA, Filters, check_format, written
 
@@ -89,16 +88,16 @@ class LedgerApi:
 
     def routes(self) -> Iterator[Route]:
         """The rows."""
-        order = (("order_by", "at, duration_ms, input or output"), ("order", "desc or asc"))
+        order = (Query("order_by", "at, duration_ms, input or output"), Query("order", "desc or asc"))
         for path, summary, endpoint, reply, query in (
-            ("logs", "Calls, newest first", self._logs, "CallPage", (*FILTERS, *order, *PAGE)),
+            ("logs", "Calls, newest first", self._logs, "CallPage", (*FILTERS, *order)),
             ("logs/tail", "Calls as they end, as server-sent events", self._tail, "", FILTERS),
             (
                 "logs/export",
                 "Calls as a file",
                 self._export,
                 "",
-                (("format", "csv, jsonl or parquet"), ("limit", "how many (10000), up to 1000000"), *FILTERS),
+                (Query("format", "csv, jsonl or parquet"), Query("limit", "how many (10000), up to 1000000"), *FILTERS),
             ),
             ("logs/{id}", "One call", self._log, "Entry", ()),
             ("logs/{id}/payload", "What is kept of a call's bodies; each look is audited", self._payload, "", ()),

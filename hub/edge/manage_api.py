@@ -30,7 +30,7 @@ from hub.edge.profiles_api import ProfilesApi
 from hub.edge.providers_api import ProvidersApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.edge.secrets_api import SecretsApi
 from hub.edge.stops_api import StopsApi
 from hub.edge.usage_api import UsageApi
@@ -159,7 +159,7 @@ class ManageApi:
     async def _server_tools(self, ask: Ask) -> Answer:
         if ask.path("name") not in ask.snapshot.servers:
             raise NotFound("not_found", f"There is no server '{ask.path('name')[:64]}'.")
-        return Answer({"items": self._m.server_tools(ask.path("name")), "next": None})
+        return listed(ask, self._m.server_tools(ask.path("name")))
 
     async def _sign_in_link(self, ask: Ask) -> Answer:
         name = ask.path("name")
@@ -190,12 +190,13 @@ class ManageApi:
     async def _answer(
         self, row: Route, request: Request, source: str, read: Callable[[Request], Awaitable[Any]]
     ) -> Answer:
-        """Run a route for whoever asks: permission first, then the body, then its endpoint."""
+        """Run a route for whoever asks: permission first, then the query and the body, then its endpoint."""
         snapshot = self._m.resources.snapshot()
         principal = await self._m.visitors.principal(request, snapshot)
         actor = Actor(principal.id, source=source, address=request.client.host if request.client else "")
         try:
             self._check(row, principal)
+            row.check_query(request)
             body = await read(request) if row.method in ("POST", "PUT") else None
             return await row.endpoint(Ask(request, principal, actor, snapshot, body))
         except Refusal as refusal:

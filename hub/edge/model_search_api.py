@@ -6,9 +6,7 @@ from typing import Any
 
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
-from hub.edge.records import PAGE
-from hub.edge.resources_api import limit_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Query, Route, limit_of
 from hub.identity import Permission
 from hub.resources import Snapshot
 from hub.resources.model_catalog import CatalogModel
@@ -16,7 +14,7 @@ from hub.routing import price_view, visible_models
 
 PATH = "/api/v1/model-catalogue"
 MOST_CHARACTERS = 200
-_QUERY = (("search", "words, each of which the id or the name holds"), *PAGE)
+_QUERY = (Query("search", "words, each of which the id or the name holds"),)
 
 
 class ModelSearchApi:

@@ -189,7 +189,13 @@ def _operation(route: Route) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
     ]
     parameters += [
-        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}} for name, text in route.query
+        {
+            "name": one.name,
+            "in": "query",
+            "description": one.about,
+            "schema": {"type": "string", **({"enum": list(one.choices)} if one.choices else {})},
+        }
+        for one in route.queries
     ]
     success: dict[str, Any] = {"description": "Done"}
     schema = {"$ref": f"#/components/schemas/{route.reply}"} if route.reply else {"type": "object"}

@@ -8,7 +8,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import NotFound
 from hub.edge.model_lists import openai_model
 from hub.edge.own_routes import own_routes
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission
 from hub.resources import Snapshot
 from hub.routing import visible_models
@@ -30,10 +30,10 @@ class OwnApi:
 
     async def _models(self, ask: Ask) -> Answer:
         found = visible_models(ask.snapshot, ask.principal)
-        return Answer({"items": [openai_model(model) for model in found], "next": None})
+        return listed(ask, [openai_model(model) for model in found])
 
     async def _profiles(self, ask: Ask) -> Answer:
-        return Answer({"items": self.profiles(ask.principal), "next": None})
+        return listed(ask, self.profiles(ask.principal))
 
     async def _budgets(self, ask: Ask) -> Answer:
         names = budgets_over(ask.snapshot, ask.principal)
@@ -48,10 +48,10 @@ class OwnApi:
             }
             for name in names
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _routes(self, ask: Ask) -> Answer:
-        return Answer({"items": await own_routes(ask.snapshot, ask.principal, self.find), "next": None})
+        return listed(ask, await own_routes(ask.snapshot, ask.principal, self.find))
 
     async def _servers(self, ask: Ask) -> Answer:
         items: list[dict[str, Any]] = []
@@ -68,14 +68,14 @@ class OwnApi:
                         "tokens": sum(int(tool["tokens"]) for tool in tools),
                     }
                 )
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _server_tools(self, ask: Ask) -> Answer:
         name = ask.path("name")
         tools = self._usable(ask.principal, name) if name in ask.snapshot.servers else []
         if not tools:
             raise NotFound("not_found", f"There is no server '{name[:64]}' with a tool that you may use.")
-        return Answer({"items": tools, "next": None})
+        return listed(ask, tools)
 
     def _usable(self, principal: Principal, server: str) -> list[dict[str, Any]]:
         return [tool for tool in self.server_tools(server) if principal.may_use_tool(f"{server}/{tool['name']}")]

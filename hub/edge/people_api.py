@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.core.refusal import Forbidden, Malformed, NotFound, Unauthenticated
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Passwords, Permission, check_strength
 from hub.store import OAuthStore, PasswordHashes, Resources, SignIns
 
@@ -67,7 +67,7 @@ class PeopleApi:
         await self.hashes.put(user, await self.passwords.hash(password))
         await self.sign_ins.end_all(user)
 
-    async def _listed(self, user: str) -> Answer:
+    async def _listed(self, ask: Ask, user: str) -> Answer:
         items = [
             {
                 "id": each.id,
@@ -79,13 +79,13 @@ class PeopleApi:
             }
             for each in await self.sign_ins.of(user)
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _list(self, ask: Ask) -> Answer:
-        return await self._listed(self._user(ask))
+        return await self._listed(ask, self._user(ask))
 
     async def _list_mine(self, ask: Ask) -> Answer:
-        return await self._listed(self._me(ask))
+        return await self._listed(ask, self._me(ask))
 
     async def _ended(self, ask: Ask, user: str) -> Answer:
         identifier = ask.path("id")
@@ -107,7 +107,7 @@ class PeopleApi:
         await self.resources.note(ask.actor, "sign-ins-ended", detail=f"users/{user}")
         return Answer({"user": user, "ended": "all"})
 
-    async def _programs_of(self, user: str) -> Answer:
+    async def _programs_of(self, ask: Ask, user: str) -> Answer:
         items = [
             {
                 "id": each.id,
@@ -118,13 +118,13 @@ class PeopleApi:
             }
             for each in await self.programs.of(user)
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _programs(self, ask: Ask) -> Answer:
-        return await self._programs_of(self._user(ask))
+        return await self._programs_of(ask, self._user(ask))
 
     async def _my_programs(self, ask: Ask) -> Answer:
-        return await self._programs_of(self._me(ask))
+        return await self._programs_of(ask, self._me(ask))
 
     async def _program_ended(self, ask: Ask, user: str) -> Answer:
         identifier = ask.path("id")
@@ -159,4 +159,5 @@ class PeopleApi:
         )
         for method, path, permission, summary, endpoint in rows:
             body = "Password" if path.endswith("password") and method == "PUT" else ""
-            yield Route(method, path, permission, summary, endpoint, "people", body=body)
+            reply = "Page" if method == "GET" else ""
+            yield Route(method, path, permission, summary, endpoint, "people", body=body, reply=reply)

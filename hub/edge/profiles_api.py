@@ -5,13 +5,13 @@ from typing import Any, Protocol
 
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed, NotFound
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
 from hub.store import Resources
 
 _MODES = ("", "full", "search", "code")
-_KEY = ("key", "as which key sees it (needs platform.read)")
+_KEY = Query("key", "as which key sees it (needs platform.read)")
 
 
 class Desk(Protocol):
@@ -48,11 +48,12 @@ class ProfilesApi:
         mine, path = Permission.SELF, "/api/v1/profiles/{name}"
         yield Route(
             "GET", f"{path}/tools", mine, "The tools of a profile, their tokens, and what each client calls them",
-            self._tools, "profiles", query=(_KEY, ("mode", "full, search or code (the profile's own)")),
+            self._tools, "profiles", query=(_KEY, Query("mode", "full, search or code (the profile's own)")),
         )  # fmt: skip
         yield Route(
             "GET", f"{path}/explain", mine, "Why a tool is visible or not: every rule, and the one that decides",
-            self._explain, "profiles", query=(("tool", "a public name, an own one, or server/tool (all)"), _KEY),
+            self._explain, "profiles", reply="Page",
+            query=(Query("tool", "a public name, an own one, or server/tool (all)"), _KEY),
         )  # fmt: skip
         yield Route(
             "GET", f"{path}/drifts", Permission.PLATFORM_READ, "Tools that are not as they were approved, with a diff",
@@ -85,10 +86,10 @@ class ProfilesApi:
 
     async def _explain(self, ask: Ask) -> Answer:
         found = self._desk.explain(ask.snapshot, ask.path("name"), self._principal(ask), ask.query("tool")[:256])
-        return Answer({"items": found, "next": None})
+        return listed(ask, found)
 
     async def _drifts(self, ask: Ask) -> Answer:
-        return Answer({"items": self._desk.drifts(ask.snapshot, ask.path("name")), "next": None})
+        return listed(ask, self._desk.drifts(ask.snapshot, ask.path("name")))
 
     async def _approve(self, ask: Ask) -> Answer:
         wanted = ask.body.get("tools") if isinstance(ask.body, dict) else None

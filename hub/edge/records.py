@@ -11,7 +11,7 @@ from starlette.requests import Request
 from hub.core.entry import Entry
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
-from hub.edge.routes import Ask
+from hub.edge.routes import RANGE, Ask, Query
 from hub.identity import Permission, teams_with
 from hub.ledger import Fares, Filters, Order, Payloads, Percentiles, Queries, Repricing, Sessions, Sort, Tail, Totals
 from hub.store import AuditFeed, AuditRow, Resources
@@ -20,15 +20,13 @@ TEXTS = (
     "user", "key", "team", "application", "model", "target", "provider", "route", "profile", "server", "tool", "outcome",
     "code", "request_id", "session", "trace", "lane", "call", "tag",
 )  # fmt: skip
-RANGE = (("since", "ISO 8601, inclusive"), ("until", "ISO 8601, exclusive"))
 FILTERS = (
     *RANGE,
-    *((name, f"only this {name}" if name != "tag" else "only this tag, NAME=VALUE") for name in TEXTS),
-    ("status", "only this HTTP status"),
-    ("min_duration_ms", "at least"),
-    ("max_duration_ms", "at most"),
+    *(Query(name, f"only this {name}" if name != "tag" else "only this tag, NAME=VALUE") for name in TEXTS),
+    Query("status", "only this HTTP status"),
+    Query("min_duration_ms", "at least"),
+    Query("max_duration_ms", "at most"),
 )
-PAGE = (("limit", "how many, 1 to 1000 (100)"), ("cursor", "where the last page ended"))
 
 
 @dataclass(frozen=True, slots=True)

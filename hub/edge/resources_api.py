@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, Malformed
-from hub.edge.routes import Answer, Ask, Endpoint, Route
+from hub.edge.routes import Answer, Ask, Endpoint, Query, Route, limit_of, listed
 from hub.edge.visibility import Visibility
 from hub.identity import READ, WRITE, Permission
 from hub.resources import KINDS
@@ -15,23 +15,11 @@ from hub.store.diffs import difference
 from hub.store.records import managed
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
-_PAGE = (
-    ("limit", "how many, 1 to 1000 (100)"),
-    ("cursor", "where the last page ended"),
-    ("view", "`names`: only kind and name of each"),
-)
+_VIEW = Query("view", "`names`: only kind and name of each", ("names",))
 
 
 # What of a kind is one's own, or one's team's.
 _OWN = {"keys": Permission.KEYS_OWN, "profiles": Permission.CATALOGUE_OWN}
-
-
-def limit_of(ask: Ask, default: int = 100, most: int = 1000) -> int:
-    """The `limit` of a list. Raises Malformed when it is not a number from 1 to `most`."""
-    text = ask.query("limit", str(default))
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= most:
-        raise Malformed("malformed", f"limit is a number from 1 to {most}.")
-    return int(text)
 
 
 def mapping_of(body: Any) -> dict[str, Any]:
@@ -189,7 +177,7 @@ class ResourcesApi:
                 {**version_view(version), "diff": difference(old, version.spec or {})}
                 for version, old in zip(versions, before, strict=True)
             ]
-            return Answer({"items": items, "next": None})
+            return listed(ask, items)
 
         return endpoint
 
@@ -205,7 +193,7 @@ class ResourcesApi:
                 for other, own, how in uses(specs, kind, name)
                 if visibility.sees(other, own, specs[other][own])
             ]
-            return Answer({"items": items, "next": None})
+            return listed(ask, items)
 
         return endpoint
 
@@ -292,7 +280,7 @@ class ResourcesApi:
 
         def route(method: str, path: str, summary: str, endpoint: Endpoint, body: str = "", reply: str = "") -> Route:
             permission = read if method == "GET" else write
-            query = _PAGE if reply == "Page" else ()
+            query = (_VIEW,) if reply == "Page" else ()
             return Route(method, path, permission, summary, endpoint, kind, own, body, reply, query)
 
         # Names of models may hold slashes, so what follows a name is matched before the name alone.

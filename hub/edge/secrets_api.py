@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, NotFound
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission
 from hub.resources.uses import naming
 from hub.store import Resources, Vault
@@ -30,7 +30,7 @@ class SecretsApi:
             {"name": name, "updated_at": at, "used_by": _users(specs, name)}
             for name, at in (await self.vault.written()).items()
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
         name, value = ask.path("name"), mapping_of(ask.body).get("value")
@@ -57,7 +57,7 @@ class SecretsApi:
         """The rows."""
         needs, one = Permission.SECRETS_WRITE, "/api/v1/secrets/{name}"
         about = "Names in the vault and what uses them, never values"
-        yield Route("GET", "/api/v1/secrets", needs, about, self._list, "secrets")
+        yield Route("GET", "/api/v1/secrets", needs, about, self._list, "secrets", reply="Page")
         yield Route("PUT", one, needs, "Write a secret to the vault", self._put, "secrets", body="Secret")
         about = "Forget a secret of the vault; refused while a resource names it"
         yield Route("DELETE", one, needs, about, self._delete, "secrets")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from hub.core.refusal import Forbidden, InvalidSpec, NotFound
 from hub.edge.resources_api import mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.routes import Answer, Ask, Route, listed
 from hub.edge.visibility import Visibility
 from hub.identity import Permission, teams_with
 from hub.resources.spec import faults_of
@@ -30,7 +30,7 @@ class StopsApi:
             {"scope": {kind: name or True}, "reason": stop.reason, "by": stop.by, "at": stop.at}
             for (kind, name), stop in sorted(ask.snapshot.stops.items())
         ]
-        return Answer({"items": items, "next": None})
+        return listed(ask, items)
 
     async def _stop(self, ask: Ask) -> Answer:
         scope, reason = await self._asked(ask)
@@ -89,4 +89,5 @@ class StopsApi:
         )
         for method, path, permission, summary, endpoint, body in rows:
             also = Permission.KEYS_WRITE if method == "POST" else None
-            yield Route(method, path, permission, summary, endpoint, "stops", also, body)
+            reply = "Page" if method == "GET" else ""
+            yield Route(method, path, permission, summary, endpoint, "stops", also, body, reply)

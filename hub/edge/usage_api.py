@@ -8,7 +8,6 @@ from hub.core.entry import Entry
 from hub.core.refusal import Malformed, NotFound
 from hub.edge.records import (
     FILTERS,
-    RANGE,
     Records,
     entry_view,
     filters_of,
@@ -19,12 +18,13 @@ from hub.edge.records import (
     usage_view,
     usd,
 )
-from hub.edge.resources_api import limit_of, mapping_of
-from hub.edge.routes import Answer, Ask, Route
+from hub.edge.resources_api import mapping_of
+from hub.edge.routes import MOST_LISTED, Answer, Ask, Query, Route, limit_of, start_of
 from hub.identity import Permission, teams_with
 from hub.ledger import Dimension, Filters, Run, Totals, csv_lines, parse_dimensions
 
 _GROUPS = f"{', '.join(Dimension)}, tag:NAME"
+MOST_IN_FILE = 100_000  # groups of usage
 _IDLE_DAYS = 30
 _DIET_DAYS = 30
 _RECOMPUTE = frozenset({"since", "until", "model", "target", "dry_run"})
@@ -38,15 +38,19 @@ class UsageApi:
 
     async def _usage(self, ask: Ask) -> Answer:
         groups = parse_dimensions(ask.query("group_by", "model"))
-        rows = await self._r.queries.usage(filters_of(ask), group_by=groups, timed=True)
-        match ask.query("format", "json"):
-            case "json":
-                return Answer({"items": [usage_view(row) for row in rows], "next": None})
-            case "csv":
-                named = (("content-disposition", 'attachment; filename="usage.csv"'),)
-                return Answer(_csv(rows, groups), headers=named, media="text/csv; charset=utf-8")
-            case _:
-                raise Malformed("malformed", "format is json or csv.")
+        whole, start = ask.query("format") == "csv", start_of(ask)
+        most = MOST_IN_FILE if whole else MOST_LISTED
+        limit = limit_of(ask, default=most, most=most)
+        rows = await self._r.queries.usage(filters_of(ask), group_by=groups, limit=limit + 1, start=start, timed=True)
+        rest = str(start + limit) if len(rows) > limit else None
+        if not whole:
+            return Answer({"items": [usage_view(row) for row in rows[:limit]], "next": rest})
+        if rest is not None:
+            raise Malformed(
+                "malformed", f"These are more than {limit} groups, the most of one file. Ask for a shorter time."
+            )
+        named = (("content-disposition", 'attachment; filename="usage.csv"'),)
+        return Answer(_csv(rows, groups), headers=named, media="text/csv; charset=utf-8")
 
     async def _idle(self, ask: Ask) -> Answer:
         since = instant(ask, "since")
@@ -68,7 +72,8 @@ class UsageApi:
         ]
 
     async def _sessions(self, ask: Ask) -> Answer:
-        lines = await self._r.sessions.latest(filters_of(ask), limit_of(ask, default=50))
+        limit, start = limit_of(ask, default=50), start_of(ask)
+        lines = await self._r.sessions.latest(filters_of(ask), limit + 1, start)
         items = [
             {
                 "session": line.session,
@@ -81,9 +86,9 @@ class UsageApi:
                 "cost_usd": usd(line.cost_micro_usd),
                 "unpriced": line.unpriced,
             }
-            for line in lines
+            for line in lines[:limit]
         ]
-        return Answer({"items": items, "next": None})
+        return Answer({"items": items, "next": str(start + limit) if len(lines) > limit else None})
 
     async def _session(self, ask: Ask) -> Answer:
         run = await self._r.sessions.run(ask.path("id"), Filters(**own_calls(ask.principal)))
@@ -134,7 +139,12 @@ class UsageApi:
             "Calls, tokens and cost in groups",
             self._usage,
             "logs",
-            query=(("group_by", f"up to three of {_GROUPS}"), ("format", "json or csv"), *FILTERS),
+            reply="Page",
+            query=(
+                Query("group_by", f"up to three of {_GROUPS}"),
+                Query("format", "of the answer (json)", ("json", "csv")),
+                *FILTERS,
+            ),
         )
         yield Route(
             "GET",
@@ -143,7 +153,7 @@ class UsageApi:
             "Users and keys that made no call",
             self._idle,
             "logs",
-            query=(("since", f"ISO 8601; left out, {_IDLE_DAYS} days ago"),),
+            query=(Query("since", f"ISO 8601; left out, {_IDLE_DAYS} days ago"),),
         )
         yield Route(
             "POST",
@@ -156,7 +166,7 @@ class UsageApi:
         )
         yield Route(
             "GET", "/api/v1/sessions", Permission.SELF, "Agent runs, last active first", self._sessions, "logs",
-            reply="Page", query=(*RANGE, ("limit", "how many, 1 to 1000 (50)")),
+            reply="Page", query=FILTERS,
         )  # fmt: skip
         yield Route(
             "GET", "/api/v1/sessions/{id:path}", Permission.SELF, "One agent run, turn by turn", self._session, "logs"
@@ -168,7 +178,7 @@ class UsageApi:
             "Tools of a profile that nobody calls, what they cost, and a slimmer profile",
             self._diet,
             "logs",
-            query=(("days", f"1 to 366 ({_DIET_DAYS})"),),
+            query=(Query("days", f"1 to 366 ({_DIET_DAYS})"),),
         )
 
 

@@ -73,17 +73,20 @@ class Queries:
         *,
         group_by: tuple[Group, ...] = (),
         limit: int = MAX_LIMIT,
+        start: int = 0,
         timed: bool = False,
     ) -> tuple[Totals, ...]:
         """Totals of each group (of everything, when `group_by` is empty); `timed` says how long their calls took, too.
 
-        At most `limit` groups: in order of time when grouped by day or hour, else the most expensive first.
-        Raises Malformed for a dimension that does not exist, for more than three, or a bad limit.
+        At most `limit` groups, from the place `start` on: in order of time when grouped by day or hour, else the most
+        expensive first. Raises Malformed for a dimension that does not exist, or for more than three.
         """
-        totals_statement(filters, group_by, limit)
+        totals_statement(filters, group_by, limit, start)
         async with reading(self._engine) as connection:
             stale = await _stale(connection)
-            statement = totals_statement(filters, group_by, limit, stale=stale, dialect=self._dialect, timed=timed)
+            statement = totals_statement(
+                filters, group_by, limit, start, stale=stale, dialect=self._dialect, timed=timed
+            )
             rows = (await connection.execute(statement)).mappings().all()
         # In a thread: histograms of many rows take some time to add up.
         return await asyncio.to_thread(lambda: tuple(to_totals(row, group_by) for row in rows))

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
-from hub.ledger.filters import Filters, check_limit, conditions, equals
+from hub.ledger.filters import Filters, conditions, equals
 from hub.ledger.pages import LOOKED_AT
 from hub.ledger.rows import ENTRY, to_entry
 from hub.ledger.sums import entry_sums
@@ -100,12 +100,11 @@ class Sessions:
         async with reading(self._engine) as connection:
             return [to_entry(dict(row)) for row in (await connection.execute(statement)).mappings()]
 
-    async def latest(self, filters: Filters, limit: int) -> tuple[SessionLine, ...]:
-        """The sessions of a range, the last active first. Raises Malformed for a bad limit.
+    async def latest(self, filters: Filters, limit: int, start: int = 0) -> tuple[SessionLine, ...]:
+        """The sessions of a range, the last active first, from the place `start` on.
 
         Whose last calls are the newest is found among the newest calls alone; only those sessions are then summed up.
         """
-        check_limit(limit)
         columns = ENTRY.c
         where = (*conditions(filters, dialect=self._engine.dialect.name), columns.session != literal_column("''"))
         last = func.max(columns.at)
@@ -114,10 +113,10 @@ class Sessions:
             .add_columns(func.count().filter(columns.call == "model").label("models"))
             .where(*where)
             .group_by(columns.session)
-            .order_by(last.desc())
+            .order_by(last.desc(), columns.session)
         )
         async with reading(self._engine) as connection:
-            names = await self._active(connection, where, limit)
+            names = (await self._active(connection, where, start + limit))[start:]
             rows = (await connection.execute(statement.where(columns.session.in_(names)))).mappings().all()
         numbers = ("first", "last", "calls", "models", "errors", "cost_micro_usd", "unpriced")
         return tuple(
@@ -137,8 +136,8 @@ class Sessions:
                 select(columns.session, columns.at).where(*where).order_by(columns.at.desc()).limit(most).subquery()
             )
             last = func.max(newest.c.at)
-            grouped = select(newest.c.session, last, func.count()).group_by(newest.c.session).order_by(last.desc())
-            found = (await connection.execute(grouped)).all()
+            grouped = select(newest.c.session, last, func.count()).group_by(newest.c.session)
+            found = (await connection.execute(grouped.order_by(last.desc(), newest.c.session))).all()
             if len(found) >= limit or sum(int(row[2]) for row in found) < most:
                 return [row[0] for row in found[:limit]]
             most *= _MORE

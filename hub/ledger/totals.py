@@ -11,7 +11,7 @@ from sqlalchemy.sql import Select
 
 from hub.core.refusal import Malformed
 from hub.core.usage import Usage
-from hub.ledger.filters import Filters, check_limit, conditions, micros, tag_value
+from hub.ledger.filters import Filters, conditions, micros, tag_value
 from hub.ledger.latency import Percentiles, counts_of, percentiles
 from hub.ledger.rows import BUCKETS, ENTRY, ROLLUP
 from hub.ledger.sums import DAY, GROUPINGS, HOUR, entry_sums, entry_times, rollup_sums, rollup_times, span_of
@@ -127,6 +127,7 @@ def totals_statement(
     filters: Filters,
     group_by: tuple[Group, ...],
     limit: int,
+    start: int = 0,
     *,
     stale: Stale | None = None,
     dialect: str = "sqlite",
@@ -134,32 +135,31 @@ def totals_statement(
 ) -> Select[Any]:
     """One row for each group: from entries, or where `stale` is given from rollups and what they do not cover.
 
-    `timed` adds the histograms of how long calls took.
+    At most `limit` of them, from the place `start` on. `timed` adds the histograms of how long calls took.
 
-    Raises Malformed for more than three dimensions or a bad limit.
+    Raises Malformed for more than three dimensions.
     """
-    check_limit(limit)
     _check(group_by)
     labels = [f"by_{number}" for number in range(len(group_by))]
     sums = _Sums(dialect, timed)
     parts = _parts(filters, group_by, stale, sums)
     if len(parts) == 1:
-        return _ordered(parts[0], group_by, labels, limit)
+        return _ordered(parts[0], group_by, labels).limit(limit).offset(start)
     table = union_all(*parts).subquery()
     groups = [table.c[label] for label in labels]
     statement = select(*(group.label(group.name) for group in groups), *sums.of(table))
     if groups:
         statement = statement.group_by(*groups)
-    return _ordered(statement, group_by, labels, limit)
+    return _ordered(statement, group_by, labels).limit(limit).offset(start)
 
 
-def _ordered(statement: Select[Any], group_by: tuple[Group, ...], labels: list[str], limit: int) -> Select[Any]:
+def _ordered(statement: Select[Any], group_by: tuple[Group, ...], labels: list[str]) -> Select[Any]:
     if not group_by:
         return statement
     columns = statement.selected_columns
     in_time = [columns[label].asc() for label, group in zip(labels, group_by, strict=True) if group in _PERIODS]
     statement = statement.order_by(*in_time, columns["cost_micro_usd"].desc(), columns["calls"].desc())
-    return statement.order_by(*(columns[label] for label in labels)).limit(limit)
+    return statement.order_by(*(columns[label] for label in labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ class LedgerPages:
         by = visit.query("by", "model") if visit.query("by", "model") in GROUPS else "model"
         span, since = since_of(visit, "30d")
         step = "hour" if span in ("1h", "24h") else "day"
-        rows = (await visit.get("/usage", group_by=by, since=since))["items"]
+        page = await visit.get("/usage", group_by=by, since=since)
+        kinds = (await visit.get("/usage", group_by="call", since=since))["items"]
         idle = await visit.get("/usage/idle") if visit.can("ledger.read") and visit.query("idle") else None
         over_time = (await visit.get("/usage", group_by=step, since=since))["items"]
         return self._site.show(
@@ -151,10 +152,11 @@ class LedgerPages:
             groups=GROUPS,
             ranges=(*RANGES, "all"),
             span=span,
-            rows=rows,
+            rows=page["items"],
+            more=page["next"],
             series=over_time,
             step=step,
-            total=total_of(rows),
+            total=total_of(kinds),
             idle=idle,
             since=since,
         )

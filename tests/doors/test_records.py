@@ -172,6 +172,25 @@ def test_usage_as_a_table_and_as_csv(hub, key):
         assert any(row["tag:project"] == "zeus" and row["calls"] == "1" for row in csv.DictReader(io.StringIO(text)))
 
 
+def test_usage_and_runs_go_on_past_their_first_page(hub, key):
+    for number in range(3):
+        chat(hub, key, **{"x-hub-session": f"paged-{number}", "x-hub-tags": "paged=yes"})
+    wait_for(lambda: len(entries(hub, tag="paged=yes")) == 3)
+    with hub.client() as client:
+        for path, query in (("usage", {"group_by": "session", "tag": "paged=yes"}), ("sessions", {"tag": "paged=yes"})):
+            found, cursor = [], ""
+            while cursor is not None:
+                page = client.get(f"/api/v1/{path}", params={**query, "limit": 2, "cursor": cursor}).json()
+                found += [item.get("session") or item["group"]["session"] for item in page["items"]]
+                cursor = page["next"]
+            assert sorted(found) == ["paged-0", "paged-1", "paged-2"], path
+        assert client.get("/api/v1/sessions", params={"cursor": "?"}).json()["code"] == "malformed"
+        whole = client.get("/api/v1/usage", params={"group_by": "session", "tag": "paged=yes", "format": "csv"}).text
+        assert len(whole.splitlines()) == 4
+        short = client.get("/api/v1/usage", params={"group_by": "session", "format": "csv", "limit": 2})
+        assert (short.status_code, short.json()["code"]) == (400, "malformed")
+
+
 def test_who_has_not_called(hub, key):
     hub.put("keys", "sleeper", {"team": "records"})
     with hub.client() as client:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_a_conversation_begins_anew(world, browse):
         page.locator(".facts-line").nth(count - 1).wait_for()
     page.get_by_role("link", name="log", exact=True).first.click()
     page.wait_for_url(re.compile("request_id="))
+    request_id = parse_qs(urlsplit(page.url).query)["request_id"][0]
     with world.hub.client() as operator:
-        wait_for(lambda: operator.get("/api/v1/logs", params={"door": "playground"}).json()["items"])
+        wait_for(lambda: operator.get("/api/v1/logs", params={"request_id": request_id}).json()["items"])
     page.go_back()
     page.get_by_role("button", name="Start anew").click()
     assert page.locator(".column").count() == 0

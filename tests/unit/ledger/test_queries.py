@@ -83,8 +83,6 @@ async def test_a_bad_cursor_is_refused(engine, cursor):
 async def test_a_bad_limit_is_refused(engine, limit):
     with pytest.raises(Malformed, match="limit"):
         await Queries(engine).logs(limit=limit)
-    with pytest.raises(Malformed, match="limit"):
-        await Queries(engine).usage(limit=limit)
 
 
 def test_filters_are_bounded():

@@ -1,0 +1,77 @@
+"""What the management API takes in its queries: what it names, nothing else, and pages of every list."""
+
+import re
+
+import pytest
+
+from hub.edge.manage_api import route_rows
+
+LISTS = sorted(row.path for row in route_rows() if row.method == "GET" and row.reply in ("Page", "CallPage", "History"))
+NAMES = {"models": "demo", "servers": "new", "profiles": "both", "providers": "demo", "users": "admin", "keys": "admin"}
+
+
+def asked(path):
+    """The path of a list about something that exists, with the query that it needs."""
+    kind = path.removeprefix("/api/v1/").removeprefix("me/").partition("/")[0]
+    url = re.sub(r"\{name(:path)?\}", NAMES.get(kind, "some"), path)
+    return url, {"/explain": {"tool": "new__echo"}, "/targets": {"model": "demo"}}.get(url[url.rindex("/") :], {})
+
+
+@pytest.fixture(scope="module")
+def filled(hub):
+    """Something of every kind that has to exist to be listed."""
+    for kind, spec in {
+        "teams": {}, "routes": {"targets": [{"model": "demo/demo-1"}]}, "exports": {"format": "jsonl", "enabled": False},
+        "announcements": {"title": "Hello", "archived": True},
+        "budgets": {"scope": {"team": "some"}, "usd": 5}, "limits": {"scope": {"team": "some"}, "rpm": 5},
+        "guardrails": {"scope": {"team": "some"}, "on": ["input"], "words": ["never"]},
+    }.items():  # fmt: skip
+        hub.put(kind, "some", spec)
+    return hub
+
+
+def test_a_parameter_that_a_route_does_not_know_is_refused_by_name(hub):
+    with hub.client() as client:
+        for path in (
+            *LISTS,
+            "/api/v1/logs/export",
+            "/api/v1/logs/tail",
+            "/api/v1/usage/idle",
+            "/api/v1/me",
+            "/api/v1/export",
+        ):
+            url, query = asked(path)
+            answer = client.get(url, params={**query, "outcme": "ok"})
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), (path, answer.text)
+            assert "'outcme'" in answer.json()["detail"], path
+        told = client.get("/api/v1/audit", params={"since": "2026-01-01", "resource": "keys"}).json()["detail"]
+        assert told == (
+            "GET /api/v1/audit has no parameter 'resource'. Known: since, until, kind, name, actor, action, limit, cursor."
+        )
+        assert client.post("/api/v1/keys/some/revoke", params={"dry_run": "1"}).status_code == 400
+        assert client.get("/api/openapi.json", params={"v": "3"}).status_code == 200
+
+
+def test_who_may_not_ask_at_all_is_not_told_what_may_be_asked(hub):
+    with hub.client(None) as client:
+        assert client.get("/api/v1/audit", params={"resource": "keys"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_comes_in_pages(filled, path):
+    url, query = asked(path)
+    with filled.client() as client:
+
+        def page(**more):
+            answer = client.get(url, params={**query, **more})
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        if page()["items"] == []:
+            return
+        first = page(limit=1)
+        assert len(first["items"]) == 1
+        if first["next"] is not None:
+            second = page(limit=1, cursor=first["next"])
+            assert second["items"] != first["items"]
+        assert client.get(url, params={**query, "limit": 0}).json()["code"] == "malformed"
