@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from hub.core.usage import Usage
 
+CALLS = ("model", "tool")
+LANES = ("passthrough", "translate", "estimate", "raw")  # how a model call was carried
+
 
 class Outcome(StrEnum):
     """How a call ended."""

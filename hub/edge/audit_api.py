@@ -7,12 +7,15 @@ import orjson
 from hub.edge.records import Records, audit_view, instant
 from hub.edge.routes import RANGE, Answer, Ask, Query, Route, limit_of
 from hub.identity import Permission
+from hub.resources import KINDS
+from hub.resources.spending import ScopeSpec
+from hub.store import ACTIONS
 
 _FILTERS = (
-    Query("kind", "only this kind of resource"),
+    Query("kind", "only this kind of resource, or of scope that was stopped", (*KINDS, *ScopeSpec.model_fields)),
     Query("name", "only this resource"),
     Query("actor", "only this actor, such as user:ann"),
-    Query("action", "only this action, such as change or denied"),
+    Query("action", "only what was done so", ACTIONS),
 )
 
 

@@ -13,7 +13,7 @@ from hub.core.calls import Arrival, Dialect, ModelCall, Origin
 from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
-from hub.edge.routes import Answer, Ask, Query, Route
+from hub.edge.routes import SWITCH, Answer, Ask, Query, Route
 from hub.identity import WRITE, Permission, require
 from hub.resources import KeyGrant, Snapshot
 from hub.routing import Conditions, explain, plan
@@ -28,11 +28,11 @@ _QUERY = (
     Query("header", "a request header, NAME=VALUE; may be given several times"),
     Query("key", "explain for this key instead of your own (needs platform.read)"),
     Query("tokens", "the prompt's size in tokens"),
-    Query("tools", "1: the call offers tools"),
-    Query("images", "1: the call holds a picture"),
-    Query("stream", "1: the call is streamed"),
+    Query("tools", "1: the call offers tools", SWITCH),
+    Query("images", "1: the call holds a picture", SWITCH),
+    Query("stream", "1: the call is streamed", SWITCH),
     Query("max_output", "the caller's cap on output tokens"),
-    Query("dialect", f"in which the call is made: one of {', '.join(Dialect)}"),
+    Query("dialect", f"in which the call is made ({Dialect.OPENAI_CHAT})", tuple(Dialect)),
 )
 
 

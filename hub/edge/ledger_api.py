@@ -6,7 +6,7 @@ import msgspec
 import orjson
 
 from hub.core.refusal import NotFound, Refusal, Throttled
-from hub.edge.records import FILTERS, Records, entry_view, filters_of, order_of, own_calls, sees
+from hub.edge.records import FILTERS, ORDER, Records, entry_view, filters_of, order_of, own_calls, sees
 from hub.edge.routes import Answer, Ask, Query, Route, limit_of
 from hub.identity import Permission
 from hub.ledger import MEDIA, Filters, check_format, written
@@ -49,7 +49,7 @@ class LedgerApi:
         return Answer(msgspec.to_builtins(kept))
 
     async def _export(self, ask: Ask) -> Answer:
-        form = ask.query("format", "csv")
+        form = ask.query("format") or "csv"
         check_format(form)
         most = limit_of(ask, default=10_000, most=MOST_EXPORTED)
         pieces = written(self._r.queries.each(filters_of(ask), most), form)
@@ -88,16 +88,19 @@ class LedgerApi:
 
     def routes(self) -> Iterator[Route]:
         """The rows."""
-        order = (Query("order_by", "at, duration_ms, input or output"), Query("order", "desc or asc"))
         for path, summary, endpoint, reply, query in (
-            ("logs", "Calls, newest first", self._logs, "CallPage", (*FILTERS, *order)),
+            ("logs", "Calls, newest first", self._logs, "CallPage", (*FILTERS, *ORDER)),
             ("logs/tail", "Calls as they end, as server-sent events", self._tail, "", FILTERS),
             (
                 "logs/export",
                 "Calls as a file",
                 self._export,
                 "",
-                (Query("format", "csv, jsonl or parquet"), Query("limit", "how many (10000), up to 1000000"), *FILTERS),
+                (
+                    Query("format", "of the file (csv)", tuple(MEDIA)),
+                    Query("limit", "how many (10000), up to 1000000"),
+                    *FILTERS,
+                ),
             ),
             ("logs/{id}", "One call", self._log, "Entry", ()),
             ("logs/{id}/payload", "What is kept of a call's bodies; each look is audited", self._payload, "", ()),

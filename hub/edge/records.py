@@ -1,6 +1,6 @@
 """What the ledger's and the audit trail's routes share: what they work on, their filters, and their rows as JSON."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from hub.core.entry import Entry
+from hub.core.entry import CALLS, LANES, Entry, Outcome
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.edge.routes import RANGE, Ask, Query
@@ -18,11 +18,13 @@ from hub.store import AuditFeed, AuditRow, Resources
 
 TEXTS = (
     "user", "key", "team", "application", "model", "target", "provider", "route", "profile", "server", "tool", "outcome",
-    "code", "request_id", "session", "trace", "lane", "call", "tag",
+    "code", "request_id", "session", "trace", "lane", "call",
 )  # fmt: skip
+_CHOICES: Mapping[str, tuple[str, ...]] = {"outcome": tuple(Outcome), "call": CALLS, "lane": LANES}
 FILTERS = (
     *RANGE,
-    *(Query(name, f"only this {name}" if name != "tag" else "only this tag, NAME=VALUE") for name in TEXTS),
+    *(Query(name, f"only this {name}", _CHOICES.get(name, ())) for name in TEXTS),
+    Query("tag", "only this tag, NAME=VALUE"),
     Query("status", "only this HTTP status"),
     Query("min_duration_ms", "at least"),
     Query("max_duration_ms", "at most"),
@@ -86,7 +88,7 @@ def filters_of(ask: Ask) -> Filters:
     Someone with `ledger.read` sees the calls of those teams (with a platform role: all calls); everybody else
     sees their own.
     """
-    fields: dict[str, Any] = {name: ask.query(name) for name in TEXTS if ask.query(name)}
+    fields: dict[str, Any] = {name: ask.query(name) for name in (*TEXTS, "tag") if ask.query(name)}
     status = _number(ask, "status")
     fields.update(
         since=_seconds(instant(ask, "since")),
@@ -98,12 +100,12 @@ def filters_of(ask: Ask) -> Filters:
     return Filters(**{**fields, **own_calls(ask.principal)})
 
 
+ORDER = (Query("order_by", "what (at)", tuple(Sort)), Query("order", "which end first (desc)", ("desc", "asc")))
+
+
 def order_of(ask: Ask) -> Order:
-    """The order of a page by `order_by` and `order`. Raises Malformed."""
-    by, direction = ask.query("order_by", "at"), ask.query("order", "desc")
-    if by not in set(Sort) or direction not in ("asc", "desc"):
-        raise Malformed("malformed", f"order_by is one of {', '.join(Sort)}; order is asc or desc.")
-    return Order(Sort(by), direction == "asc")
+    """The order of a page."""
+    return Order(Sort(ask.query("order_by") or Sort.AT), ask.query("order") == "asc")
 
 
 def own_calls(principal: Principal) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hub.store.folder import DataFolder
 from hub.store.oauth import Approved, Grant, OAuthStore, Poll, Wanted
 from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
-from hub.store.records import Actor, AuditReport, AuditRow, Change, Resource, Version, Written
+from hub.store.records import ACTIONS, Action, Actor, AuditReport, AuditRow, Change, Resource, Version, Written
 from hub.store.redis_health import RedisHealth
 from hub.store.redis_meters import RedisMeters, WhenDown
 from hub.store.redis_shelf import RedisShelf
@@ -20,7 +20,9 @@ from hub.store.sign_ins import Browser, SignIn, SignIns
 from hub.store.vault import Vault
 
 __all__ = [
+    "ACTIONS",
     "AccountRows",
+    "Action",
     "Actor",
     "AlertLog",
     "Approved",

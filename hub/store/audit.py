@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.refusal import Malformed
 from hub.store.diffs import Diff
-from hub.store.records import Actor, AuditReport, AuditRow
+from hub.store.records import Action, Actor, AuditReport, AuditRow
 from hub.store.tables import AuditTable, StateRow
 from hub.store.transactions import reading, writing
 
@@ -58,7 +58,7 @@ class AuditTrail:
         self,
         connection: AsyncConnection,
         actor: Actor,
-        action: str,
+        action: Action,
         *,
         subject: tuple[str, str, int] = ("", "", 0),
         diff: Diff | None = None,
@@ -86,7 +86,7 @@ class AuditTrail:
             update(STATE).where(STATE.c.id == 1).values(audit_id=row["id"], audit_hash=row["hash"])
         )
 
-    async def note(self, actor: Actor, action: str, detail: str = "") -> None:
+    async def note(self, actor: Actor, action: Action, detail: str = "") -> None:
         """A row that tells of no resource: a sign-in, a denied attempt."""
         async with self.transaction() as connection:
             await self.append(connection, actor, action, detail=detail)

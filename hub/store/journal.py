@@ -13,7 +13,7 @@ from hub.core.refusal import NotFound
 from hub.resources.snapshot import KeySecret, Stop
 from hub.store.audit import STATE, AuditTrail, lock_state
 from hub.store.diffs import Diff
-from hub.store.records import Actor, Resource, Version
+from hub.store.records import Action, Actor, Resource, Version
 from hub.store.tables import STOP, KeySecretRow, ResourceRow, ResourceVersionRow, storable
 from hub.store.transactions import reading
 
@@ -47,7 +47,7 @@ class Step:
 
     kind: str
     name: str
-    action: str
+    action: Action
     spec: dict[str, Any] | None
     managed_by: str
     diff: Diff
@@ -109,7 +109,8 @@ class Journal:
             if stop is not None:
                 row = {"scope": kind, "name": name, "reason": storable(stop.reason), "by": stop.by, "at": stop.at}
                 await connection.execute(insert(STOP), row)
-            action, reason = ("stop", stop.reason) if stop is not None else ("resume", "")
+            reason = stop.reason if stop is not None else ""
+            action: Action = "resume" if stop is None else "stop"
             await self._audit.append(connection, actor, action, subject=(kind, name, 0), detail=storable(reason))
             await connection.execute(update(STATE).where(STATE.c.id == 1).values(generation=state.generation + 1))
 

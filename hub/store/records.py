@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 API = "api"
+# What rows of the audit trail tell of.
+Action = Literal[
+    "create", "change", "delete", "rotate", "revoke", "stop", "resume", "approve", "secret", "secret-removed", "test",
+    "recompute-costs", "read-bodies", "denied", "sign-in", "sign-in-failed", "sign-in-link", "sign-in-ended", "sign-ins-ended",
+    "password-set", "password-removed", "program-sign-in", "program-signed-out", "account-connected", "account-disconnected",
+]  # fmt: skip
+ACTIONS: tuple[str, ...] = get_args(Action)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hub.store.audit import AuditTrail
 from hub.store.journal import Journal, MadeSecret, Step, Stored
 from hub.store.key_secrets import KeyMaker, shared
 from hub.store.plans import Wanted, planned
-from hub.store.records import API, Actor, AuditReport, AuditRow, Change, Resource, Version, Written
+from hub.store.records import API, Action, Actor, AuditReport, AuditRow, Change, Resource, Version, Written
 
 log = structlog.get_logger(__name__)
 OnChange = Callable[[Snapshot, Snapshot], None]
@@ -120,7 +120,7 @@ class Resources:
         """Is the audit trail whole?"""
         return await self._audit.verify()
 
-    async def note(self, actor: Actor, action: str, detail: str = "") -> None:
+    async def note(self, actor: Actor, action: Action, detail: str = "") -> None:
         """An audit row that tells of no resource."""
         await self._audit.note(actor, action, detail)
 
@@ -252,7 +252,7 @@ class Resources:
             await self._journal.stop(scope, None, actor)
             await self.load()
 
-    def _key_step(self, action: str, resource: Resource, ends: float) -> Step:
+    def _key_step(self, action: Action, resource: Resource, ends: float) -> Step:
         return Step("keys", resource.name, action, resource.spec, resource.managed_by, [], ends=ends)
 
     async def _carry_out(self, wanted: Wanted, actor: Actor) -> list[Change]:
@@ -277,7 +277,7 @@ class Resources:
 
     async def imagined(self, kind: str, name: str, spec: dict[str, Any]) -> Snapshot:
         """The snapshot as it would be with this resource; nothing is written. Raises InvalidSpec."""
-        return await self._after([Step(kind, name, "imagine", spec, API, [])])
+        return await self._after([Step(kind, name, "change", spec, API, [])])
 
     async def _after(self, steps: list[Step]) -> Snapshot:
         """The snapshot after these steps. Raises InvalidSpec when not everything would hold together."""

@@ -8,6 +8,8 @@ from starlette.routing import BaseRoute, Route
 from hub.core.refusal import InvalidSpec, Refusal
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
+from hub.resources import KINDS
+from hub.store import ACTIONS
 from hub.ui.approvals import waiting_in
 from hub.ui.console import this_month
 from hub.ui.ledger import RANGES, since_of
@@ -15,7 +17,7 @@ from hub.ui.resources import form_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
 
-_AUDIT = ("actor", "action", "kind", "name")
+_AUDIT = (("actor", ()), ("action", ("", *ACTIONS)), ("kind", ("", *KINDS)), ("name", ()))
 
 
 async def _missing(visit: Visit) -> list[str]:
@@ -73,7 +75,7 @@ class AdminPages:
         return self._site.show(visit, "roles.html", table=TABLE, descriptions=DESCRIPTIONS, people=people)
 
     async def _audit(self, visit: Visit) -> Response:
-        chosen = {name: visit.query(name) for name in _AUDIT if visit.query(name)}
+        chosen = {name: visit.query(name) for name, _ in _AUDIT if visit.query(name)}
         span, since = since_of(visit, "all")
         page = await visit.get("/audit", limit=50, cursor=visit.query("cursor"), since=since, **chosen)
         return self._site.show(
@@ -83,6 +85,7 @@ class AdminPages:
             next=page["next"],
             chosen=chosen,
             names=_AUDIT,
+            kinds=KINDS,
             span=span,
             ranges=(*RANGES, "all"),
             report=await visit.get("/audit/verify"),

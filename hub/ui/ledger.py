@@ -7,13 +7,14 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hub.core.entry import CALLS, Outcome
 from hub.core.refusal import NotFound, Refusal
 from hub.ui.site import Site
 from hub.ui.sources import Visit, whole
 
 FILTERS = (
-    ("call", "Kind", ("", "model", "tool")),
-    ("outcome", "Outcome", ("", "ok", "refused", "error", "cancelled", "interrupted")),
+    ("call", "Kind", ("", *CALLS)),
+    ("outcome", "Outcome", ("", *Outcome)),
     ("model", "Model", ()),
     ("tool", "Tool", ()),
     ("key", "Key", ()),

@@ -4,7 +4,10 @@ import re
 
 import pytest
 
+from hub.core.entry import LANES
+from hub.dialect.lanes import Estimate, Passthrough, Translate
 from hub.edge.manage_api import route_rows
+from hub.provider_path import LANE as RAW
 
 LISTS = sorted(row.path for row in route_rows() if row.method == "GET" and row.reply in ("Page", "CallPage", "History"))
 NAMES = {"models": "demo", "servers": "new", "profiles": "both", "providers": "demo", "users": "admin", "keys": "admin"}
@@ -75,3 +78,35 @@ def test_every_list_comes_in_pages(filled, path):
             second = page(limit=1, cursor=first["next"])
             assert second["items"] != first["items"]
         assert client.get(url, params={**query, "limit": 0}).json()["code"] == "malformed"
+
+
+def test_a_value_that_a_filter_cannot_have_is_refused_with_those_that_it_can(hub):
+    cases = {
+        ("logs", "outcome"): "ok, refused, error, cancelled, interrupted",
+        ("logs/export", "outcome"): "ok, refused, error, cancelled, interrupted",
+        ("logs", "call"): "model, tool",
+        ("usage", "lane"): "passthrough, translate, estimate, raw",
+        ("usage", "format"): "json, csv",
+        ("logs/export", "format"): "csv, jsonl, parquet",
+        ("logs", "order_by"): "at, duration_ms, input, output",
+        ("logs", "order"): "desc, asc",
+        ("keys", "view"): "names",
+        ("profiles/both/tools", "mode"): "full, search, code",
+        ("me/announcements", "dismissed"): "0, 1",
+    }
+    with hub.client() as client:
+        for (path, name), choices in cases.items():
+            answer = client.get(f"/api/v1/{path}", params={name: "sucess"})
+            assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), (path, name, answer.text)
+            assert answer.json()["detail"] == f"{name} is one of: {choices}."
+            for value in ("", choices.partition(",")[0]):
+                assert client.get(f"/api/v1/{path}", params={name: value}).status_code == 200, (path, name, value)
+        assert "denied" in client.get("/api/v1/audit", params={"action": "deny"}).json()["detail"]
+        assert client.get("/api/v1/audit", params={"action": "denied", "kind": "keys"}).status_code == 200
+        document = client.get("/api/openapi.json").json()
+    told = document["paths"]["/api/v1/logs"]["get"]["parameters"]
+    assert {"type": "string", "enum": ["model", "tool"]} in [one["schema"] for one in told if one["name"] == "call"]
+
+
+def test_every_way_to_carry_a_call_can_be_asked_for():
+    assert set(LANES) == {lane.name for lane in (Passthrough, Translate, Estimate)} | {RAW}
