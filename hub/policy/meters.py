@@ -33,34 +33,37 @@ class LocalMeters:
     async def take(self, claim: Claim) -> Taken:
         """Count a claim, or refuse it. Nothing is awaited."""
         now = self._now()
-        taken = Taken(second=int(now))
         for place, ask in enumerate(claim.asks):
-            refused = self._count(place, ask, now)
-            if refused is not None:
-                self.settle(Claim(claim.id, claim.asks[:place]), taken, (0,) * place)
-                return refused
-        return taken
+            if ask.limit is not None:
+                refused = self._refusal(place, ask, ask.limit, now)
+                if refused is not None:
+                    return refused
+        for ask in claim.asks:
+            if ask.kind is Kind.RATE:
+                self._window(ask.meter, now).add(ask.amount, now)
+            elif ask.kind is Kind.SLOTS:
+                self._slots[ask.meter] = self._slots.get(ask.meter, 0) + 1
+            else:
+                self._purse(ask.meter).reserved += ask.amount
+        return Taken(second=int(now))
 
-    def _count(self, place: int, ask: Ask, now: float) -> Taken | None:
-        """Count an ask; or its refusal, where there is no room for it."""
-        meter, kind, limit, amount = ask.meter, ask.kind, ask.limit, ask.amount
+    def _refusal(self, place: int, ask: Ask, limit: int, now: float) -> Taken | None:
+        """The refusal of an ask for which there is no room."""
+        meter, kind, amount = ask.meter, ask.kind, ask.amount
         if kind is Kind.RATE:
             window = self._window(meter, now)
-            if limit is not None and amount and window.total + amount > limit:
+            if amount and window.total + amount > limit:
                 wait = window.wait(limit - amount, now)
                 return Taken(refused=place, level=Level(window.total, rest=window.rest(now)), wait=wait)
-            window.add(amount)
         elif kind is Kind.SLOTS:
             used = self._slots.get(meter, 0)
-            if limit is not None and used >= limit:
+            if used >= limit:
                 return Taken(refused=place, level=Level(used), wait=1)
-            self._slots[meter] = used + 1
         else:
             purse = self._purse(meter)
             used = purse.spent + purse.reserved
-            if limit is not None and (used >= limit or used + amount > limit):
+            if used >= limit or used + amount > limit:
                 return Taken(refused=place, level=Level(purse.spent, purse.reserved))
-            purse.reserved += amount
         return None
 
     def _window(self, meter: str, now: float) -> Window:

@@ -2,51 +2,60 @@
 
 from math import ceil
 
-_SPAN = 61  # 60 whole seconds and the one that is passing
+MINUTE = 60
+_RING = MINUTE + 1  # 60 whole seconds and the one that is passing
 
 
 class Window:
     """Amounts per second of the last minute, in a ring. One step is O(1) on average; nothing is allocated.
 
-    Times are seconds; a clock that goes backwards is read as standing still. `until` is when it has to advance.
+    A second's amount counts until a minute after the last of it was added. Times are seconds; a clock that goes backwards
+    is read as standing still. `until` is when it has to advance.
     """
 
-    __slots__ = ("_buckets", "_second", "total", "until")
+    __slots__ = ("_buckets", "_last", "_second", "total", "until")
 
     def __init__(self) -> None:
-        self._buckets = [0] * _SPAN
+        self._buckets = [0] * _RING
+        self._last = [0.0] * _RING  # when something was last added
         self._second = 0
         self.total = 0
         self.until = 1
 
     def advance(self, now: float) -> None:
         """Forget what lies more than a minute before `now`."""
-        second = int(now)
-        passed = second - self._second
-        if passed <= 0:
-            return
-        if passed >= _SPAN:
-            self._buckets = [0] * _SPAN
+        passed = int(now) - self._second
+        if passed >= _RING:
+            self._buckets = [0] * _RING
             self.total = 0
         else:
             for step in range(1, passed + 1):
-                index = (self._second + step) % _SPAN
-                self.total -= self._buckets[index]
-                self._buckets[index] = 0
-        self._second = second
-        self.until = second + 1
+                self._forget((self._second + step) % _RING)
+        self._second += max(0, passed)
+        self.until = self._second + 1
+        oldest = self.until % _RING
+        if now - self._last[oldest] >= MINUTE:
+            self._forget(oldest)
+        else:
+            self.until = min(self.until, self._last[oldest] + MINUTE)
 
-    def add(self, amount: int) -> int:
+    def _forget(self, index: int) -> None:
+        self.total -= self._buckets[index]
+        self._buckets[index] = 0
+
+    def add(self, amount: int, now: float) -> int:
         """Add at the current second; returns that second, to correct it by later."""
-        self._buckets[self._second % _SPAN] += amount
+        index = self._second % _RING
+        self._buckets[index] += amount
+        self._last[index] = max(self._last[index], now)
         self.total += amount
         return self._second
 
     def correct(self, second: int, difference: int) -> None:
         """Change what was added at `second` by `difference`, unless it is forgotten already. Never below zero."""
-        if self._second - second >= _SPAN:
+        index = second % _RING
+        if self._second - second >= _RING:
             return
-        index = second % _SPAN
         difference = max(difference, -self._buckets[index])
         self._buckets[index] += difference
         self.total += difference
@@ -55,19 +64,24 @@ class Window:
         """Whole seconds until the window is empty, if nothing is added."""
         if not self.total:
             return 0
-        for age in range(_SPAN):
-            if self._buckets[(self._second - age) % _SPAN]:
-                return max(1, ceil(self._second - age + _SPAN - now))
+        for age in range(_RING):
+            index = (self._second - age) % _RING
+            if self._buckets[index]:
+                return self._left(index, now)
         return 0
 
     def wait(self, room: int, now: float) -> int:
-        """Whole seconds until at most `room` is left in the window; 60 at most one more when nothing helps."""
+        """Whole seconds until at most `room` is left in the window; 60 when nothing helps."""
         left = self.total
-        for age in range(_SPAN - 1, -1, -1):
+        for age in range(MINUTE, -1, -1):
             if left <= room:
                 break
-            second = self._second - age
-            left -= self._buckets[second % _SPAN]
+            index = (self._second - age) % _RING
+            left -= self._buckets[index]
             if left <= room:
-                return max(1, ceil(second + _SPAN - now))
-        return 1 if left <= room else _SPAN
+                return self._left(index, now)
+        return 1 if left <= room else MINUTE
+
+    def _left(self, index: int, now: float) -> int:
+        # Ages are subtracted first: a time plus a minute is rounded, and could say 61 seconds.
+        return max(1, ceil(MINUTE - max(0.0, now - self._last[index])))

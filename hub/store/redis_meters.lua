@@ -4,10 +4,11 @@
 -- ARGV: now in seconds ('' means: Redis's own time), and the jobs, as JSON. What is read of a meter is read once and
 -- written once, however many of the jobs are about it.
 --
--- A rate is a hash: amounts by second, `t` their total, `n` the second for which that total holds. Slots are a number.
+-- A rate is a hash: amounts by second, `l` and a second the time at which something was last added in it (which counts for
+-- a minute from then), `t` the total, `u` until when that total holds. Slots are a number.
 -- A purse is a hash of micro-dollars: `spent`, `reserved`, and `credited` once what the ledger knows is in it.
 local LEASES, HELD = KEYS[1], KEYS[2]
-local SPAN = 61
+local MINUTE = 60
 local KEPT = 400 * 86400 -- a purse that nobody used for so long; the ledger still knows
 local RATE, SLOTS = 0, 1
 
@@ -19,20 +20,34 @@ end
 local second = math.floor(now)
 local rates, slots, purses = {}, {}, {}
 
+-- Amounts by second, as they are written.
+local function rows_of(key)
+  local fields, lasts, rows = redis.call('HGETALL', key), {}, {}
+  for i = 1, #fields, 2 do
+    local at = tonumber(fields[i])
+    if at then
+      rows[#rows + 1] = {at = at, amount = tonumber(fields[i + 1])}
+    elseif string.sub(fields[i], 1, 1) == 'l' then
+      lasts[tonumber(string.sub(fields[i], 2))] = tonumber(fields[i + 1])
+    end
+  end
+  for _, row in ipairs(rows) do row.last = lasts[row.at] or row.at + 1 end
+  return rows
+end
+
 local function rate(key)
   local found = rates[key]
   if found then return found end
-  local told = redis.call('HMGET', key, 't', 'n')
-  found = {total = tonumber(told[1]) or 0, added = 0, stale = tonumber(told[2]) ~= second}
-  if found.stale and told[1] then -- what is older than a minute is forgotten
-    found.total = 0
-    local fields = redis.call('HGETALL', key)
-    for i = 1, #fields, 2 do
-      local at = tonumber(fields[i])
-      if at and at <= second - SPAN then
-        redis.call('HDEL', key, fields[i])
-      elseif at then
-        found.total = found.total + tonumber(fields[i + 1])
+  local told = redis.call('HMGET', key, 't', 'u')
+  found = {total = tonumber(told[1]) or 0, added = 0, holds = tonumber(told[2]) or 0}
+  found.stale = now >= found.holds
+  if found.stale then -- what is older than a minute is forgotten
+    found.total, found.holds = 0, now + MINUTE
+    for _, row in ipairs(told[1] and rows_of(key) or {}) do
+      if now - row.last >= MINUTE then
+        redis.call('HDEL', key, row.at, 'l' .. row.at)
+      else
+        found.total, found.holds = found.total + row.amount, math.min(found.holds, row.last + MINUTE)
       end
     end
   end
@@ -64,33 +79,34 @@ end
 
 -- Amounts by second, the oldest first, with those that these jobs added.
 local function oldest(key)
-  local rows = {}
-  local fields = redis.call('HGETALL', key)
-  local added = rates[key].added
-  for i = 1, #fields, 2 do
-    local at, amount = tonumber(fields[i]), tonumber(fields[i + 1])
-    if at == second then
-      amount, added = amount + added, 0
+  local rows, added = {}, rates[key].added
+  for _, row in ipairs(rows_of(key)) do
+    if row.at == second then
+      row.amount, row.last, added = row.amount + added, rates[key].entered and now or row.last, 0
     end
-    if at and amount > 0 then rows[#rows + 1] = {at, amount} end
+    if row.amount > 0 then rows[#rows + 1] = row end
   end
-  if added > 0 then rows[#rows + 1] = {second, added} end
-  table.sort(rows, function(a, b) return a[1] < b[1] end)
+  if added > 0 then rows[#rows + 1] = {at = second, amount = added, last = now} end
+  table.sort(rows, function(a, b) return a.at < b.at end)
   return rows
 end
 
+-- Whole seconds until a second's amount is forgotten. Ages are subtracted first: a time plus a minute is rounded.
+local function left(row)
+  return math.max(1, math.ceil(MINUTE - math.max(0, now - row.last)))
+end
+
 local function rest(rows)
-  if #rows == 0 then return 0 end
-  return math.max(1, math.ceil(rows[#rows][1] + SPAN - now))
+  return #rows == 0 and 0 or left(rows[#rows])
 end
 
 local function wait(rows, total, room)
   for _, row in ipairs(rows) do
     if total <= room then break end
-    total = total - row[2]
-    if total <= room then return math.max(1, math.ceil(row[1] + SPAN - now)) end
+    total = total - row.amount
+    if total <= room then return left(row) end
   end
-  return total <= room and 1 or SPAN
+  return total <= room and 1 or MINUTE
 end
 
 local function give_back(key, kind, amount)
@@ -144,8 +160,8 @@ local function take(id, lease, asks)
     local key, kind, amount = KEYS[ask[1]], ask[2], ask[3]
     if kind == RATE then
       local found = rate(key)
-      found.total, found.added, found.changed = found.total + amount, found.added + amount, true
-      levels[place] = {found.total, 0, SPAN}
+      found.total, found.added, found.changed, found.entered = found.total + amount, found.added + amount, true, true
+      levels[place] = {found.total, 0, MINUTE}
     elseif kind == SLOTS then
       local found = taken(key)
       found.used, found.changed = found.used + 1, true
@@ -173,20 +189,20 @@ local function settle(id, at, asks)
     local key, kind, amount, used = KEYS[ask[1]], ask[2], ask[3], ask[4]
     if kind == RATE then
       local found, difference = rate(key), used - amount
-      if difference ~= 0 and at > second - SPAN then
+      if difference ~= 0 and at >= second - MINUTE then
         if at == second then
           found.added, found.changed = found.added + difference, true
         else
-          local left = redis.call('HINCRBY', key, at, difference)
-          if left < 0 then
+          local counted = redis.call('HINCRBY', key, at, difference)
+          if counted < 0 then
             redis.call('HSET', key, at, 0)
-            difference = difference - left
+            difference = difference - counted
           end
           found.changed = true
         end
         found.total = math.max(0, found.total + difference)
       end
-      levels[place] = {found.total, 0, SPAN}
+      levels[place] = {found.total, 0, MINUTE}
     elseif kind == SLOTS then
       if holds then give_back(key, kind, 1) end
       levels[place] = {taken(key).used, 0, 0}
@@ -212,11 +228,12 @@ end
 local function write()
   for key, found in pairs(rates) do
     if found.changed or found.stale then
-      if found.added ~= 0 and redis.call('HINCRBY', key, second, found.added) < 0 then
+      if (found.entered or found.added ~= 0) and redis.call('HINCRBY', key, second, found.added) < 0 then
         redis.call('HSET', key, second, 0)
       end
-      redis.call('HSET', key, 't', found.total, 'n', second)
-      if found.stale then redis.call('EXPIRE', key, 2 * SPAN) end
+      local last = found.entered and {'l' .. second, now} or {}
+      redis.call('HSET', key, 't', found.total, 'u', found.holds, unpack(last))
+      if found.stale then redis.call('EXPIRE', key, 2 * MINUTE + 2) end
     end
   end
   for key, found in pairs(slots) do

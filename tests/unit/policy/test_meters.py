@@ -73,15 +73,19 @@ async def settled(meters):
     await meters.take(Claim("wait", (Ask("other", Kind.RATE, None, 0),)))
 
 
-async def test_300_at_once_at_100_a_minute_are_exactly_100(world):
+@pytest.mark.parametrize("fraction", [0.0, 0.05, 0.95])
+async def test_300_at_once_at_100_a_minute_are_exactly_100(world, fraction):
     meters, clock = world
+    clock.now += fraction
     taken = await asyncio.gather(*(meters.take(claim(n, rate(100))) for n in range(300)))
     assert sum(t.refused is None for t in taken) == 100
     refused = next(t for t in taken if t.refused is not None)
-    assert (refused.refused, refused.level.used, refused.wait) == (0, 100, 61)
-    clock.now += 60
-    assert (await meters.take(claim("a", rate(100)))).wait == 1
-    clock.now += 1
+    assert (refused.refused, refused.level.used, refused.wait) == (0, 100, 60)
+    assert refused.level.rest == 60
+    clock.now += 59.9
+    early = await meters.take(claim("a", rate(100)))
+    assert (early.wait, early.level.rest) == (1, 1)
+    clock.now += 0.101
     assert (await meters.take(claim("b", rate(100)))).refused is None
 
 
