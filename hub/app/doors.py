@@ -25,6 +25,7 @@ from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.auth_api import AuthApi
 from hub.edge.catalogue_visitors import CatalogueVisitors
 from hub.edge.challenge import base_of
+from hub.edge.denials import Denials
 from hub.edge.explain_api import ExplainApi
 from hub.edge.gateway_api import GatewayApi
 from hub.edge.guardrails_api import GuardrailsApi
@@ -240,13 +241,16 @@ def _pages(doors: Doors) -> Starlette:
         secrets_changed=doors.forget_secrets,
     )
     api = ManageApi(management)
-    ui = Pages(Sources(visitor=visitor, api=api.ask, offers=api.offers, address=address), doors.listings)
+    denials = Denials(doors.resources)
+    sources = Sources(visitor=visitor, api=api.ask, offers=api.offers, address=address, denied=denials.note)
+    ui = Pages(sources, doors.listings)
     ops = OpsApi(
         doors.metrics,
         lambda: doors.ready,
         doors.identity,
         doors.resources.snapshot,
         address,
+        denials,
         doors.settings.metrics_open,
     )
     catalogue_visitors = CatalogueVisitors(visitors, doors.identity, doors.resources.snapshot, doors.programs.seals)

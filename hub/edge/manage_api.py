@@ -17,6 +17,7 @@ from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
 from hub.edge.connections_api import ConnectionsApi
+from hub.edge.denials import Denials
 from hub.edge.explain_api import ExplainApi
 from hub.edge.fares_api import FaresApi
 from hub.edge.guardrails_api import GuardrailsApi
@@ -200,8 +201,7 @@ class ManageApi:
             body = await read(request) if row.method in ("POST", "PUT") else None
             return await row.endpoint(Ask(request, principal, actor, snapshot, body))
         except Refusal as refusal:
-            if refusal.status == 403 and principal.kind != "anonymous":
-                await self._m.resources.note(actor, "denied", detail=f"{row.method} {request.url.path}"[:500])
+            await Denials(self._m.resources).note(request, principal, refusal, source)
             raise
 
     async def ask(

@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from hub.core.refusal import Forbidden
 from hub.edge.credentials import presented
+from hub.edge.denials import Denials
 from hub.identity import Identity, Permission, require
 from hub.resources import Snapshot
 
@@ -29,6 +31,7 @@ class OpsApi:
     identity: Identity
     snapshots: Callable[[], Snapshot]
     address: Callable[[Request], str]
+    denials: Denials
     metrics_open: bool = False
 
     async def _root(self, request: Request) -> Response:
@@ -54,7 +57,11 @@ class OpsApi:
     async def _metrics(self, request: Request) -> Response:
         if not self.metrics_open:
             grant = self.identity.resolve(self.snapshots(), presented(request.scope))
-            require(grant.principal, Permission.METRICS_READ)
+            try:
+                require(grant.principal, Permission.METRICS_READ)
+            except Forbidden as refusal:
+                await self.denials.note(request, grant.principal, refusal)
+                raise
         return Response(await self.metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _hello(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ from typing import Any
 
 from hub.core.principal import Principal, excess
 from hub.core.refusal import Forbidden, NotFound
+from hub.edge.denials import Hidden
 from hub.edge.own_profiles import check_own_profile
 from hub.identity import READ, WRITE, Permission, require, teams_with
 from hub.resources import Snapshot, chain_of, parse
@@ -76,9 +77,13 @@ class Visibility:
         return bool(user) and user == self._principal.user
 
     def check_read(self, kind: str, name: str, spec: Spec | None) -> None:
-        """Refuse with the same 404 whether it does not exist or belongs to somebody else."""
+        """Refuse with the same 404 whether it does not exist or belongs to somebody else.
+
+        Both are `Hidden`, so that neither takes longer, unless the principal sees all of the kind.
+        """
         if spec is None or not self.sees(kind, name, spec):
-            raise NotFound("not_found", f"There is no {kind.rstrip('s')} '{name}' that you may see.")
+            missing = NotFound if teams_with(self._principal, READ[kind]) is None else Hidden
+            raise missing("not_found", f"There is no {kind.rstrip('s')} '{name}' that you may see.")
 
     def check_write(self, kind: str, name: str, new: Spec | None, old: Spec | None) -> None:
         """Refuse a change that the principal may not make. `new` is None for a deletion, `old` for a creation."""

@@ -57,9 +57,11 @@ class Site:
             visit = Visit(request, principal, self._sources)
             try:
                 if app_of(request) == "admin" and not visit.operator:
-                    raise Forbidden(
+                    refusal = Forbidden(
                         "forbidden", "The Admin Dashboard is for administrators and auditors. Yours is the Console."
                     )
+                    await self._sources.denied(request, principal, refusal, "ui")
+                    raise refusal
                 return await endpoint(visit)
             except Refusal as refusal:
                 return self._refused(visit, refusal)

@@ -48,13 +48,15 @@ class Api(Protocol):
 class Sources:
     """Where the pages get what they show. `address` is the hub's own as the browser sees it.
 
-    `offers` tells whether the API has a route: a page that needs one it has not is not led to.
+    `offers` tells whether the API has a route: a page that needs one it has not is not led to. `denied` writes down
+    that somebody asked for a page that is not theirs.
     """
 
     visitor: Callable[[Request], Awaitable[Principal]]
     api: Api
     offers: Callable[[str, str], bool]
     address: Callable[[Request], str]
+    denied: Callable[[Request, Principal, Refusal, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

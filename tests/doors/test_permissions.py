@@ -110,6 +110,22 @@ def test_nobody_sees_what_belongs_to_another_team(world, who):
             assert not names & {"theirs", "foreign", "stranger", "secret-model", "secret-tools"}, kind
 
 
+def test_reaching_for_what_belongs_to_others_is_written_down_and_looks_as_if_it_did_not_exist(world):
+    hub, keys = world
+    with hub.client(keys["owner"]) as client:
+        answers = [client.delete(f"/api/v1/keys/{name}") for name in ("foreign", "no-such-key")]
+        told = [answer.json()["detail"].replace("no-such-key", "foreign") for answer in answers]
+        assert ([answer.status_code for answer in answers], told[0]) == ([404, 404], told[1])
+    with hub.client() as admin:
+        assert admin.delete("/api/v1/keys/no-such-key").status_code == 404
+        rows = admin.get("/api/v1/audit", params={"action": "denied"}).json()["items"]
+    told = [(row["actor"], row["detail"]) for row in rows]
+    for name in ("foreign", "no-such-key"):
+        assert [actor for actor, detail in told if detail == f"DELETE /api/v1/keys/{name}"].count(
+            "key:key-of-owner"
+        ) == 1
+
+
 def test_an_owner_runs_their_team_and_gives_nobody_more_than_they_have(world):
     hub, keys = world
     with hub.client(keys["owner"]) as owner:

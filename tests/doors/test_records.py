@@ -292,9 +292,10 @@ def test_denied_attempts_are_audited_reads_too(hub, key):
     with hub.client(key=key) as client:
         assert client.get("/api/v1/audit").status_code == 403
         assert client.put("/api/v1/providers/x", json={"spec": {"kind": "demo"}}).status_code == 403
+        assert client.get("/metrics").status_code == 403
     with hub.client() as client:
         rows = client.get("/api/v1/audit", params={"action": "denied", "actor": "key:recorded"}).json()["items"]
-    assert {"GET /api/v1/audit", "PUT /api/v1/providers/x"} <= {row["detail"] for row in rows}
+    assert {"GET /api/v1/audit", "PUT /api/v1/providers/x", "GET /metrics"} <= {row["detail"] for row in rows}
 
 
 def test_the_audit_trail_as_a_file(hub, tmp_path):
