@@ -54,6 +54,7 @@ class AdminPages:
             "overview.html",
             missing=missing if visit.can("people.write") else [],
             waiting={name: tools for name, tools in (await waiting_in(visit)).items() if tools},
+            budgets=[{"title": "", "mode": "block", **one["spec"], **one} for one in await visit.items("/budgets")],
             instance=await visit.get("/instance"),
             spend=await this_month(visit),
             series=(await visit.get("/usage", group_by="day", since=since))["items"],

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.entry import CALLS, Outcome
-from hub.core.refusal import NotFound, Refusal
+from hub.core.refusal import Refusal
 from hub.ui.site import Site
 from hub.ui.sources import Visit, whole
 
@@ -123,10 +123,8 @@ class LedgerPages:
 
     async def _session(self, visit: Visit) -> Response:
         session = visit.request.path_params["id"]
-        page = await visit.calls(limit=500, session=session)
-        if not page["items"]:
-            raise NotFound("not_found", "There is no call of that session that you may see.")
-        calls = list(reversed(page["items"]))
+        run = await visit.get(f"/sessions/{session}")
+        calls = [whole(call) for turn in run["turns"] for call in turn["calls"]]
         return self._site.show(
             visit,
             "session.html",
@@ -134,7 +132,7 @@ class LedgerPages:
             session=session,
             calls=calls,
             turns=turns_of(calls),
-            more=page["next"],
+            more=run["truncated"],
         )
 
     async def _usage(self, visit: Visit) -> Response:

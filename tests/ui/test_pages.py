@@ -6,6 +6,8 @@ import pytest
 
 from hub.resources import KINDS
 from hub.ui import Pages, Sources
+from tests.support.hubs import wait_for
+from tests.ui.conftest import HELLO
 
 CONSOLE = [
     "/console",
@@ -48,7 +50,7 @@ OTHER |= {f"/admin/{kind}/{{name:path}}" for kind in KINDS} | {
 
 
 def test_no_page_is_forgotten_here():
-    routes = [route for route in Pages(Sources(None, None, None, None), None).routes() if "GET" in route.methods]
+    routes = [route for route in Pages(Sources(None, None, None, None, None), None).routes() if "GET" in route.methods]
     paths = [path.partition("?")[0] for path in (*CONSOLE, *ADMIN)]
     missing = [route.path for route in routes if not any(route.path_regex.match(path) for path in paths)]
     assert set(missing) <= OTHER
@@ -164,6 +166,51 @@ def test_pages_that_are_looked_at_change_nothing(world, admin):
             for query in ("do=delete", "do=save&version=1", "do=rotate"):
                 admin.get(f"{path}{'&' if '?' in path else '?'}{query}")
         assert (operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]) == before
+
+
+def test_a_budget_of_which_a_threshold_was_reached_is_told_to_those_it_holds(world, admin):
+    world.hub.put(
+        "models", "dear", {"targets": [{"model": "demo/demo-1"}], "price": {"input": "1000", "output": "1000"}}
+    )
+    world.hub.put("teams", "thrifty", {"models": ["dear"]})
+    secret = world.hub.put("keys", "thrifty", {"team": "thrifty"})["secret"]
+    world.hub.put("users", "tess", {"teams": {"thrifty": "developer"}})
+    spec = {"scope": {"team": "thrifty"}, "usd": 0.001, "mode": "warn", "title": "Pocket money", "alerts": [50, 100]}
+    world.hub.put("budgets", "pocket", spec)
+    told = "100 % of "
+    with world.signed_in("tess") as tess, world.hub.client() as operator:
+        assert told not in tess.get("/console").text
+        with world.hub.client(secret) as client:
+            called = client.post("/v1/chat/completions", json={"model": "dear", "messages": HELLO})
+            assert called.status_code == 200, called.text
+        wait_for(lambda: operator.get("/api/v1/budgets/pocket").json()["status"]["alerts_reached"])
+        assert f"{told}Pocket money is spent" in tess.get("/console").text
+        page = admin.get("/admin").text
+        assert f'{told}<a href="/admin/budgets/pocket">Pocket money</a> is spent' in page
+        for path in ("budgets/pocket", "keys/thrifty", "users/tess", "teams/thrifty", "models/dear"):
+            assert operator.delete(f"/api/v1/{path}").status_code == 200, path
+
+
+def test_the_page_of_a_session_has_the_calls_that_share_a_trace_with_it(world, admin):
+    trace = "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with world.hub.client(world.secrets["ci"]) as client:
+        for headers in ({"x-hub-session": "traced"}, {"x-request-id": "of-the-trace"}):
+            body = {"model": "demo", "messages": HELLO}
+            client.post("/v1/chat/completions", json=body, headers={"traceparent": trace, **headers})
+    world.wait_for_calls(1, session="traced")
+    world.wait_for_calls(1, request_id="of-the-trace")
+    with world.hub.client() as operator:
+        entry = operator.get("/api/v1/logs", params={"request_id": "of-the-trace"}).json()["items"][0]["id"]
+    assert f"/logs/{entry}" in admin.get("/admin/sessions/traced").text
+    assert admin.get("/admin/sessions/no-such-session").status_code == 404
+
+
+def test_somebody_who_asks_for_pages_that_are_not_theirs_is_written_down(world):
+    with world.signed_in("ann") as client:
+        assert client.get("/admin/audit").status_code == 403
+    with world.hub.client() as operator:
+        rows = operator.get("/api/v1/audit", params={"action": "denied", "actor": "user:ann"}).json()["items"]
+    assert ("ui", "GET /admin/audit") in [(row["source"], row["detail"]) for row in rows]
 
 
 def test_keys_that_nobody_uses_are_found(world, admin):
