@@ -56,14 +56,11 @@ def drafted(values: dict[str, list[str]], old: Draft, shapes: tuple[Shape, ...])
 
 
 def longer(draft: Draft, do: str, values: dict[str, list[str]]) -> Draft:
-    """The draft with one more row: `add:PATH`, or a condition of a rule: `when:PATH`. Which one may be chosen beside."""
+    """The draft with one more row: `add:PATH`, or a condition of the chosen kind: `when:PATH`. Entries are read by name."""
     verb, _, path = do.partition(":")
-    chosen = (values.get(f"{path}.@new") or [""])[0].strip()
     if verb == "when":
-        return replace(draft, spec=with_when(draft.spec, path, chosen))
-    if f"{path}.@new" in values and not chosen:
-        return draft
-    return replace(draft, spec=with_row(draft.spec, path, chosen))
+        return replace(draft, spec=with_when(draft.spec, path, (values.get(f"{path}.@new") or [""])[0]))
+    return draft if f"{path}.@new" in values else replace(draft, spec=with_row(draft.spec, path))
 
 
 def _kept(spec: dict[str, Any], shapes: tuple[Shape, ...]) -> dict[str, Any]:

@@ -142,6 +142,9 @@ def _entries(shape: Shape, name: str, form: Form, old: Any) -> Any:
         key = one(form, f"{name}.{index}.@key").strip()
         if key:
             found[key] = read(shape.parts, form, before.get(key, {}), f"{name}.{index}")
+    added = one(form, f"{name}.@new").strip()  # counts also where "Add" was not pressed
+    if added:
+        found.setdefault(added, {})
     return found if found or old == {} else ABSENT
 
 
@@ -223,15 +226,9 @@ def _all(field: Field) -> Iterable[str]:
             yield from _all(part)
 
 
-def with_row(spec: dict[str, Any], path: str, key: str = "") -> dict[str, Any]:
-    """The spec with an empty row added to the rows or entries at a form path such as `spec.targets`."""
-
-    def longer(value: Any) -> Any:
-        if key:
-            return {**(value if isinstance(value, dict) else {}), key: {}}
-        return [*(value if isinstance(value, list) else []), {}]
-
-    return _changed(spec, path.split(".")[1:], longer)
+def with_row(spec: dict[str, Any], path: str) -> dict[str, Any]:
+    """The spec with an empty row added to the rows at a form path such as `spec.targets`."""
+    return _changed(spec, path.split(".")[1:], lambda value: [*(value if isinstance(value, list) else []), {}])
 
 
 def with_when(spec: dict[str, Any], path: str, kind: str) -> dict[str, Any]:

@@ -189,15 +189,13 @@ class ResourcePages:
         """The editor again: with one more row, with what cannot be read, or with the plan of a call under the draft."""
         if do != "explain" or draft.notes or draft.faults:
             return await self._editor(visit, draft, resource, status=422 if do in ("save", "explain") else 200)
-        asked = {name: (values.get(f"explain.{name}") or [""])[-1].strip() for name in _ASKED}
         try:
-            found = await imagined(visit, draft.kind, draft.name, draft.spec, asked)
+            found = await imagined(visit, draft.kind, draft.name, draft.spec, _asked(values))
         except InvalidSpec as invalid:
-            return await self._editor(visit, faulty(draft, invalid), resource, status=422, asked=asked)
+            return await self._editor(visit, faulty(draft, invalid), resource, status=422)
         except Refusal as refusal:
-            draft = replace(draft, notes=(refusal.message,))
-            return await self._editor(visit, draft, resource, status=refusal.status, asked=asked)
-        return await self._editor(visit, draft, resource, asked=asked, plan=found)
+            return await self._editor(visit, replace(draft, notes=(refusal.message,)), resource, status=refusal.status)
+        return await self._editor(visit, draft, resource, plan=found)
 
     async def _conflict(
         self, visit: Visit, draft: Draft, resource: dict[str, Any] | None, conflict: Conflict
@@ -217,7 +215,6 @@ class ResourcePages:
         *,
         status: int = 200,
         tested: dict[str, Any] | None = None,
-        asked: dict[str, str] | None = None,
         plan: dict[str, Any] | None = None,
     ) -> Response:
         shown: tuple[Field, ...] = fields(_editable(visit, draft.kind), draft.spec, draft.faults)
@@ -240,7 +237,7 @@ class ResourcePages:
             offered=await visit.items(f"/servers/{draft.name}/tools") if resource and draft.kind == "servers" else [],
             switches=any(shape.name == "enabled" for shape in shapes_of(draft.kind)),
             tested=tested,
-            asked=asked or dict.fromkeys(_ASKED, ""),
+            asked=_asked(values_of(await form_of(visit.request))),
             imagined=plan,
         )
 
@@ -268,6 +265,11 @@ def _editable(visit: Visit, kind: str) -> tuple[Shape, ...]:
 async def form_of(request: Request) -> FormData:
     """The fields of a posted form. Files are not taken."""
     return await request.form(max_files=0, max_fields=MOST_FIELDS)
+
+
+def _asked(values: dict[str, list[str]]) -> dict[str, str]:
+    """What is typed beside "Explain": it stays, whichever button is pressed."""
+    return {name: (values.get(f"explain.{name}") or [""])[-1].strip() for name in _ASKED}
 
 
 def values_of(form: FormData) -> dict[str, list[str]]:

@@ -154,9 +154,19 @@ def test_a_fault_of_the_whole_is_told_at_the_top():
     assert (own, others) == ([], ["exactly one", "keys.b.team: gone"])
 
 
+def test_a_name_that_is_typed_beside_add_counts_though_nobody_pressed_it_and_wipes_nothing():
+    typed = {
+        "spec.enabled": ["on"],
+        "spec.servers.@row": ["0"],
+        "spec.servers.0.@key": ["a"],
+        "spec.servers.0.tools": ["t"],
+    }
+    for name, servers in (("b", {"a": {"tools": ["t"]}, "b": {}}), (" a ", {"a": {"tools": ["t"]}})):
+        assert read(shapes_of("profiles"), {**typed, "spec.servers.@new": [name]}, {}) == {"servers": servers}
+
+
 def test_rows_are_added_where_they_belong():
     assert with_row({"targets": [{"model": "a"}]}, "spec.targets") == {"targets": [{"model": "a"}, {}]}
-    assert with_row({}, "spec.servers", "time") == {"servers": {"time": {}}}
     assert with_row({"rules": [{"targets": []}]}, "spec.rules.0.targets") == {"rules": [{"targets": [{}]}]}
 
 
