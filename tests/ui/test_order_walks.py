@@ -99,7 +99,7 @@ def test_a_target_is_dragged_to_another_tier_and_to_one_of_its_own(world, browse
     fresh = page.locator("[data-tier-fresh]").bounding_box()
     drag(page, page.get_by_label("Move target 1", exact=True), fresh["y"] + fresh["height"] - 2)
     assert tiers(page) == [["demo/c", "demo/b"], ["demo/a"]]
-    assert page.locator("[data-tier] h3").all_inner_texts() == ["Tried first", "Then, when those fail"]
+    assert page.locator("[data-tier] h2").all_inner_texts() == ["Tried first", "Then, when those fail"]
     page.locator("#spec-targets-shares li").nth(1).get_by_text("demo/a").wait_for()
     axe(page)
     save(page)

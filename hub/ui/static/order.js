@@ -18,7 +18,7 @@ function name(row) {
 function tell(row) {
   const tier = tierOf(row);
   const rows = rowsOf(row.parentElement);
-  const where = tier ? tier.querySelector("h3").textContent.toLowerCase() : `${rows.indexOf(row) + 1} of ${rows.length}`;
+  const where = tier ? tier.querySelector("h2").textContent.toLowerCase() : `${rows.indexOf(row) + 1} of ${rows.length}`;
   const box = (row.closest("[data-tiers]") ?? row.parentElement).querySelector(":scope > [data-told]");
   if (box) box.textContent = `${name(row)}: ${where}`;
 }
@@ -45,7 +45,7 @@ function tidy(tiers) {
     }
   }
   [...tiers.querySelectorAll("[data-tier]")].forEach((tier, place) => {
-    tier.querySelector("h3").textContent = place ? "Then, when those fail" : "Tried first";
+    tier.querySelector("h2").textContent = place ? "Then, when those fail" : "Tried first";
   });
 }
 
