@@ -255,6 +255,17 @@ def test_what_was_not_timed_does_not_read_as_quick(world, admin):
     assert re.search(r"\d ms</td>", row)
 
 
+def test_home_says_which_servers_are_away(world, admin):
+    assert re.search(r"Health</dt><dd class=\"good\">well<", admin.get("/console").text)
+    world.hub.put("servers", "gone", {"command": ["/no/such/program"]})
+    world.hub.put("profiles", "holed", {"servers": {"gone": {}}})
+    page = wait_for(lambda: "1 away" in (text := admin.get("/console").text) and text)
+    assert "servers: gone" in page
+    with world.hub.client() as operator:
+        for path in ("profiles/holed", "servers/gone"):
+            assert operator.delete(f"/api/v1/{path}").status_code == 200
+
+
 def test_a_page_travels_compressed(admin):
     answer = admin.get("/admin/audit", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"

@@ -154,6 +154,11 @@ def test_a_fault_of_the_whole_is_told_at_the_top():
     assert (own, others) == ([], ["exactly one", "keys.b.team: gone"])
 
 
+def test_a_team_that_is_added_to_a_person_begins_with_the_role_that_may_least(widgets):
+    assert posted(widgets, "users", {})["spec.teams.@value"] == ["viewer"]
+    assert posted(widgets, "users", {"teams": {"a": "owner"}})["spec.teams.@value"] == ["owner", "viewer"]
+
+
 def test_a_name_that_is_typed_beside_add_counts_though_nobody_pressed_it_and_wipes_nothing():
     typed = {
         "spec.enabled": ["on"],
