@@ -13,6 +13,7 @@ from hub.install.paths import ABSENT, Step
 _PLACEHOLDER = re.compile(r"<([a-z_]+(?:\.[a-z_]+)?)((?:\|[a-z0-9]+)*)>")
 _OF_THE_KEY = ("<key>", "HUB_KEY", "hub_key")
 _UNKNOWN_CONTEXT = 128_000
+_UNKNOWN_OUTPUT = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Model:
             "model.context": self.context,
             "model.context_or_default": self.context or _UNKNOWN_CONTEXT,
             "model.output": self.output,
+            "model.answer": self.answer,
             "model.limit": limit,
             "model.tools": self.calls_tools,
             "model.vision": self.images,
@@ -52,6 +54,15 @@ class Model:
     def calls_tools(self) -> bool:
         """Whether it calls tools, as far as is known: clients hide from agents what is said to call none."""
         return "tools" in self.abilities or not self.abilities
+
+    @property
+    def answer(self) -> int:
+        """Tokens that an answer may take of the window, for clients that keep the rest for the question.
+
+        Many a model may answer with all of its window, which would leave them nothing to ask with.
+        """
+        context, output = self.context or _UNKNOWN_CONTEXT, self.output or _UNKNOWN_OUTPUT
+        return output if output * 2 <= context else context // 4
 
     @property
     def continue_abilities(self) -> list[str] | None:

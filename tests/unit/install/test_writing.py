@@ -189,6 +189,15 @@ def test_claude_code_uses_the_hubs_models_for_each_of_its_jobs(where):
     assert "ENABLE_TOOL_SEARCH" not in env
 
 
+@pytest.mark.parametrize(("window", "longest"), [(131_072, 131_072), (4_096, None), (8_192, 9_000), (None, 128_000)])
+def test_vs_code_keeps_most_of_the_window_for_what_it_asks(where, window, longest):
+    known = replace(FACTS, models=(Model("m", context=window, output=longest),))
+    (group,) = json.loads(plan(clients()["vscode"], "models", "user", known, where, Owned()).after)
+    (model,) = group["models"]
+    assert model["contextWindow"] == (window or 128_000)
+    assert 0 < model["maxOutputTokens"] <= model["contextWindow"] / 4
+
+
 def test_folders_that_variables_name_win(tmp_path, where):
     moved = replace(where, environment={"CLAUDE_CONFIG_DIR": str(tmp_path / "c"), "CODEX_HOME": str(tmp_path / "x")})
     for name, expected in (("claude-code", tmp_path / "c" / ".claude.json"), ("codex", tmp_path / "x" / "config.toml")):
