@@ -2,15 +2,17 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from playwright import sync_api
 
 from hub.identity import catalogue_token
+from tests.support.hubs import wait_for
 from tests.support.vscode import SECONDS, Window, serving
 from tests.ui.conftest import ARGUMENTS, CHROMIUM
 
-pytestmark = [pytest.mark.clients, pytest.mark.slow]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(400)]
 DISCOVERED = re.compile(r"Discovered\s(\d+)\stools")  # words are parted by what is no plain space
 NOT_THERE = re.compile(r"profile_not_found|There\sis\sno\sprofile|404")
 
@@ -22,24 +24,39 @@ def window_of(home):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.route(lambda url: not url.startswith(address), lambda route: route.abort())
-        page.set_default_timeout(SECONDS / 6)
+        page.set_default_timeout(SECONDS / 3)
         yield lambda: Window(page, f"{address}/?folder={home.project}")
         browser.close()
 
 
-def user(home, name, text):
-    """A file of the person's own, where VS Code keeps such."""
-    file = home.folder / ".config" / "Code" / "User" / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
+def mine(home, **texts):
+    """Files of the person's own, where VS Code keeps such; returns their folder."""
+    folder = home.folder / ".config" / "Code" / "User"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+def key_of(hub, name):
+    """The secret of a key that may use the profile and the demo model, and nothing else."""
+    hub.put("keys", name, {"profiles": ["both"], "models": ["demo"]})
+    with hub.client() as admin:
+        return admin.post(f"/api/v1/keys/{name}/rotate", json={}).json()["secret"]
+
+
+def calls_of(hub, key):
+    """The calls of a key that the hub noted: model, tool, outcome."""
+    with hub.client() as admin:
+        items = admin.get("/api/v1/logs", params={"key": key}).json()["items"]
+    return {(call.get("model"), call.get("tool"), call["outcome"]) for call in items}
 
 
 @pytest.fixture
 def tools(hub):
-    """The names of the tools of the profile."""
+    """The tools of the profile."""
     with hub.client() as client:
-        return [tool["name"] for tool in client.get("/catalog/both.json").json()["tools"]]
+        return client.get("/catalog/both.json").json()["tools"]
 
 
 def test_vs_code_starts_what_was_installed_and_finds_every_tool(home, hub, tools, window_of):
@@ -61,17 +78,37 @@ def test_vs_code_takes_the_file_of_a_catalogue_and_complains_of_an_address_that_
 
 
 def test_the_gallery_shows_a_profile_with_its_tools_and_what_it_installs_starts(home, hub, tools, window_of):
-    hub.put("keys", "gallery", {"profiles": ["both"]})
-    with hub.client() as admin:
-        key = admin.post("/api/v1/keys/gallery/rotate", json={}).json()["secret"]
+    key = key_of(hub, "gallery")
     gallery = f"{hub.url}/registry/{catalogue_token(key)}/"
-    user(home, "settings.json", json.dumps({"chat.mcp.gallery.serviceUrl": gallery}))
+    mine(home, settings=json.dumps({"chat.mcp.gallery.serviceUrl": gallery}))
     window = window_of()
     window.listed("@mcp both", "Both eras").click()
     window.details().locator("table").first.wait_for()
-    assert window.details().locator("td:first-child code").all_inner_texts() == tools
+    names = window.details().locator("td:first-child code").all_inner_texts()
+    assert names == [tool["name"] for tool in tools]
     window.page.get_by_role("button", name="Install in Workspace").first.click()
     window.answer(key)
-    window.show("localhost/both")
+    window.server("localhost/both", "Show Output", window.output)
     assert int(window.told(DISCOVERED)[1]) == len(tools)
     assert key not in (home.project / ".vscode" / "mcp.json").read_text()
+
+
+def test_the_chat_asks_the_hubs_model_which_calls_a_tool_of_the_hubs_set_and_all_can_be_undone(home, hub, window_of):
+    key = key_of(hub, "chat")
+    before = {"settings": '{"security.workspace.trust.enabled": false}', "chatLanguageModels": "[\n  // mine\n]\n"}
+    folder = mine(home, **before)
+    home.cli("install", "vscode", "--profile", "both", "--models", "--use-key", key=key)
+    home.cli("catalog", "both", "--format", "vscode", "--out", str(home.folder), key=key)
+    (folder / "prompts").mkdir()
+    shutil.copy(home.folder / ".vscode" / "both.toolsets.jsonc", folder / "prompts")
+    window = window_of()
+    assert window.models() == ["demo"]
+    window.server("both", "Start Server", window.output.get_by_text(DISCOVERED))
+    with hub.client(key) as client:
+        tools = client.get("/catalog/both.json").json()["tools"]
+    assert window.choose_tools("both-read") == len([tool for tool in tools if tool.get("read_only")])
+    window.ask('please use new__echo with the text "hello-from-vs-code"', 'The tool answered: "hello-from-vs-code"')
+    wait_for(lambda: {("demo", None, "ok"), (None, "echo", "ok")} <= calls_of(hub, "chat"))
+    home.cli("uninstall", "vscode", key=key)
+    assert {name: (folder / f"{name}.json").read_text() for name in before} == before
+    assert not (folder / "mcp.json").exists()

@@ -45,7 +45,19 @@ class Window:
         page.goto(url, timeout=SECONDS)
         page.wait_for_selector(".monaco-workbench .statusbar", timeout=SECONDS)
         self.password = page.locator(".quick-input-widget input[type=password]")
+        self.output = page.locator(".part.panel .view-lines")
         self.trust = page.locator(".monaco-dialog-box").get_by_role("button", name=re.compile("Trust")).first
+
+    def until(self, seen, *steps):
+        """Take steps, again if need be, until something is seen: what is done while VS Code is still starting may be lost."""
+        for _ in range(10):
+            with contextlib.suppress(sync_api.TimeoutError):
+                for step in steps:
+                    step()
+                seen.first.wait_for()
+                return
+            self.page.keyboard.press("Escape")
+        seen.first.wait_for()
 
     def pick(self, text):
         """Choose from the list that is open, by its keys: a click may meet a list that is still being drawn."""
@@ -59,29 +71,30 @@ class Window:
         self.page.keyboard.press("Enter")
 
     def command(self, name):
+        """Run a command. A key that is pressed while another list closes is lost, and VS Code learns commands as it starts."""
         typed = self.page.locator(".quick-input-widget input[aria-label^='Type the name of a command']")
-        for _ in range(20):  # a key that is pressed while another list closes is lost
-            self.page.keyboard.press("F1")
-            self.page.wait_for_timeout(500)
-            if typed.is_visible():
-                break
-        typed.fill(f">{name}")
-        self.pick(name)
-
-    def start(self, name, key):
-        """Start a server, trust what the folder says, and give the key that its file asks for."""
-        for _ in range(10):  # what is chosen while VS Code is still starting may come to nothing
+        row = self.page.locator(".quick-input-list .monaco-list-row", has_text=name)
+        for _ in range(30):
             with contextlib.suppress(sync_api.TimeoutError):
-                self.command("MCP: List Servers")
-                self.pick(name)
-                self.pick("Start Server")
-                self.password.or_(self.trust).first.wait_for()
+                self.page.keyboard.press("F1")
+                typed.wait_for(timeout=1_000)
+                typed.fill(f">{name}")
+                row.first.wait_for(timeout=5_000)
                 break
             self.page.keyboard.press("Escape")
+        self.pick(name)
+
+    def server(self, name, action, seen):
+        """Do something with a server, until something is seen of it."""
+        self.until(seen, lambda: self.command("MCP: List Servers"), lambda: self.pick(name), lambda: self.pick(action))
+
+    def start(self, name, key):
+        """Start a server, and give what it asks for."""
+        self.server(name, "Start Server", self.password.or_(self.trust))
         self.answer(key)
 
     def answer(self, key):
-        """Trust the folder, if that is asked, and give the key."""
+        """Trust what the folder says, if that is asked, and give the key that its file asks for."""
         self.password.or_(self.trust).first.wait_for()
         if not self.password.is_visible():
             self.trust.click()
@@ -89,15 +102,9 @@ class Window:
         self.password.fill(key)
         self.page.keyboard.press("Enter")
 
-    def show(self, name):
-        """Open what a server that runs already has said."""
-        self.command("MCP: List Servers")
-        self.pick(name)
-        self.pick("Show Output")
-
     def told(self, pattern):
-        """What VS Code says of the server that was started, whose output opens by itself, or shown."""
-        said = self.page.locator(".part.panel .view-lines").get_by_text(pattern).first
+        """What VS Code says of a server: the output opens by itself when somebody starts it."""
+        said = self.output.get_by_text(pattern).first
         said.wait_for(timeout=SECONDS)
         return pattern.search(said.inner_text())
 
@@ -113,3 +120,35 @@ class Window:
     def details(self):
         """The page of what was clicked in the Extensions view."""
         return self.page.frame_locator("iframe.webview.ready").frame_locator("#active-frame")
+
+    def models(self):
+        """The models that VS Code lists. It looks for them when their page is opened for the first time."""
+        shown = self.page.locator(".monaco-modal-editor-block")
+        self.until(shown.get_by_text("Add Models"), lambda: self.command("Chat: Manage Language Models"))
+        rows = shown.locator(".models-widget .monaco-list-row")
+        rows.first.wait_for()
+        names = [row.split("\n")[0] for row in rows.all_inner_texts()]
+        shown.get_by_label("Close").first.click()
+        return names
+
+    def choose_tools(self, of):
+        """Leave the chat the tools of one of the person's sets and no other; returns how many they are."""
+        picker = self.page.locator(".quick-input-widget")
+        rows = picker.locator(".monaco-list-row")
+        sets, one = rows.filter(has_text="User Defined Tool Sets"), rows.filter(has_text=of)
+        self.until(sets, self.page.locator("a.action-label[aria-label^='Configure Tools']").first.click)
+        sets.locator(".monaco-tl-twistie").click()
+        one.locator(".monaco-tl-twistie").click()
+        found = picker.locator("[aria-level='3']").first.get_attribute("aria-setsize")
+        picker.locator(".quick-input-header .monaco-checkbox").first.click()
+        one.locator(".monaco-checkbox").click()
+        picker.get_by_text(f"{found} Selected").wait_for()
+        picker.get_by_role("button", name="OK").click()
+        return int(found)
+
+    def ask(self, text, answer):
+        """Send a message to the chat, and wait for an answer with these words."""
+        self.page.locator(".interactive-input-part .monaco-editor").first.click()
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+        self.page.locator(".interactive-response", has_text=answer).wait_for(timeout=SECONDS)
