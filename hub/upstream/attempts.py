@@ -90,6 +90,11 @@ class Attempt:
         state = ((TRACESTATE, context.state),) if context is not None and context.state else ()
         return ((TRACEPARENT, parent), *state)
 
+    @property
+    def elapsed(self) -> float:
+        """For how many seconds it runs."""
+        return perf_counter() - self._began
+
     def answered(self) -> None:
         """The first token of the answer is here; later calls change nothing."""
         if self._answered is None:
@@ -237,6 +242,11 @@ def check_events(block: bytes) -> None:
     """Raise UpstreamFailed when the first bytes of a stream are no events."""
     if not _FIELD.match(block):
         raise UpstreamFailed("upstream_protocol", "A stream of events was asked for and something else came.")
+
+
+def is_comment(block: bytes) -> bool:
+    """Whether whole events say nothing: they are comments, by which a provider keeps the line open."""
+    return all(line.startswith(b":") for line in block.split(b"\n") if line.strip())
 
 
 def check_status(status: int) -> None:

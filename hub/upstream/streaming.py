@@ -1,27 +1,43 @@
 """A stream on its way to the caller: whole events, no silence, and never an end that the provider did not send."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Self
 
 from hub.core.raw_usage import usage_in
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import Lane, StreamReader
-from hub.upstream.attempts import Attempt, Record, check_events
+from hub.upstream.attempts import Attempt, Record, check_events, is_comment
 from hub.upstream.exchange import Response
+from hub.upstream.failures import late
 from hub.upstream.verdicts import Failed, class_of_report
 
 SILENCE = 10.0  # seconds, after which the caller is sent something that means nothing
+MOST_COMMENTS = 65_536  # bytes, that wait for the first event
 LINGER = 1.0  # seconds that the upstream's own end may come after the terminator
 
 
 class ModelStream:
     """The chunks of one streamed answer, and what is known of it when it ends. Iterated once.
 
-    A failure on the way becomes an error event in the caller's dialect, after which nothing follows.
+    A failure on the way becomes an error event in the caller's dialect, after which nothing follows. `now` is monotonic.
     """
 
-    def __init__(self, response: Response, lane: Lane, attempt: Attempt, record: Record) -> None:
+    def __init__(
+        self,
+        response: Response,
+        lane: Lane,
+        attempt: Attempt,
+        record: Record,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now = now
+        self._first_by = now() + max(attempt.deployment.timeouts.first_byte - attempt.elapsed, 0.0)
+        self._silent = True  # nothing has come of it yet
+        self._quiet_since = 0.0  # when what came began to be nothing for the caller
+        self._comments = b""  # of the provider, before its first event
         self._response = response
         self._lane = lane
         self._attempt = attempt
@@ -70,7 +86,8 @@ class ModelStream:
     async def begin(self) -> None:
         """Wait for the first event, or for `SILENCE` after which the caller must hear something.
 
-        Until here nothing was sent to the caller, so another target may still be tried. Raises UpstreamFailed.
+        Until here nothing was sent to the caller, so another target may still be tried: comments by which a provider
+        keeps the line open are no answer. Raises UpstreamFailed.
         """
         while not self._waiting and not self._ended:
             self._waiting = await self._more()
@@ -104,19 +121,50 @@ class ModelStream:
 
     async def _more(self) -> bytes:
         """The next whole events; b"" when none are whole yet, or at the end."""
-        chunk = await self._response.read(LINGER if self._settled else SILENCE)
+        chunk = await self._response.read(LINGER if self._settled else self._patience)
         if chunk:
+            self._silent = False
             out = self._reader.feed(chunk)
             self._last = (self._last[1], chunk)
             if out and not self._begun:
-                self._begun = True
-                check_events(out)
-                self._attempt.answered()
-            return out
+                out = self._first(out)
+            if out:
+                self._quiet_since = 0.0
+                return out
+            return self._sign_of_life()
         if chunk is None and not self._settled:
+            if self._silent and self._now() >= self._first_by:
+                raise late("did not begin to answer")
             return self._lane.keep_alive
         self._ended = True
         return self._reader.finish()
+
+    @property
+    def _patience(self) -> float:
+        """How long nothing may come until something has to be done. The first byte has a clock of its own."""
+        return min(SILENCE, max(self._first_by - self._now(), 0.0)) if self._silent else SILENCE
+
+    def _first(self, out: bytes) -> bytes:
+        """The first event, behind the comments that came before it; b"" until it is there."""
+        out = self._comments + out
+        check_events(out)
+        if is_comment(out) and len(out) <= MOST_COMMENTS:
+            self._comments = out
+            return b""
+        self._begun = True
+        self._comments = b""
+        self._attempt.answered()
+        return out
+
+    def _sign_of_life(self) -> bytes:
+        """What a caller must hear whose provider sends nothing but signs of life for long; mostly b""."""
+        now = self._now()
+        if not self._quiet_since:
+            self._quiet_since = now
+        if self._settled or now - self._quiet_since < SILENCE:
+            return b""
+        self._quiet_since = now
+        return self._lane.keep_alive
 
     def close(self) -> None:
         """Let go of the upstream and write down how it ended. A second time does nothing."""
