@@ -229,12 +229,15 @@ def _call_of(request: ModelRequest, snapshot: Snapshot, *, strict: bool) -> tupl
 def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, int | None]:
     """The tokens and the micro-dollars that a call may use at most, by its size and its output cap.
 
-    The dearest of the targets that may be tried counts, so that no fallback breaks a budget. What goes out on the
+    The dearest of the targets that may be tried counts (the two dearest where two may be asked at once), so that no
+    fallback breaks a budget. What goes out on the
     caller's own credential costs the hub's budgets nothing.
     """
     ceilings = _ceilings(snapshot, call, chosen)
-    known = [ceiling for ceiling in ceilings.values() if ceiling is not None]
-    return estimate_tokens(call.body) + (call.max_output or 0), max(known, default=None if ceilings else 0)
+    known = sorted(ceiling for ceiling in ceilings.values() if ceiling is not None)
+    at_once = 1 if chosen.retry.hedge is None else 2
+    most = sum(known[-at_once:]) if known or not ceilings else None
+    return estimate_tokens(call.body) + (call.max_output or 0), most
 
 
 def _ceilings(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> dict[str, int | None]:

@@ -83,7 +83,8 @@ class Retry:
     """How hard to try: `tries` in all, `same_target` further ones at a target before the next one.
 
     `statuses` replaces the table's choice of HTTP statuses that lead on; None leaves it. Waits grow from `first`
-    to `longest` seconds. `content_policy` tries another target when a provider's filter refused.
+    to `longest` seconds. `content_policy` tries another target when a provider's filter refused. After `hedge` seconds
+    without the beginning of an answer the next target is asked as well; None asks one at a time.
     """
 
     tries: int = 3
@@ -92,6 +93,7 @@ class Retry:
     first: float = 0.1
     longest: float = 2.0
     content_policy: bool = False
+    hedge: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ def retry_of(spec: RetriesSpec) -> Retry:
         first=spec.backoff.first,
         longest=spec.backoff.longest,
         content_policy=spec.on_content_policy,
+        hedge=spec.hedge_after,
     )
 
 

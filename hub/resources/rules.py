@@ -121,7 +121,8 @@ class RetriesSpec(Spec):
     """How hard to try. `attempts` are all tries of a call, `same_target` the further ones before the next target.
 
     `statuses` are the provider's answers that lead to another try; left out, the hub's own table decides.
-    `on_content_policy` turns to another target when a provider's filter refuses the content.
+    `on_content_policy` turns to another target when a provider's filter refuses the content. `hedge_after` asks the next
+    target as well when the first has not begun to answer after so many seconds; whichever begins first answers.
     """
 
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
@@ -129,6 +130,7 @@ class RetriesSpec(Spec):
     statuses: list[Annotated[int, Field(ge=400, le=599)]] | None = Field(None, max_length=100)
     backoff: BackoffSpec = BackoffSpec()
     on_content_policy: bool = False
+    hedge_after: Annotated[float, Field(ge=0.05, le=60)] | None = None
 
 
 class ShadowSpec(Spec):

@@ -50,6 +50,11 @@ class Course:
         self._tried: list[tuple[str, Failed]] = []
         self.wait = 0.0
 
+    @property
+    def tries(self) -> int:
+        """How many tries were begun."""
+        return self._tries
+
     def next(self) -> Deployment:
         """The deployment to try, with its credential chosen."""
         deployment = self._left[0]
@@ -60,6 +65,20 @@ class Course:
         if len(secrets) > 1 or (secrets and secrets[0] != deployment.secret):
             deployment = replace(deployment, secret=self._health.credential(deployment.target, secrets, self._session))
         return deployment
+
+    def beside(self) -> Deployment | None:
+        """The target to ask beside the current one, if there is one and the number of tries and the budget allow it."""
+        if len(self._left) < 2 or self._tries >= self._retry.tries or not self._budget.spend():
+            return None
+        self._tries += 1
+        return self._left[1]
+
+    def lost(self, deployment: Deployment, failed: Failed) -> None:
+        """It failed while another target is still asked."""
+        self._tried.append((deployment.target, failed))
+        self._left = [left for left in self._left if left.target != deployment.target]
+        self._used.clear()
+        self._again = 0
 
     def failed(self, deployment: Deployment, failed: Failed, seconds: float) -> bool:
         """Whether another try follows, after `wait` seconds. `seconds` are left of the call's time."""

@@ -31,8 +31,9 @@ from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.delivery import Delivery
 from hub.upstream.exchange import Endpoint, Response, read_whole
 from hub.upstream.headers import reply_headers, retry_after
+from hub.upstream.hedging import Race
 from hub.upstream.streaming import opened
-from hub.upstream.verdicts import Failed, class_of, class_of_report
+from hub.upstream.verdicts import Failed, class_of, class_of_report, row_of
 
 
 class _Answered(Failed):
@@ -42,7 +43,11 @@ class _Answered(Failed):
         status = response.status if response.status >= 400 else 0
         super().__init__(kind, refusal, status=status, wait=retry_after(response.headers))
         self.delivery = delivery
-        self.response = response
+        self._response = response
+
+    def let_go(self) -> None:
+        """See `Failed`."""
+        self._response.close()
 
 
 class ModelUpstream:
@@ -89,32 +94,55 @@ class ModelUpstream:
         patience = loop.time() + patience_of(call)
         self._budget.earn()
         course = Course(plan, call.origin.session, self._health, self._budget)
-        number = 0
         while True:
-            number += 1
-            attempt = Attempt(course.next(), number, record, self._health)
+            attempt = Attempt(course.next(), course.tries, record, self._health)
             try:
-                delivery = await self._try(attempt, call, record, ends - loop.time())
-            except Failed as failed:
-                attempt.failed(failed)
-                if course.failed(attempt.deployment, failed, min(ends, patience) - loop.time()):
-                    if isinstance(failed, _Answered):
-                        failed.response.close()
-                    await asyncio.sleep(course.wait)
-                    continue
-                if not isinstance(failed, _Answered):
-                    raise course.nobody() from None
-                delivery = _reported(failed, record)
+                attempt, came = await self._outcome(attempt, plan, course, call, record, ends)
             except BaseException:
                 attempt.abandoned()
                 raise
+            if isinstance(came, Failed):
+                attempt.failed(came)
+                if course.failed(attempt.deployment, came, min(ends, patience) - loop.time()):
+                    came.let_go()
+                    await asyncio.sleep(course.wait)
+                    continue
+                if not isinstance(came, _Answered):
+                    raise course.nobody()
+                came = _reported(came, record)
             if plan.kept:
                 self._health.keep(plan.kept, attempt.deployment.target)
             if call.dialect is Dialect.OPENAI_RESPONSES and (len(plan.attempts) > 1 or plan.dropped):
-                self._keep_response(delivery, attempt.deployment.target)
+                self._keep_response(came, attempt.deployment.target)
             record.answered(attempt.deployment.target, attempt.deployment.provider)
-            record.status = delivery.reply.status
-            return replace(delivery, own=attempt.deployment.own) if attempt.deployment.own else delivery
+            record.status = came.reply.status
+            return replace(came, own=attempt.deployment.own) if attempt.deployment.own else came
+
+    async def _outcome(
+        self, attempt: Attempt, plan: Plan, course: Course, call: ModelCall, record: Record, ends: float
+    ) -> tuple[Attempt, Delivery | Failed]:
+        """What became of a try, or, where the plan hedges, of that one or the one beside it."""
+        time = asyncio.get_running_loop().time
+        if plan.retry.hedge is None:
+            try:
+                return attempt, await self._try(attempt, call, record, ends - time())
+            except Failed as failed:
+                return attempt, failed
+
+        def beside() -> Attempt | None:
+            deployment = course.beside()
+            return None if deployment is None else Attempt(deployment, course.tries, record, self._health)
+
+        def lost(one: Attempt, failed: Failed) -> bool:
+            if not row_of(failed.kind, failed.status, plan.retry).elsewhere:
+                return False
+            one.failed(failed)
+            failed.let_go()
+            course.lost(one.deployment, failed)
+            return True
+
+        race = Race(lambda one, draft: self._try(one, call, draft, ends - time()), record, beside, lost)
+        return await race.run(attempt, plan.retry.hedge)
 
     def _keep_response(self, delivery: Delivery, target: str) -> None:
         """Remember where a response is kept, for the calls that go on with it."""

@@ -166,6 +166,16 @@ class ModelStream:
         self._quiet_since = now
         return self._lane.keep_alive
 
+    def tell(self, record: Record) -> None:
+        """Let another record know how it ends."""
+        self._record = record
+
+    def abandon(self) -> None:
+        """Let go of the upstream, as if it had never been asked: another one has answered."""
+        self._closed = True
+        self._response.close()
+        self._attempt.abandoned()
+
     def close(self) -> None:
         """Let go of the upstream and write down how it ended. A second time does nothing."""
         if self._closed:

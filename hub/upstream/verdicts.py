@@ -76,6 +76,9 @@ class Failed(Exception):
         self.wait = wait
         self.reached = reached
 
+    def let_go(self) -> None:
+        """Let go of the answer that came with it, if any."""
+
 
 def class_of(status: int, body: bytes) -> Failure:
     """The class of an error answer, by its status and what its body says."""

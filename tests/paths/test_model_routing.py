@@ -46,6 +46,8 @@ def routed(tmp_path_factory, upstream):
             "throttled": {"targets": [{"model": "busy/m"}]},
             "backed": {"targets": [{"model": "openai/gpt-5-nano"}, {"model": "openai/gpt-5", "priority": 1}]},
             "grand": {"targets": [{"model": "openai/gpt-5"}, {"model": "openai/gpt-5-nano", "priority": 1}]},
+            "fallen": {"targets": [{"model": "good/a"}, {"model": "good/b", "priority": 1}], "price": {"input": "1", "output": "2"}},
+            "hedged": {"route": "hedged", "price": {"input": "1", "output": "2"}},
             "thrifty": {"route": "thrift", "price": {"input": "1", "output": "50000"}},
         },
         "budgets": {
@@ -59,6 +61,7 @@ def routed(tmp_path_factory, upstream):
                 "rules": [{"name": "gold", "when": {"headers": {"x-tier": "gold"}}, "targets": [{"model": "good/gold"}]}],
             },
             "eu": {"residency": ["eu-*"]},
+            "hedged": {"targets": [{"model": "good/a"}, {"model": "good/b", "priority": 1}], "retries": {"hedge_after": 30}},
             "thrift": {
                 "targets": [{"model": "good/dear"}],
                 "rules": [{"name": "near", "when": {"budget_used_over": 50}, "targets": [{"model": "good/cheap"}]}],
@@ -178,6 +181,14 @@ def test_what_no_target_of_a_model_can_be_paid_for_is_refused_by_the_dearest(rou
     assert "may cost 1.0" in refused.json()["error"]["message"]
     answer = ask(routed, "grand", max_completion_tokens=100_000)
     assert (answer.headers["x-hub-budget-action"], answer.headers["x-hub-model"]) == ("downgrade", "good/m")
+
+
+def test_for_two_targets_that_may_be_asked_at_once_both_are_reserved(routed):
+    one, both = (entry(routed, ask(routed, model, max_tokens=100)) for model in ("fallen", "hedged"))
+    prompt = both["plan"]["tokens"]
+    assert abs(one["plan"]["may_cost_micro_usd"] - (prompt + 200)) < 5
+    assert abs(both["plan"]["may_cost_micro_usd"] - 2 * (prompt + 200)) < 5
+    assert [attempt["target"] for attempt in both["attempts"]] == ["good/a"]
 
 
 def test_explain_takes_a_real_body_and_another_key(routed):

@@ -131,6 +131,11 @@ def test_a_rule_can_lead_to_another_route():
     assert (planned.route, planned.strategy, planned.retry.tries) == ("tools", "priority", 5)
 
 
+def test_a_route_says_after_how_long_the_next_target_is_asked_as_well():
+    assert plan(ruled({}, retries={"hedge_after": 1.5}), grant(), said("routed")).retry.hedge == 1.5
+    assert plan(ruled({}, retries={"attempts": 2}), grant(), said("routed")).retry.hedge is None
+
+
 def test_routes_in_a_circle_are_refused_when_saved():
     rule = lambda to: {"name": "r", "when": {}, "route": to}  # noqa: E731
     routes = {name: {"rules": [rule(to)]} for name, to in (("a", "b"), ("b", "c"), ("c", "a"))}
