@@ -340,3 +340,14 @@ async def test_a_body_with_the_reason_of_another_dialect_is_understood():
         status, body, record, _ = await send(models, plan(deployment(only.url)))
         assert (status, record.tried) == (400, [("a/m", "context_window")])
         assert json.loads(body)["error"]["message"].startswith("prompt is too long")
+
+
+@pytest.mark.parametrize("script", [up.chat("hi"), up.openai_error(400, "temperature is too high")])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_providers_own_id_of_a_request_goes_on_beside_the_hubs(script, stream):
+    async with up.Upstream() as only, sender() as models:
+        for name in ("request-id", "x-request-id"):
+            only.default = script.headed({name: "req_vendor"})
+            _, _, _, headers = await send(models, plan(deployment(only.url)), call(stream=stream))
+            assert headers["x-upstream-request-id"] == "req_vendor"
+            assert name not in headers
