@@ -14,9 +14,12 @@ from starlette.routing import Route
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Unauthenticated
 from hub.edge.credentials import presented
+from hub.edge.model_lists import openai_model
 from hub.edge.own_api import budgets_over
 from hub.identity import AccessTokens, Claims, Identity
+from hub.install.pushed import variables
 from hub.resources import Snapshot
+from hub.routing import visible_models
 
 MARKETPLACE = "hub"
 TOKEN = "HUB_MCP_TOKEN"  # noqa: S105 - the name of the variable that the pushed plugin reads
@@ -117,9 +120,12 @@ def pushed(snapshot: Snapshot, principal: Principal, address: str, catalogue_tok
     spec = next((t.clients for name in teams if (t := snapshot.teams.get(name)) is not None and t.clients), None)
     if spec is None:
         return None
-    settings: dict[str, Any] = {
-        "env": {"ANTHROPIC_BASE_URL": address, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1"}
-    }
+    wanted = spec.settings.get("model", "")
+    listed = [openai_model(model) for model in visible_models(snapshot, principal) if model.converses]
+    env = variables("claude-code", address, listed, wanted if isinstance(wanted, str) else "")
+    if wanted:
+        env.pop("ANTHROPIC_MODEL", None)  # the client would prefer it to the team's
+    settings: dict[str, Any] = {"env": env}
     if spec.profile:
         scheme, _, rest = address.partition("://")
         at = f"hub:{catalogue_token}@{rest}/marketplace/claude-gateway.git"

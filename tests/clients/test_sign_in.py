@@ -1,6 +1,9 @@
 """Programs as published that sign in through the hub: the `mcp` client's own OAuth, and Codex's sign-in to a gateway."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import threading
 from urllib.parse import parse_qs, urlsplit
@@ -12,18 +15,21 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientMetadata
 
-from tests.clients.test_agents import BIN
+from tests.clients.test_agents import BIN, SAY
 from tests.support.homes import Home
 from tests.support.hubs import RESOURCES, running_hub, servers_ready, wait_for
+from tests.support.programs import run_program
+from tests.support.terminals import Terminal
 
 PASSWORD = "a long enough password"
+PUSHED = {"profile": "both", "settings": {"permissions": {"allow": ["mcp__plugin_both_hub"]}}}
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     resources = {
         **RESOURCES,
-        "teams": {"dev": {"models": ["demo"], "profiles": ["both"], "tools": ["*"]}},
+        "teams": {"dev": {"models": ["demo"], "profiles": ["both"], "tools": ["*"], "clients": PUSHED}},
         "users": {"ann": {"teams": {"dev": "developer"}}},
     }
     with running_hub(tmp_path_factory.mktemp("sign-in"), resources) as started:
@@ -39,6 +45,10 @@ class Browser:
     def __init__(self, client):
         self._client = client
         assert self._client.post("/login", data={"user": "ann", "password": PASSWORD}).status_code == 303
+
+    def confirm(self, code):
+        """Enter the code that a device shows, and allow."""
+        assert "Signed in" in self._client.post("/oauth/verify", data={"user_code": code, "do": "allow"}).text
 
     def approve(self, url):
         """Open an authorization page and allow; where the browser is sent back to."""
@@ -90,6 +100,68 @@ async def test_the_mcp_client_finds_the_way_by_itself(hub, browser, mode):
             result = await client.call_tool("new__echo", {"text": "signed in"})
     assert result.content[0].text == "signed in"
     assert storage.tokens.refresh_token
+
+
+ENTER, UP = b"\r", b"\x1b[A"
+
+
+@pytest.fixture
+def managed(home, hub):
+    """Begins a command to which /etc holds what an administrator puts there; nobody else sees it."""
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        pytest.skip("the file that an administrator puts into /etc needs a mount of its own")
+    upper, work = home.folder.parent / "upper", home.folder.parent / "work"
+    work.mkdir()
+    (upper / "claude-code").mkdir(parents=True)
+    shown = home.cli("install", "claude-code", "--managed")
+    (upper / "claude-code" / "managed-settings.json").write_text(shown.stdout)
+    mount = f"mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False, capture_output=True).returncode:
+        pytest.skip("this machine mounts nothing over /etc")
+    return ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+
+
+@pytest.mark.clients
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_claude_code_signs_in_to_the_gateway_and_has_everything(home, hub, browser, managed):
+    environment = home.environment(NO_BROWSER="1", BROWSER="true", DISABLE_AUTOUPDATER="1", DISABLE_TELEMETRY="1")
+    environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+    asked = {
+        r"looks best with your terminal": [ENTER],
+        r"Enter to connect": [ENTER],
+        r"Yes, trust this gateway": [UP, ENTER],
+        r"Code: ([A-Z]{4}-[A-Z]{4})": lambda found: browser.confirm(found[1]),
+        r"Signed in to Cloud gateway as ann.*Yes, continue": [UP, ENTER],
+        r"Connected to Cloud gateway": [ENTER],
+        r"Security notes": [ENTER],
+        r"Managed settings require approval": [ENTER],
+        r"Yes, I trust this folder": [UP, ENTER],
+    }
+    with Terminal([*managed, "claude"], home.project, environment) as terminal:
+        terminal.until("demo · Cloud gateway", asked)
+    command = [
+        *managed,
+        "claude",
+        "-p",
+        SAY,
+        "--tools",
+        "",
+        "--allowedTools",
+        "mcp__plugin_both_hub",
+        "--output-format",
+        "json",
+    ]
+    for _ in range(3):  # its first run without a person brings the plugin, and begins before it is there
+        done = run_program(command, cwd=home.project, environment=environment, seconds=60)
+        if "The tool answered" in done.stdout:
+            break
+    assert "hello-from-an-agent" in json.loads(done.stdout)["result"], done.stdout + done.stderr
+    with hub.client() as http:
+        called = http.get("/api/v1/logs?user=ann&tool=echo").json()["items"]
+        models = http.get("/api/v1/logs?user=ann&call=model").json()["items"]
+    assert (called[0]["profile"], called[0]["outcome"]) == ("both", "ok")
+    assert {one["model"] for one in models} == {"demo"}  # also for what it does behind the scenes
 
 
 @pytest.mark.clients

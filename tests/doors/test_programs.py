@@ -336,8 +336,10 @@ def test_a_team_pushes_settings_to_the_clients_of_its_people(hub, browser, progr
     told = answer.json()
     settings = told["settings"]
     standing = settings["env"].pop("HUB_MCP_TOKEN")
+    models = ("MODEL", "DEFAULT_OPUS_MODEL", "DEFAULT_SONNET_MODEL", "DEFAULT_HAIKU_MODEL", "CUSTOM_MODEL_OPTION")
     assert settings["env"] == {
         "ANTHROPIC_BASE_URL": hub.url, "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1", "EXTRA": "1",
+        "ENABLE_TOOL_SEARCH": "false", **{f"ANTHROPIC_{name}": "demo" for name in models},
     }  # fmt: skip
     settings["env"]["HUB_MCP_TOKEN"] = standing
     as_pushed = {"access_token": standing}
@@ -362,6 +364,20 @@ def test_a_team_pushes_settings_to_the_clients_of_its_people(hub, browser, progr
     # What was pushed ends with the sign-in.
     program.post("/oauth/revoke", data={"token": tokens["refresh_token"]})
     assert listed(program, bearer(as_pushed)).status_code == 401
+
+
+def test_a_teams_own_choice_of_model_is_not_overruled_by_what_the_hub_pushes(hub, browser, program):
+    hub.put("models", "other", {"targets": [{"model": "demo/demo-1"}]})
+    with hub.client() as http:
+        before = http.get("/api/v1/teams/dev").json()["spec"]
+    tokens = signed_in(browser, program)
+    hub.put("teams", "dev", {**before, "models": ["*"], "clients": {"settings": {"model": "other"}}})
+    try:
+        settings = program.get("/managed/settings", headers=bearer(tokens)).json()["settings"]
+    finally:
+        hub.put("teams", "dev", before)
+    assert (settings["model"], settings["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"]) == ("other", "other")
+    assert "ANTHROPIC_MODEL" not in settings["env"]
 
 
 def test_what_is_spent_is_told_as_the_client_shows_it(browser, program):
