@@ -8,6 +8,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -57,6 +58,25 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield f"{name} {sub}", found[sub].default_command
 
 
+def argument_rows(function: Any) -> Iterator[list[str]]:
+    """A row for each argument of a command; those that come as one value, such as filters, one by one."""
+    hints = get_type_hints(function, include_extras=True)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "connection":
+            continue
+        if is_dataclass(hints.get(parameter.name)):
+            yield from argument_rows(hints[parameter.name])
+            continue
+        option = parameter.kind is parameter.KEYWORD_ONLY or is_dataclass(function)
+        metadata = getattr(hints.get(parameter.name), "__metadata__", ())
+        named = [name.lstrip("-") for m in metadata for name in getattr(m, "name", None) or ()]
+        name_of = (named or [parameter.name.replace("_", "-")])[0]
+        shown = f"--{name_of}" if option else parameter.name.upper()
+        text = next((m.help for m in metadata if getattr(m, "help", None)), "")
+        default = "" if parameter.default in (parameter.empty, None, False) else f"`{parameter.default}`"
+        yield [f"`{shown}`", text, default]
+
+
 def command_page() -> str:
     """`cli.md`."""
     parts = [
@@ -69,19 +89,7 @@ def command_page() -> str:
     )
     for name, function in commands():
         parts.append(f"## `hub {name}`\n\n{inspect.getdoc(function)}\n")
-        rows: list[list[str]] = []
-        hints = get_type_hints(function, include_extras=True)
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.name == "connection":
-                continue
-            option = parameter.kind is parameter.KEYWORD_ONLY
-            metadata = getattr(hints.get(parameter.name), "__metadata__", ())
-            named = [name.lstrip("-") for m in metadata for name in getattr(m, "name", ())]
-            name_of = (named or [parameter.name.replace("_", "-")])[0]
-            shown = f"--{name_of}" if option else parameter.name.upper()
-            text = next((m.help for m in metadata if getattr(m, "help", None)), "")
-            default = "" if parameter.default in (parameter.empty, None, False) else f"`{parameter.default}`"
-            rows.append([f"`{shown}`", text, default])
+        rows = list(argument_rows(function))
         if rows:
             parts.append(table(("argument", "meaning", "default"), rows) + "\n")
     return "\n".join(parts)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
+from hub.cli.calls import Calls
 from hub.cli.client import Connection
 from hub.cli.output import say, show_diff, show_json, table
 from hub.core.refusal import Refusal
@@ -47,21 +48,7 @@ def logs(
     *,
     limit: Annotated[int, Parameter(help="How many.")] = 50,
     follow: Annotated[bool, Parameter(help="Keep printing new ones as they end.", negative="")] = False,
-    model: str | None = None,
-    profile: str | None = None,
-    server: str | None = None,
-    tool: str | None = None,
-    of_key: Annotated[str | None, Parameter(help="Only calls of this key.")] = None,
-    of_user: Annotated[str | None, Parameter(help="Only calls of this user.")] = None,
-    team: str | None = None,
-    outcome: str | None = None,
-    code: Annotated[str | None, Parameter(help="Only calls that ended with this code.")] = None,
-    request_id: str | None = None,
-    session: str | None = None,
-    tag: Annotated[str | None, Parameter(help="NAME=VALUE.")] = None,
-    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    min_ms: Annotated[float | None, Parameter(help="Only calls that took at least so long.")] = None,
+    calls: Calls = Calls(),
     order_by: Annotated[str, Parameter(help="at, duration_ms, input or output.")] = "at",
     out: Annotated[
         Path | None, Parameter(help="Write a file instead: its name ends in .csv, .jsonl or .parquet.")
@@ -69,11 +56,7 @@ def logs(
     connection: Connection = Connection(),
 ) -> None:
     """Show calls, newest last. With --json, one entry per line."""
-    filters = {
-        "model": model, "profile": profile, "server": server, "tool": tool, "key": of_key, "user": of_user, "team": team,
-        "outcome": outcome, "code": code, "request_id": request_id, "session": session, "tag": tag, "since": since,
-        "until": until, "min_duration_ms": min_ms,
-    }  # fmt: skip
+    filters = calls.query
     with connection.api() as api:
         if out is not None:
             form = out.suffix.removeprefix(".")
@@ -111,14 +94,16 @@ def usage(
             "session, call, day, hour, tag:NAME."
         ),
     ] = "model",
-    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    team: Annotated[str | None, Parameter(help="Only this team.")] = None,
+    calls: Calls = Calls(),
+    out: Annotated[Path | None, Parameter(help="Write a file instead, as CSV.")] = None,
     connection: Connection = Connection(),
 ) -> None:
     """Show calls, tokens, cost, and how long calls took (p50, p95, p99; `first` is the first token of streams), in groups."""
-    query = {"group_by": by, "since": since, "until": until, "team": team}
+    query = {"group_by": by, **calls.query}
     with connection.api() as api:
+        if out is not None:
+            say(f"{out}: {api.download('/api/v1/usage', out, {**query, 'format': 'csv'})} bytes")
+            return
         items = list(api.pages("/api/v1/usage", _MOST_GROUPS, query))
     if connection.json:
         show_json(items)
@@ -165,17 +150,12 @@ def _percent(share: float | None) -> str:
 @usage_app.command
 def targets(
     *,
-    model: Annotated[str | None, Parameter(help="The model whose targets are compared.")] = None,
-    route: Annotated[str | None, Parameter(help="The route whose targets are compared.")] = None,
-    since: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    until: Annotated[str | None, Parameter(help="ISO 8601.")] = None,
-    team: Annotated[str | None, Parameter(help="Only calls of this team.")] = None,
+    calls: Calls = Calls(),
     connection: Connection = Connection(),
 ) -> None:
-    """Compare the targets of a split: shares, failures (with the range that holds the true share), times, cost."""
-    query = {"model": model, "route": route, "since": since, "until": until, "team": team}
+    """Compare the targets of --model or --route: shares, failures (with the range that holds the true share), times, cost."""
     with connection.api() as api:
-        items = api.call("GET", "/api/v1/usage/targets", query=query)["items"]
+        items = api.call("GET", "/api/v1/usage/targets", query=calls.query)["items"]
     if connection.json:
         show_json(items)
         return

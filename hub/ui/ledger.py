@@ -23,8 +23,14 @@ FILTERS = (
     ("team", "Team", ()),
     ("session", "Session", ()),
     ("request_id", "Request id", ()),
+    ("application", "Application", ()),
+    ("provider", "Provider", ()),
+    ("server", "Server", ()),
+    ("tag", "Tag, NAME=VALUE", ()),
+    ("code", "Code", ()),
     ("status", "Status", ()),
     ("min_duration_ms", "Took at least, ms", ()),
+    ("max_duration_ms", "Took at most, ms", ()),
 )
 IDLE_MS = 60_000  # a session in which nothing ran for so long goes on with a new turn
 _SEEN = 0.4  # percent: what a bar is wide at least
@@ -116,9 +122,15 @@ class LedgerPages:
 
     async def _sessions(self, visit: Visit) -> Response:
         span, since = since_of(visit, "7d")
-        found = (await visit.get("/sessions", since=since, limit=200))["items"]
+        found = await visit.get("/sessions", since=since, limit=200, cursor=visit.query("cursor"))
         return self._site.show(
-            visit, "sessions.html", base=self._base, sessions=found, span=span, ranges=(*RANGES, "all")
+            visit,
+            "sessions.html",
+            base=self._base,
+            sessions=found["items"],
+            more=found["next"],
+            span=span,
+            ranges=(*RANGES, "all"),
         )
 
     async def _session(self, visit: Visit) -> Response:

@@ -4,10 +4,13 @@ import re
 
 import pytest
 
+from hub.cli.calls import Calls
 from hub.core.entry import LANES
 from hub.dialect.lanes import Estimate, Passthrough, Translate
 from hub.edge.manage_api import route_rows
+from hub.edge.records import FILTERS
 from hub.provider_path import LANE as RAW
+from hub.ui.ledger import FILTERS as SHOWN
 
 LISTS = sorted(row.path for row in route_rows() if row.method == "GET" and row.reply in ("Page", "CallPage", "History"))
 NAMES = {"models": "demo", "servers": "new", "profiles": "both", "providers": "demo", "users": "admin", "keys": "admin"}
@@ -106,6 +109,12 @@ def test_a_value_that_a_filter_cannot_have_is_refused_with_those_that_it_can(hub
         document = client.get("/api/openapi.json").json()
     told = document["paths"]["/api/v1/logs"]["get"]["parameters"]
     assert {"type": "string", "enum": ["model", "tool"]} in [one["schema"] for one in told if one["name"] == "call"]
+
+
+def test_every_filter_of_calls_is_an_option_of_the_command_line_and_pages_have_no_other():
+    known = {one.name for one in FILTERS}
+    assert set(Calls().query) == known
+    assert {name for name, _, _ in SHOWN} <= known
 
 
 def test_every_way_to_carry_a_call_can_be_asked_for():

@@ -153,7 +153,7 @@ def test_files_of_calls(hub, key, tmp_path):
     assert (tmp_path / "calls.parquet").stat().st_mode & 0o777 == 0o600
 
 
-def test_usage_as_a_table_and_as_csv(hub, key):
+def test_usage_as_a_table_and_as_csv(hub, key, tmp_path):
     chat(hub, key, **{"x-hub-tags": "project=zeus", "x-request-id": "summed"})
     wait_for(lambda: entries(hub, request_id="summed"))
     with hub.client() as client:
@@ -170,6 +170,11 @@ def test_usage_as_a_table_and_as_csv(hub, key):
         assert item["untimed"] == 0
         text = client.get("/api/v1/usage", params={"group_by": "tag:project", "format": "csv"}).text
         assert any(row["tag:project"] == "zeus" and row["calls"] == "1" for row in csv.DictReader(io.StringIO(text)))
+    about = ("--by", "tag:project", "--of-key", "recorded", "--tag", "project=zeus", "--call", "model")
+    assert json.loads(hub.cli("usage", *about, "--json").stdout)[0]["calls"] == 1
+    assert json.loads(hub.cli("usage", *about, "--status", "404", "--json").stdout) == []
+    hub.cli("usage", *about, "--out", str(tmp_path / "usage.csv"))
+    assert (tmp_path / "usage.csv").read_text().splitlines()[1].startswith("zeus,1,")
 
 
 def test_usage_and_runs_go_on_past_their_first_page(hub, key):
