@@ -5,16 +5,19 @@ import re
 import shutil
 
 import pytest
+from jsonschema.validators import validator_for
 from playwright import sync_api
 
 from hub.identity import catalogue_token
 from tests.support.hubs import wait_for
-from tests.support.vscode import SECONDS, Window, serving
+from tests.support.vscode import COPILOT, SECONDS, Window, serving
 from tests.ui.conftest import ARGUMENTS, CHROMIUM
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(400)]
 DISCOVERED = re.compile(r"Discovered\s(\d+)\stools")  # words are parted by what is no plain space
 NOT_THERE = re.compile(r"profile_not_found|There\sis\sno\sprofile|404")
+# It may answer with its whole window, as many a model may: VS Code must keep some of that for what it asks.
+WIDE = {"targets": [{"model": "demo/demo-1"}], "context_window": 32_000, "max_output_tokens": 32_000}
 
 
 @pytest.fixture
@@ -38,9 +41,9 @@ def mine(home, **texts):
     return folder
 
 
-def key_of(hub, name):
-    """The secret of a key that may use the profile and the demo model, and nothing else."""
-    hub.put("keys", name, {"profiles": ["both"], "models": ["demo"]})
+def key_of(hub, name, **rights):
+    """The secret of a key that may use the profile and nothing else, but for its other rights."""
+    hub.put("keys", name, {"profiles": ["both"], **rights})
     with hub.client() as admin:
         return admin.post(f"/api/v1/keys/{name}/rotate", json={}).json()["secret"]
 
@@ -93,8 +96,18 @@ def test_the_gallery_shows_a_profile_with_its_tools_and_what_it_installs_starts(
     assert key not in (home.project / ".vscode" / "mcp.json").read_text()
 
 
+def test_the_models_are_as_vs_codes_own_schema_wants_them(home, hub):
+    home.cli("install", "vscode", "--models")
+    (group,) = json.loads((home.folder / ".config" / "Code" / "User" / "chatLanguageModels.json").read_text())
+    providers = json.loads(COPILOT.read_text())["contributes"]["languageModelChatProviders"]
+    (schema,) = [one["configuration"] for one in providers if one["vendor"] == group["vendor"]]
+    validator_for(schema)(schema).validate(group)
+    assert "demo" in [model["id"] for model in group["models"]]
+
+
 def test_the_chat_asks_the_hubs_model_which_calls_a_tool_of_the_hubs_set_and_all_can_be_undone(home, hub, window_of):
-    key = key_of(hub, "chat")
+    hub.put("models", "wide", WIDE)
+    key = key_of(hub, "chat", models=["wide"])
     before = {"settings": '{"security.workspace.trust.enabled": false}', "chatLanguageModels": "[\n  // mine\n]\n"}
     folder = mine(home, **before)
     home.cli("install", "vscode", "--profile", "both", "--models", "--use-key", key=key)
@@ -102,13 +115,13 @@ def test_the_chat_asks_the_hubs_model_which_calls_a_tool_of_the_hubs_set_and_all
     (folder / "prompts").mkdir()
     shutil.copy(home.folder / ".vscode" / "both.toolsets.jsonc", folder / "prompts")
     window = window_of()
-    assert window.models() == ["demo"]
+    assert window.models() == ["wide"]
     window.server("both", "Start Server", window.output.get_by_text(DISCOVERED))
     with hub.client(key) as client:
         tools = client.get("/catalog/both.json").json()["tools"]
     assert window.choose_tools("both-read") == len([tool for tool in tools if tool.get("read_only")])
     window.ask('please use new__echo with the text "hello-from-vs-code"', 'The tool answered: "hello-from-vs-code"')
-    wait_for(lambda: {("demo", None, "ok"), (None, "echo", "ok")} <= calls_of(hub, "chat"))
+    wait_for(lambda: {("wide", None, "ok"), (None, "echo", "ok")} <= calls_of(hub, "chat"))
     home.cli("uninstall", "vscode", key=key)
     assert {name: (folder / f"{name}.json").read_text() for name in before} == before
     assert not (folder / "mcp.json").exists()

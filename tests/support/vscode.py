@@ -10,7 +10,8 @@ from playwright import sync_api
 from tests.support.hubs import wait_for
 
 _HERE = Path(__file__).parents[1] / "clients"
-_SERVER = _HERE / "vscode" / "node_modules" / "code-server" / "lib" / "vscode" / "out" / "server-main.js"
+_CODE = _HERE / "vscode" / "node_modules" / "code-server" / "lib" / "vscode"
+COPILOT = _CODE / "extensions" / "copilot" / "package.json"
 _NODE = _HERE / "node" / "node_modules" / ".bin" / "node"
 _BOUND = re.compile(r"Server bound to 127\.0\.0\.1:(\d+)")
 SECONDS = 60_000  # in milliseconds: VS Code starts many things, on a machine that does more besides
@@ -20,7 +21,7 @@ SECONDS = 60_000  # in milliseconds: VS Code starts many things, on a machine th
 def serving(home):
     """Where VS Code answers. It asks for no token, tells nobody anything, and keeps its files where VS Code does on Linux."""
     command = [
-        str(_NODE), str(_SERVER), "--host", "127.0.0.1", "--port", "0", "--without-connection-token",
+        str(_NODE), str(_CODE / "out" / "server-main.js"), "--host", "127.0.0.1", "--port", "0", "--without-connection-token",
         "--accept-server-license-terms", "--telemetry-level", "off", "--server-data-dir", str(home.folder / "server"),
         "--user-data-dir", str(home.folder / ".config" / "Code"),
     ]  # fmt: skip
