@@ -108,14 +108,7 @@ class Converse:
         """Read what the hub acts on. Raises Malformed."""
         places = places_of(body)
         config = fields.read(body, places, "inferenceConfig", _CONFIG, None)
-        limit = config.max_tokens if config else None
-        return fields.Peek(
-            model="",
-            stream=False,
-            places=places,
-            max_output=None if limit is None else min(max(limit, 0), fields.MOST_TOKENS),
-            has_tools=fields.filled(body, places, "toolConfig"),
-        )
+        return fields.peek_in_path(body, places, config.max_tokens if config else None, "toolConfig")
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`. The model stands in the path."""
