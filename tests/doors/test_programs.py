@@ -366,16 +366,15 @@ def test_a_team_pushes_settings_to_the_clients_of_its_people(hub, browser, progr
     assert listed(program, bearer(as_pushed)).status_code == 401
 
 
-def test_a_teams_own_choice_of_model_is_not_overruled_by_what_the_hub_pushes(hub, browser, program):
+def test_a_teams_own_choice_of_model_is_not_overruled_by_what_the_hub_pushes(hub, program):
     hub.put("models", "other", {"targets": [{"model": "demo/demo-1"}]})
-    with hub.client() as http:
-        before = http.get("/api/v1/teams/dev").json()["spec"]
-    tokens = signed_in(browser, program)
-    hub.put("teams", "dev", {**before, "models": ["*"], "clients": {"settings": {"model": "other"}}})
-    try:
-        settings = program.get("/managed/settings", headers=bearer(tokens)).json()["settings"]
-    finally:
-        hub.put("teams", "dev", before)
+    hub.put("teams", "choosy", {"models": ["demo", "other"], "clients": {"settings": {"model": "other"}}})
+    hub.put("users", "cora", {"teams": {"choosy": "developer"}})
+    with hub.client() as http, httpx2.Client(base_url=hub.url, trust_env=False, timeout=30) as browser:
+        assert http.put("/api/v1/users/cora/password", json={"password": PASSWORD}).is_success
+        assert browser.post("/login", data={"user": "cora", "password": PASSWORD}).status_code == 303
+        tokens = signed_in(browser, program)
+    settings = program.get("/managed/settings", headers=bearer(tokens)).json()["settings"]
     assert (settings["model"], settings["env"]["ANTHROPIC_DEFAULT_OPUS_MODEL"]) == ("other", "other")
     assert "ANTHROPIC_MODEL" not in settings["env"]
 

@@ -12,10 +12,12 @@ def test_the_audit_trail_is_filtered_read_and_exported(world, browse):
         operator.put("/api/v1/teams/audited", json={"spec": {"title": "After"}})
     page = browse("admin", "/admin/audit")
     page.get_by_text("The chain is whole").wait_for()
-    page.get_by_label("Name", exact=True).fill("audited")
-    page.get_by_label("Kind", exact=True).fill("teams")
-    page.get_by_label("Kind", exact=True).press("Enter")
+    page.get_by_label("Kind", exact=True).select_option("teams")
     page.wait_for_url(re.compile("kind=teams"))
+    page.get_by_label("Name", exact=True).fill("audited")
+    page.get_by_label("Name", exact=True).press("Enter")
+    page.wait_for_url(re.compile("name=audited"))
+    page.wait_for_load_state("networkidle")  # both the field and the form ask
     changes = page.locator("#results tbody tr", has=page.get_by_role("link", name="teams/audited"))
     changes.nth(1).wait_for()
     assert changes.count() == 2
