@@ -7,7 +7,7 @@ from hub.dialect.ask import Ask
 from hub.dialect.bedrock_answers import REASON, VENDOR, signature_of, write_block, write_citation, write_usage
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
 from hub.dialect.neutral import OPEN, Refused, Text, Thinking, ToolUse
-from hub.dialect.sealed import seal
+from hub.dialect.sealed import told
 from hub.dialect.sse import event_of
 
 
@@ -88,10 +88,8 @@ class BedrockWriter:
         block = self._thoughts.pop(index, None)
         if block is None:
             return b""
-        if block.origin != VENDOR or block.id:
-            text = "".join(self._texts.pop(index, ()))
-            signature = seal(Thinking(text, signature, block.origin, block.id, block.redacted))
-        return self._delta(index, {"reasoningContent": {"signature": signature}})
+        whole = Thinking("".join(self._texts[index]), signature, block.origin, block.id, block.redacted)
+        return self._delta(index, {"reasoningContent": {"signature": told(whole, VENDOR)}})
 
     def _shut(self, index: int) -> bytes:
         block = self._thoughts.get(index)

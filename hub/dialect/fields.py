@@ -60,18 +60,18 @@ def tokens(body: bytes, places: Places, *names: str) -> int | None:
     for name in names:
         given: Any = read(body, places, name, COUNT, None) if name in places else None
         if given is not None:
-            return sane(int(given))
+            return _sane(given)
     return None
 
 
-def sane(given: int | None) -> int | None:
-    """A number of tokens within what is sane; None stays None."""
-    return None if given is None else min(max(given, 0), MOST_TOKENS)
+def _sane(given: float) -> int:
+    return int(min(max(given, 0), MOST_TOKENS))
 
 
 def peek_in_path(body: bytes, places: Places, limit: int | None, tools: str) -> Peek:
     """What is read of a call whose model and way to answer stand in its path. `tools` is the field that offers them."""
-    return Peek(model="", stream=False, places=places, max_output=sane(limit), has_tools=filled(body, places, tools))
+    most = None if limit is None else _sane(limit)
+    return Peek(model="", stream=False, places=places, max_output=most, has_tools=filled(body, places, tools))
 
 
 def filled(body: bytes, places: Places, name: str) -> bool:

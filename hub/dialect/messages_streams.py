@@ -23,8 +23,9 @@ from hub.dialect.messages_answers import (
     write_usage,
 )
 from hub.dialect.neutral import OPEN, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.neutral_to_messages import VENDOR
 from hub.dialect.replies import reported
-from hub.dialect.sealed import seal
+from hub.dialect.sealed import told
 from hub.dialect.tiers import tier_of
 
 
@@ -216,10 +217,8 @@ class MessagesWriter:
         block = self._thoughts.pop(index, None)
         if block is None:
             return b""
-        if block.origin != "anthropic" or block.id:
-            text = "".join(self._texts.pop(index, ()))
-            signature = seal(Thinking(text, signature, block.origin, block.id, block.redacted))
-        delta = {"type": "signature_delta", "signature": signature}
+        whole = Thinking("".join(self._texts[index]), signature, block.origin, block.id, block.redacted)
+        delta = {"type": "signature_delta", "signature": told(whole, VENDOR)}
         return _event(
             b"content_block_delta", {"type": "content_block_delta", "index": index + self._shift, "delta": delta}
         )
