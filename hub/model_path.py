@@ -230,8 +230,7 @@ def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, i
     """The tokens and the micro-dollars that a call may use at most, by its size and its output cap.
 
     The dearest of the targets that may be tried counts (the two dearest where two may be asked at once), so that no
-    fallback breaks a budget. What goes out on the
-    caller's own credential costs the hub's budgets nothing.
+    fallback breaks a budget. What goes out on the caller's own credential costs the hub's budgets nothing.
     """
     ceilings = _ceilings(snapshot, call, chosen)
     known = sorted(ceiling for ceiling in ceilings.values() if ceiling is not None)

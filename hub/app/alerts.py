@@ -5,13 +5,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
+from hub.app.told import iso
 from hub.core.background import Background
 from hub.core.logs import get_logger
 from hub.policy import Alert, BudgetRule
@@ -28,10 +28,6 @@ _PAUSES = (1.0, 5.0, 30.0, 120.0, 600.0)  # seconds after each try that failed; 
 _GIVE_UP_SECONDS = 86_400.0
 
 
-def _iso(seconds: float | None) -> str | None:
-    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
 def payload(alert: Alert, rule: BudgetRule) -> dict[str, Any]:
     """What is posted."""
     kind, name = rule.spec.scope.parts
@@ -45,8 +41,8 @@ def payload(alert: Alert, rule: BudgetRule) -> dict[str, Any]:
         "spent_usd": f"{alert.spent / 1e6:.6f}",
         "mode": rule.spec.mode,
         "period": rule.spec.period,
-        "starts_at": _iso(alert.starts_at),
-        "resets_at": _iso(alert.resets_at),
+        "starts_at": iso(alert.starts_at),
+        "resets_at": iso(alert.resets_at),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hub.app.told import iso, listing_and_calls
 from hub.core.accounts import Account, owner_of
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
@@ -42,19 +43,12 @@ def _complaint(text: str) -> dict[str, Any]:
 
 
 def _health(status: ServerStatus) -> dict[str, Any]:
-    lately = status.lately
     return {
         "state": str(status.state),
-        "since": _iso(status.since),
+        "since": iso(status.since),
         "error": status.last_error or None,
         "tools": status.tools,
-        "listed_at": _iso(status.listed),
-        "last_calls": {
-            "calls": lately.calls,
-            "failed": lately.failed,
-            "p50_ms": lately.p50_ms,
-            "last_at": _iso(lately.at),
-        },
+        **listing_and_calls(status),
     }
 
 
@@ -62,10 +56,6 @@ def _account(spec: ServerSpec | None, connected: bool) -> dict[str, Any]:
     """Whether the caller has connected an account where the server is called with each caller's own."""
     personal = spec is not None and spec.auth is not None and spec.auth.is_personal
     return {"account": "connected" if connected else "not connected"} if personal else {}
-
-
-def _iso(seconds: float) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else None
 
 
 class FirstParty:

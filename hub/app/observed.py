@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from hub import __version__
 from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
+from hub.app.told import iso, listing_and_calls
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.edge import provider_view
@@ -21,10 +21,6 @@ from hub.store.journal import MadeSecret
 from hub.upstream import ServerDefinitions, Servers
 
 _definition = msgspec.json.Decoder(dict[str, Any])
-
-
-def _iso(seconds: float | None) -> str | None:
-    return None if not seconds else datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _usd(micro: int) -> str:
@@ -96,7 +92,7 @@ class Observed:
             return {"status": "connected"}  # a file
         return {
             "status": health.status,
-            "last_checked_at": _iso(health.checked_at),
+            "last_checked_at": iso(health.checked_at),
             "last_error": health.error or None,
             "sent": health.sent,
             "dropped": health.dropped,
@@ -110,13 +106,13 @@ class Observed:
                 "id": secret.id if isinstance(secret, MadeSecret) else None,
                 "last_four": secret.last_four,
                 "created_at": secret.created_at.isoformat() if isinstance(secret, MadeSecret) else None,
-                "ends_at": _iso(secret.ends_at),
+                "ends_at": iso(secret.ends_at),
                 "revoked": secret.ends_at == 0,
                 "ended": secret.ends_at is not None and secret.ends_at <= time.time(),
             }
             for secret in self._resources.secrets_of(name)
         ]
-        return {"secrets": secrets, "last_used": _iso(used.get(name))}
+        return {"secrets": secrets, "last_used": iso(used.get(name))}
 
     async def budget(self, name: str) -> dict[str, Any]:
         """What is used of a budget, and when it begins anew."""
@@ -130,13 +126,13 @@ class Observed:
             "spent_usd": _usd(found.spent),
             "reserved_usd": _usd(found.reserved),
             "remaining_usd": _usd(found.limit - found.spent - found.reserved),
-            "starts_at": _iso(found.starts_at),
-            "resets_at": _iso(found.resets_at),
+            "starts_at": iso(found.starts_at),
+            "resets_at": iso(found.resets_at),
             "alerts_reached": list(found.alerts),
             "unpriced_calls": found.unpriced,
             "limit_usd": _usd(found.limit),
             "carried_over_usd": _usd(found.carried_over),
-            "runs_out_at": _iso(found.runs_out_at),
+            "runs_out_at": iso(found.runs_out_at),
         }
 
     def _limit(self, name: str) -> dict[str, Any]:
@@ -157,7 +153,7 @@ class Observed:
         status = self._servers.status(name)
         return {
             "state": str(status.state),
-            "since": _iso(status.since),
+            "since": iso(status.since),
             "transport": status.transport,
             "era": str(status.era) if status.era else None,
             "protocol_version": status.version or None,
@@ -167,13 +163,7 @@ class Observed:
             "stderr": list(status.stderr),
             "restarts": status.restarts,
             "in_flight": status.in_flight,
-            "listed_at": _iso(status.listed),
-            "last_calls": {
-                "calls": status.lately.calls,
-                "failed": status.lately.failed,
-                "p50_ms": status.lately.p50_ms,
-                "last_at": _iso(status.lately.at),
-            },
+            **listing_and_calls(status),
             "tools": status.tools,
             **_offered(self._servers.definitions(name)),
             "rejected": [{"tool": tool, "reason": reason} for tool, reason in status.rejected],
@@ -276,8 +266,7 @@ def _offered(known: ServerDefinitions) -> dict[str, Any]:
 
 def _gaps(view: ProfileView) -> list[dict[str, Any]]:
     return [
-        {"server": gap.server, "state": gap.state, "since": _iso(gap.since), "message": gap.message}
-        for gap in view.gaps
+        {"server": gap.server, "state": gap.state, "since": iso(gap.since), "message": gap.message} for gap in view.gaps
     ]
 
 

@@ -104,13 +104,14 @@ class ProfileDesk:
 
     def drifts(self, snapshot: Snapshot, name: str) -> list[dict[str, Any]]:
         """The tools that are not as they were approved, each with its diff and what stands out in it. Raises NotFound."""
-        others = {server: self._tools_beside(server) for server in snapshot.servers}
+        waiting = self._waiting(snapshot, name)
+        others = {server: self._tools_beside(server) for server in {one.server for _, one in waiting}}
         return [
             {
                 **_told(one, lock),
                 "findings": [_finding(found) for found in findings(one.definition, others[one.server])],
             }
-            for lock, one in self._waiting(snapshot, name)
+            for lock, one in waiting
         ]
 
     def _waiting(self, snapshot: Snapshot, name: str) -> list[tuple[str | None, Drift]]:

@@ -11,12 +11,11 @@ from hub.core.seals import Broken, Seals
 from hub.edge.mcp_envelope import INVALID_PARAMS, Message, Object, RpcFault, is_object
 from hub.profile import ProfileView
 from hub.tool_path import Visit
-from hub.upstream import Resume
+from hub.upstream import AGREED, Resume
 
 STATE_SECONDS = 900.0  # longer than any call is parked
 _OWN, _SERVERS = "h", "s"  # whose state it is: the hub's, or the server's
 _PARKED = "parked:"
-_AGREED = "agreed:"
 _AT = "@"
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.encode
@@ -67,7 +66,7 @@ def opened(seals: Seals, bound: bytes, params: Object) -> tuple[Object, Resume |
     kept = {name: raw for name, raw in params.items() if name != "requestState"}
     if value[:1] == _SERVERS:
         return {**kept, "requestState": Raw(_encode(value[1:]))}, None
-    if value[1:] == _AGREED:
+    if value[1:] == AGREED:
         return kept, Resume("")
     kept.pop("inputResponses", None)
     if not value[1:].startswith(_PARKED):

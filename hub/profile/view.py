@@ -139,8 +139,7 @@ class ProfileView:
     only when the visible tools do. `is_lost` says that no server can be reached and none of their tools is known.
     `given` are the names it gives, `drifts` the tools that are not as they were approved, `first_seen` those to pin.
     `max_results` is how many bytes a result of a server may have. `resources_as_tools` says that there are tools that
-    list and read resources. `whole` is the profile with all its tools, where
-    this is it in another mode.
+    list and read resources. `whole` is the profile with all its tools, where this is it in another mode.
     """
 
     name: str

@@ -12,7 +12,7 @@ from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
-from hub.upstream.mcp_confirming import agreed, question
+from hub.upstream.mcp_confirming import AGREED, agreed, question
 from hub.upstream.mcp_headers import NAMED_BY, encode_value, mirrored_of, param_headers
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_pool import Servers
@@ -40,6 +40,7 @@ from hub.upstream.programs import Bounds, CallFailed, Outcome, Sandbox
 from hub.upstream.webhooks import Webhooks
 
 __all__ = [
+    "AGREED",
     "DOCUMENT",
     "NAMED_BY",
     "SUGGESTED_MODEL",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -64,7 +65,7 @@ class Servers:
         self._kept: dict[str, bytes] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._watched = Watched()
-        self._recent: dict[str, Recent] = {}
+        self._recent: defaultdict[str, Recent] = defaultdict(Recent)
         self._personal = Personal(self._means, self._own, self._changed)
         self.personal: frozenset[str] = frozenset()
 
@@ -118,7 +119,8 @@ class Servers:
             for name, connection in self._connections.items()
             if name not in wanted or _wiring(wanted[name]) != _wiring(connection.spec)
         }
-        self._recent = {name: recent for name, recent in self._recent.items() if name in wanted}
+        for name in self._recent.keys() - wanted.keys():
+            del self._recent[name]
         for name, connection in before.items():
             del self._connections[name]
             connection.retire()
@@ -172,7 +174,7 @@ class Servers:
         if target is None:
             raise Unavailable("upstream_error", f"Server '{server}' is disabled or was removed.")
         try:
-            with self._recent.setdefault(server, Recent()).noted():
+            with self._recent[server].noted():
                 if caller.resume is not None and caller.resume.parked:
                     return await self._parking.resume(caller, caller.resume, progress_token(params))
                 if isinstance(target, ServerConnection) and server in self.personal:
@@ -286,8 +288,7 @@ class Servers:
         target = self._find(server)
         if target is None:
             return ServerStatus(server, "unknown", ServerState.FAILED, time.time(), last_error="disabled or removed")
-        recent, known = self._recent.get(server, Recent()), target.definitions
-        return replace(target.status(), listed=known.listed, lately=recent.seen())
+        return replace(target.status(), listed=target.definitions.listed, lately=self._recent[server].seen())
 
 
 def _wiring(spec: ServerSpec) -> dict[str, Any]:
