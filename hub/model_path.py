@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 from msgspec.structs import replace
@@ -112,8 +112,8 @@ class ModelPath:
     ) -> tuple[Plan, Decision]:
         """The plan, or as much of it as its budgets can pay, and what was decided. Raises what stands against that."""
         first: Refusal | None = None
-        while True:
-            tokens, ceiling = _expected(snapshot, call, chosen)
+        for less in ever_cheaper(snapshot, call, chosen):
+            tokens, ceiling = expected(snapshot, call, less)
             decision = self._policy.admit(grant.principal, call, tokens=tokens, cost_micro_usd=ceiling)
             if decision.is_screened:
                 held.push(partial(_tell, record, decision))
@@ -123,16 +123,14 @@ class ModelPath:
                 if refusal.code != "budget_exhausted":
                     raise
                 first = first or refusal
-                less = _cheaper(snapshot, call, chosen)
-                if less is None:
-                    raise first from None
-                chosen = less
                 continue
             held.push(decision.give_back)
-            record.plan = plan_record(chosen, ceiling)
-            record.route = chosen.route
+            record.plan = plan_record(less, ceiling)
+            record.route = less.route
             await record.reserve(Usage(input=tokens), ceiling)
-            return chosen, decision
+            return less, decision
+        assert first is not None
+        raise first
 
     def _planned(self, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, turn: Elsewhere | None) -> Plan:
         """The plan for a call. Where it was sent elsewhere and cannot go there, what sent it stands."""
@@ -226,7 +224,7 @@ def _call_of(request: ModelRequest, snapshot: Snapshot, *, strict: bool) -> tupl
     return call, fault
 
 
-def _expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, int | None]:
+def expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, int | None]:
     """The tokens and the micro-dollars that a call may use at most, by its size and its output cap.
 
     The dearest of the targets that may be tried counts (the two dearest where two may be asked at once), so that no
@@ -250,6 +248,14 @@ def _ceilings(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> dict[str, in
         price = snapshot.price(call.model, target)
         ceilings[target] = ceiling_micro_usd(prompt, _most_output(snapshot, call, target), price and price.at(tier))
     return ceilings
+
+
+def ever_cheaper(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> Iterator[Plan]:
+    """The plan, then the plan without the dearest that is left, for as long as something is."""
+    less: Plan | None = chosen
+    while less is not None:
+        yield less
+        less = _cheaper(snapshot, call, less)
 
 
 def _cheaper(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> Plan | None:

@@ -12,6 +12,7 @@ from hub.app.diet import Diet
 from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
+from hub.app.foresight import Foresight
 from hub.app.governing import Governance, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
@@ -386,7 +387,7 @@ def _doors(
         transport=stages.transport,
         forget_secrets=stages.secrets.forget,
         health=stages.health,
-        conditions=conditions,
+        foresight=Foresight(policy, conditions),
         hits=hits,
     )
 

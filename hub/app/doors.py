@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from hub.app.catalogues import catalogue_routes
 from hub.app.diet import Diet
+from hub.app.foresight import Foresight
 from hub.app.listings import Listings
 from hub.app.observed import Observed
 from hub.app.profile_desk import ProfileDesk
@@ -47,7 +48,7 @@ from hub.edge.visitors import Visitors
 from hub.identity import Identity, Passwords
 from hub.model_path import ModelPath
 from hub.provider_path import ProviderPath
-from hub.routing import Conditions, Health, RuleHits
+from hub.routing import Health, RuleHits
 from hub.settings import Settings
 from hub.store import Actor, Dismissals, PasswordHashes, Resources, SignIns, Vault
 from hub.tool_loop import ToolLoop
@@ -85,7 +86,7 @@ class Doors:
     transport: Endpoint
     forget_secrets: Callable[[], None]
     health: Health
-    conditions: Conditions
+    foresight: Foresight
     hits: RuleHits
 
     @property
@@ -231,7 +232,7 @@ def _pages(doors: Doors) -> Starlette:
         profiles_api=ProfilesApi(doors.profiles, doors.resources),
         providers_api=ProvidersApi(doors.resources, doors.provider_checks),
         playground_api=PlaygroundApi(doors.model_path, doors.tool_path, doors.in_flight),
-        explain_api=ExplainApi(doors.conditions, doors.resources),
+        explain_api=ExplainApi(doors.foresight.of, doors.resources),
         server_status=observed.server,
         server_tools=observed.server_tools,
         instance=_Instance(doors).told,

@@ -16,6 +16,7 @@ def explain(
     ] = (),
     key: Annotated[str, Parameter(help="Explain for this key instead of your own.")] = "",
     tokens: Annotated[int, Parameter(help="The prompt's size in tokens.")] = 0,
+    max_output: Annotated[int, Parameter(help="The caller's cap on output tokens.")] = 0,
     tools: Annotated[bool, Parameter(help="The call offers tools.", negative="")] = False,
     images: Annotated[bool, Parameter(help="The call holds a picture.", negative="")] = False,
     stream: Annotated[bool, Parameter(help="The call is streamed.", negative="")] = False,
@@ -28,6 +29,7 @@ def explain(
         "header": list(header),
         "key": key,
         "tokens": str(tokens or ""),
+        "max_output": str(max_output or ""),
         "tools": "1" if tools else "",
         "images": "1" if images else "",
         "stream": "1" if stream else "",
@@ -46,6 +48,10 @@ def _show(plan: dict[str, Any]) -> None:
     how += [f"route {plan['route']}"] if plan["route"] else []
     how += [f"sticky by {plan['sticky']}"] if plan["sticky"] else []
     say(f"{plan['model']}: {', '.join(how)}")
+    if plan["instead"]:
+        say(f"  instead of what was asked for: {plan['instead']['message']}")
+    if plan["refused"]:
+        say(f"  refused ({plan['refused']['code']}): {plan['refused']['message']}")
     for rule in plan["rules"]:
         say(f"  rule {rule['rule']}: {'holds' if rule['holds'] else 'does not hold (' + rule['because'] + ')'}")
     table(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from hub.core.calls import Dialect
+from hub.core.refusal import Refusal
 
 
 class Timeouts(Struct, frozen=True):
@@ -126,3 +127,11 @@ class Plan(Struct, frozen=True):
     tokens: int = 0
     retry: Retry = Retry()
     shadow: Shadow | None = None
+
+
+class Foreseen(Struct, frozen=True):
+    """What would become of a call: its plan, why it goes to the plan's model instead of its own, and what refuses it."""
+
+    plan: Plan
+    turn: Refusal | None = None
+    refusal: Refusal | None = None

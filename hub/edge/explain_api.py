@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ import orjson
 from msgspec.structs import replace
 
 from hub.core.calls import Arrival, Dialect, ModelCall, Origin
+from hub.core.plan import Foreseen
 from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
 from hub.edge.routes import SWITCH, Answer, Ask, Query, Route
 from hub.identity import WRITE, Permission, require
 from hub.resources import KeyGrant, Snapshot
-from hub.routing import Conditions, explain, plan
+from hub.routing import explain
 from hub.store import Resources
 
 MOST_TOKENS = 2_000_000
@@ -43,7 +44,7 @@ class ExplainApi:
     POST also takes a `draft`, a model or a route that is not saved yet: the plan is the one that a call would make then.
     """
 
-    conditions: Conditions
+    foresee: Callable[[Snapshot, KeyGrant, ModelCall], Foreseen]
     resources: Resources
 
     async def _get(self, ask: Ask) -> Answer:
@@ -88,8 +89,11 @@ class ExplainApi:
         grant = _grant(ask, key or ask.query("key"))
         if granted:
             grant = dataclasses.replace(grant, routes=(*grant.routes, granted))
-        planned = plan(ask.snapshot, grant, call, self.conditions)
-        return Answer(explain(ask.snapshot, planned, call.max_output or USUAL_OUTPUT))
+        foreseen = self.foresee(ask.snapshot, grant, call)
+        output = call.max_output or USUAL_OUTPUT
+        return Answer(
+            explain(ask.snapshot, foreseen.plan, output, turn=foreseen.turn, refusal=foreseen.refusal),
+        )
 
     def routes(self) -> Iterator[Route]:
         """The rows."""

@@ -164,6 +164,15 @@ class Decision:
                 self.give_back(error)
                 raise
 
+    def afford(self) -> None:
+        """Take nothing, and raise what a budget says against the call as its money stands: see `take`."""
+        for place, ask in enumerate(self._claim.asks):
+            if ask.kind is Kind.PURSE and ask.limit is not None:
+                level = self._policy.meters.level(ask.meter, ask.kind)
+                used = level.used + level.reserved
+                if used >= ask.limit or used + ask.amount > ask.limit:
+                    raise self._refusal(Taken(refused=place, level=level), place)
+
     def _refusal(self, taken: Taken, place: int) -> Refusal:
         rule, ask = self._ask_of[place], self._claim.asks[place]
         if isinstance(rule, LimitRule):

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from hub.core.plan import Plan, Target
+from hub.core.refusal import Refusal
 from hub.resources.model_catalog import PICO_PER_USD_PER_MILLION, PICO_PER_USD_PER_THOUSAND, Price
 from hub.resources.snapshot import Snapshot
 from hub.routing.order import expected_pico
@@ -14,14 +15,19 @@ _PICO_PER_USD = 10**12
 _encode = msgspec.json.Encoder().encode
 
 
-def explain(snapshot: Snapshot, plan: Plan, output: int) -> dict[str, Any]:
+def explain(
+    snapshot: Snapshot, plan: Plan, output: int, *, turn: Refusal | None = None, refusal: Refusal | None = None
+) -> dict[str, Any]:
     """A plan as JSON data: the rules that were asked, the targets in order, those left out and why, what it may cost.
 
     `share` is how much of its priority's traffic a target leads, by weight. `output` is the number of tokens
-    that the answer is taken to have.
+    that the answer is taken to have. `turn` is why the call goes to the plan's model instead of its own (told as
+    `instead`), `refusal` why it is not made at all (told as `refused`).
     """
     return {
         "model": plan.model,
+        "instead": turn and {"code": turn.code, "message": turn.message},
+        "refused": refusal and {"code": refusal.code, "message": refusal.message, "status": refusal.status},
         "generation": snapshot.generation,
         "route": plan.route or None,
         "rules": [

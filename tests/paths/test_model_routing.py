@@ -173,6 +173,9 @@ def test_a_target_that_a_budget_cannot_pay_is_left_out_while_others_can_be_paid(
         [{"target": "openai/gpt-5", "reason": "a budget has less left than it may cost"}],
     )
     assert 0 < plan["may_cost_micro_usd"] < 5000
+    told = explained(routed, model, max_output=1000)
+    assert ([a["target"] for a in told["attempts"]], told["dropped"]) == (plan["attempts"], plan["dropped"])
+    assert (told["model"], told["instead"], told["refused"]) == (model, None, None)
 
 
 def test_what_no_target_of_a_model_can_be_paid_for_is_refused_by_the_dearest(routed):
@@ -181,6 +184,13 @@ def test_what_no_target_of_a_model_can_be_paid_for_is_refused_by_the_dearest(rou
     assert "may cost 1.0" in refused.json()["error"]["message"]
     answer = ask(routed, "grand", max_completion_tokens=100_000)
     assert (answer.headers["x-hub-budget-action"], answer.headers["x-hub-model"]) == ("downgrade", "good/m")
+    told = explained(routed, "backed", max_output=100_000)
+    assert (told["refused"]["code"], told["refused"]["status"]) == ("budget_exhausted", 429)
+    assert "may cost 1.0" in told["refused"]["message"]
+    assert "refused (budget_exhausted)" in routed.cli("explain", "backed", "--max-output", "100000").stdout
+    told = explained(routed, "grand", max_output=100_000)
+    assert (told["model"], told["instead"]["code"], told["refused"]) == ("steady", "budget_exhausted", None)
+    assert [a["target"] for a in told["attempts"]][-1:] == ["good/m"]
 
 
 def test_for_two_targets_that_may_be_asked_at_once_both_are_reserved(routed):
