@@ -46,6 +46,8 @@ WHOLE = ("openai", "anthropic", "bedrock", "vertex")
 UNPREFIXED = ("vertex",)
 # Models that search the web in every call, and never say how often: what a call costs cannot be worked out.
 UNTOLD = re.compile(r"^gpt-.*-search-(preview|api)")
+# Of Fireworks' that draw, the price is for a picture or a step, whatever the JSON calls it.
+DRAWING = re.compile(r"/flux-")
 CONVERSATIONS = ("bedrock", "vertex")  # of which the hub speaks nothing else
 # What it costs more where a provider computes in a place of the customer's choosing: our place -> field of the JSON.
 UPLIFTS = {
@@ -217,6 +219,8 @@ def record_of(provider: str, name: str, facts: dict[str, Any], now: datetime) ->
         above = {**base, **above}
     if provider == "openai" and UNTOLD.match(name):
         base, above, facts = {}, {}, {"mode": facts["mode"], **{k: v for k, v in facts.items() if "cost" not in k}}
+    if provider == "fireworks" and (facts["mode"] == "image_generation" or DRAWING.search(name)):
+        base, above = {}, {}
     record: dict[str, Any] = {
         "id": f"{provider}/{name}",
         "mode": facts.get("mode", "chat"),

@@ -15,6 +15,7 @@ from hub.core.refusal import Refusal
 from hub.edge import provider_view
 from hub.policy import Policy
 from hub.profile import ProfileView, Tool
+from hub.resources import cautions
 from hub.routing import Health, RuleHits
 from hub.store import Resource, Resources, Secrets
 from hub.store.journal import MadeSecret
@@ -75,6 +76,8 @@ class Observed:
                 return await self.server(resource.name)
             case "providers":
                 return await self._provider(resource.name, resource.spec)
+            case "models":
+                return {"warnings": cautions(self._resources.snapshot(), resource.name)}
             case "routes":
                 return {"rules": self._serving.hits.of(resource.name)}
             case _:

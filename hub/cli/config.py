@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from hub.cli.client import Connection
 from hub.cli.output import say, show_diff, show_json
 from hub.core.refusal import Fault, InvalidSpec
-from hub.resources import compile_snapshot
+from hub.resources import cautions, compile_snapshot
 from hub.resources.files import Loaded, load, parse_all
 from hub.resources.model_catalog import load_catalogue
 from hub.resources.schema import json_schema
@@ -49,6 +49,8 @@ def _report(changes: list[dict[str, Any]], connection: Connection, done: str) ->
             + (f"  ({change['note']})" if "note" in change else "")
         )
         show_diff(change["diff"])
+        for caution in change.get("warnings", ()):
+            say(f"    warning: {caution}")
         if "secret" in change:
             say(f"    secret, shown once: {change['secret']}")
     say(f"{len(changes)} {done}" if changes else "Nothing differs.")
@@ -87,9 +89,12 @@ def check(*paths: Path) -> None:
     loaded = load(_given(paths))
     specs = parse_all(loaded)
     try:
-        compile_snapshot(specs, secrets=(), catalogue=load_catalogue(), generation=0)
+        snapshot = compile_snapshot(specs, secrets=(), catalogue=load_catalogue(), generation=0)
     except InvalidSpec as invalid:
         raise _located(invalid, loaded) from None
+    for name in snapshot.models:
+        for caution in cautions(snapshot, name):
+            say(f"Warning: models/{name}: {caution}")
     say(f"{sum(len(named) for named in specs.values())} resources, no fault.")
 
 

@@ -76,6 +76,8 @@ def put(
         show_json(resource)
         return
     say(f"{kind}/{name} is now at version {resource['version']}.")
+    for caution in resource["status"].get("warnings", ()):
+        say(f"Warning: {caution}")
     if "secret" in resource:
         say(f"Its secret, shown once: {resource['secret']}")
 

@@ -8,7 +8,7 @@ from hub.core.refusal import Fault, InvalidSpec, Malformed
 from hub.edge.routes import Answer, Ask, Endpoint, Query, Route, limit_of, listed
 from hub.edge.visibility import Visibility
 from hub.identity import READ, WRITE, Permission
-from hub.resources import KINDS
+from hub.resources import KINDS, cautions
 from hub.resources.uses import uses
 from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
@@ -250,7 +250,12 @@ class ResourcesApi:
             raise Malformed("malformed", "source is a text, prune and dry_run are true or false.")
         act = self._resources.diff if dry_run else self._resources.apply
         changes = await act(resources, ask.actor, source=source, prune=prune)
-        return Answer({"dry_run": dry_run, "changes": [change_view(change) for change in changes]})
+        views = [change_view(change) for change in changes]
+        if not dry_run:
+            for view in views:
+                odd = cautions(self._resources.snapshot(), view["name"]) if view["kind"] == "models" else []
+                view |= {"warnings": odd} if odd else {}
+        return Answer({"dry_run": dry_run, "changes": views})
 
     async def _export(self, ask: Ask) -> Answer:
         return Answer(await self._resources.export())

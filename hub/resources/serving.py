@@ -27,13 +27,20 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_http_url)]
 
 
+_MOST_MONEY = 100_000  # USD per million tokens; the dearest published rate is 600
+_LEAST_MONEY = Decimal("0.0005")  # the cheapest published rate is 0.003, the dearest of a single token 0.0006
+
+
 def _money(value: str) -> str:
     try:
         amount = Decimal(value)
     except InvalidOperation:
         raise ValueError('a decimal number in quotes is needed, for example "0.15"') from None
-    if not amount.is_finite() or amount < 0 or amount > 1_000_000:
-        raise ValueError("a price lies between 0 and 1000000 USD per million tokens")
+    if not amount.is_finite() or amount < 0 or amount > _MOST_MONEY:
+        raise ValueError(f"a price lies between 0 and {_MOST_MONEY} USD per million tokens")
+    if 0 < amount < _LEAST_MONEY:
+        meant = f"{amount * 1_000_000:.6f}".rstrip("0").rstrip(".")
+        raise ValueError(f'a price is in USD per million tokens: if {value[:40]} is for one token, write "{meant}"')
     if -int(amount.as_tuple().exponent) > 6:
         raise ValueError("a price has at most 6 decimal places (USD per million tokens)")
     return value
@@ -152,6 +159,12 @@ class PriceSpec(Spec):
     image: Money | None = None
     image_in: Money | None = None
     searches: Money | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "PriceSpec":
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError("a price names at least one rate; leave price out to take the catalogue's")
+        return self
 
 
 class ModelSpec(Spec):

@@ -4,6 +4,7 @@ import json
 from typing import get_args
 
 import pytest
+import yaml
 
 from hub.cli.commands import GROUPS
 from hub.cli.resource import Kind
@@ -64,6 +65,22 @@ def test_a_resource_comes_goes_and_comes_back(own):
     own.cli("restore", "announcements", "hello", "1")
     assert json.loads(own.cli("get", "announcements", "hello", "--json").stdout)["spec"] == {"title": "Hello"}
     assert len(json.loads(own.cli("history", "announcements", "hello", "--json").stdout)) == 4
+
+
+def test_a_price_that_is_odd_is_saved_with_a_warning(own, tmp_path):
+    spec = {"targets": [{"model": "local/m"}], "price": {"input": "1"}}
+    file = tmp_path / "odd.yaml"
+    provider = {"kind": "openai-compatible", "base_url": "http://127.0.0.1:9/v1", "allow_private": True}
+    file.write_text(yaml.safe_dump({"providers": {"local": provider}, "models": {"odd": spec}}))
+    assert "Warning: models/odd: The price has no output" in own.cli("check", str(file)).stdout
+    assert "warning: The price has no output" in own.cli("apply", str(file)).stdout
+    whole = {**spec, "price": {"input": "1", "output": "2"}}
+    assert "Warning" not in own.cli("put", "models", "even", json.dumps(whole)).stdout
+    assert "Warning: The price has no output" in own.cli("put", "models", "even", json.dumps(spec)).stdout
+    wrong = own.cli("put", "models", "even", json.dumps({**spec, "price": {"input": "0.000002"}}), check=False)
+    assert (wrong.returncode, 'write "2"' in wrong.stderr + wrong.stdout) == (1, True)
+    for kind, name in (("models", "odd"), ("models", "even"), ("providers", "local")):
+        own.cli("delete", kind, name)
 
 
 def test_a_key_is_shown_once_and_ends_at_once(own):

@@ -1,5 +1,6 @@
 """The bundled catalogue: large, exact, and never guessing."""
 
+import msgspec
 import pytest
 
 from hub.ledger.pricing import version_of
@@ -35,6 +36,12 @@ def test_known_models_are_right(identifier, prompt, output, context):
     model = CATALOGUE.get(identifier)
     assert (model.price.rates.input, model.price.rates.output, model.context_window) == (prompt, output, context)
     assert "tools" in model.capabilities
+
+
+def test_no_price_is_that_of_something_else_than_a_million_tokens():
+    rates = [(m.id, rate) for m in CATALOGUE if m.price for rate in msgspec.structs.astuple(m.price.rates) if rate]
+    assert [one for one in rates if not 2_000 <= one[1] <= 1_000_000_000] == []
+    assert CATALOGUE.get("fireworks/accounts/fireworks/models/flux-kontext-pro").price is None  # it is for a picture
 
 
 def test_nothing_is_guessed():

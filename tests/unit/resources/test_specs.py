@@ -41,6 +41,12 @@ def test_every_kind_of_the_contract_exists():
         ("models", {}, "", "targets or a route"),
         ("models", {"targets": [{"model": "a/b", "weight": 0}]}, "", "weight above 0"),
         ("models", {"targets": [{"model": "a/b"}], "price": {"input": "free"}}, "price.input", "decimal"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"input": "-1"}}, "price.input", "between 0"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"output": "100001"}}, "price.output", "between 0"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"input": "NaN"}}, "price.input", "between 0"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"input": "0.00000015"}}, "price.input", 'write "0.15"'),
+        ("models", {"targets": [{"model": "a/b"}], "price": {"input": "1.0000001"}}, "price.input", "6 decimal"),
+        ("models", {"targets": [{"model": "a/b"}], "price": {}}, "price", "at least one rate"),
         ("routes", {}, "", "a route needs targets"),
         ("routes", {"rules": [{"name": "r", "when": {}}]}, "rules.0", "targets or a route"),
         (
