@@ -7,7 +7,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from hub.core.calls import ModelCall, ModelRequest, Reply
+from hub.core.calls import METERED, ModelCall, ModelRequest, Reply
 from hub.core.ids import new_id
 from hub.core.plan import Deployment, Dropped, Plan, Retry, Shadow
 from hub.core.principal import Principal
@@ -22,7 +22,7 @@ from hub.policy import Decision, Elsewhere, Policy
 from hub.resources import KeyGrant, Snapshot
 from hub.resources.model_catalog import Price
 from hub.routing import Conditions, Plans, RuleHits, plan_record
-from hub.upstream import Delivery, ModelUpstream, wish_of
+from hub.upstream import Delivery, ModelUpstream, Unmetered, wish_of
 
 # What a call without a cap of its own is taken to produce at most, when it is reserved for.
 USUAL_OUTPUT = 4096
@@ -290,6 +290,8 @@ class Bill:
         self, snapshot: Snapshot, call: ModelCall, delivery: Delivery, record: Record, decision: Decision
     ) -> None:
         self._own = delivery.own == "caller"
+        provider = snapshot.providers.get(delivery.target.partition("/")[0])
+        self._missing = provider.spec.missing_usage if provider is not None else "estimate"
         price = snapshot.price(call.model, delivery.target)
         self._usual = price
         self._wished = wished(call)
@@ -322,6 +324,8 @@ class Bill:
         # What was asked for is a wish: the provider says at which tier it answered.
         tier = self._delivery.answered_at or self._wished
         cost = cost_micro_usd(usage, usual and usual.at(tier))
+        if self._missing == "unpriced" and usage.estimated and self._delivery.complete:
+            cost = None
         if self._own:
             self._record.own_micro_usd = cost
             self._record.settle(usage, None, "caller's own")
@@ -343,11 +347,12 @@ class Bill:
     async def presented(self) -> Reply:
         """The reply as the caller may have it, with what they may know of limits, budgets and cost.
 
-        Raises Malformed `guardrail_blocked`.
+        Raises Malformed `guardrail_blocked`, UpstreamFailed for one that does not say what it used where it must.
         """
         reply = self._delivery.reply
         if reply.chunks is None:
             self.settle()
+            self._check_usage(reply.status)
             cost = self._record.cost_micro_usd
             known = {} if cost is None else {"x-hub-cost-usd": f"{cost / 1e6:.6f}"}
             body = await self._decision.screened(reply.body) if reply.status < 400 else reply.body
@@ -357,6 +362,11 @@ class Bill:
         if self._call.receipt:
             chunks = self._receipted(chunks)
         return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=chunks)
+
+    def _check_usage(self, status: int) -> None:
+        usage = self._delivery.spared if self._delivery.again else self._delivery.usage
+        if self._missing == "refuse" and usage.estimated and status < 400 and self._call.dialect in METERED:
+            raise Unmetered(self._delivery.target)
 
     async def _receipted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:

@@ -40,6 +40,14 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 
+# Where every answer says what it used, as the providers' own do.
+METERED = frozenset(
+    {
+        Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES, Dialect.GEMINI, Dialect.BEDROCK,
+        Dialect.OPENAI_COMPLETIONS, Dialect.OPENAI_EMBEDDINGS,
+    }
+)  # fmt: skip
+
 
 @lru_cache(maxsize=1024)
 def _on_the_wire(name: str) -> bytes:

@@ -28,7 +28,8 @@ class Deployment:
     `vault:`) or "" for none; `spares` are further ones to turn to. `private` allows loopback and private
     addresses. `local` names an in-process provider ("demo") that needs no address. `context_window` is in
     tokens, None when it is not known; `region` is where the provider computes, as the operator says. `own` is
-    whose credential it is instead of the hub's: `caller`, `user` or `team`, or "".
+    whose credential it is instead of the hub's: `caller`, `user` or `team`, or "". `missing_usage` is what becomes of
+    an answer that does not say what it used: `estimate`, `unpriced` or `refuse`.
     """
 
     provider: str
@@ -47,6 +48,7 @@ class Deployment:
     region: str = ""
     context_window: int | None = None
     own: str = ""
+    missing_usage: str = "estimate"
     target: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Specs of what serves models: providers, models (virtual models) and routes."""
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
@@ -87,7 +87,8 @@ class ProviderSpec(Spec):
     are further ones beside `api_key`; calls are spread over them, and one that is throttled or refused rests.
     `region` says where the provider computes, for routes with `residency`. `other_paths` lets callers who may call all
     its models call any other path of it too, at `/v1/providers/NAME/PATH`; what that costs is known only where the
-    provider says it, so budgets cannot hold such a call back.
+    provider says it, so budgets cannot hold such a call back. `missing_usage` is what becomes of an answer that does not
+    say what it used: it is charged by an estimate of its size, its cost is unknown (`unpriced`), or it is refused.
 
     With `instead_of` and `owner` it is a team's or a person's own credential: their calls to the provider that it
     names go out with it instead of the hub's, and to no other address.
@@ -105,6 +106,7 @@ class ProviderSpec(Spec):
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
     other_paths: bool = False
+    missing_usage: Literal["estimate", "unpriced", "refuse"] = "estimate"
     timeouts: TimeoutsSpec = TimeoutsSpec()
     enabled: bool = True
 
@@ -120,7 +122,16 @@ class ProviderSpec(Spec):
         if (self.instead_of is None) != (self.owner is None):
             raise ValueError("instead_of and owner belong together: whose credential stands for which provider's")
         if self.owner is not None:
-            given = {"base_url", "headers", "models", "allow_private", "other_paths", "timeouts", "region"}
+            given = {
+                "base_url",
+                "headers",
+                "models",
+                "allow_private",
+                "other_paths",
+                "timeouts",
+                "region",
+                "missing_usage",
+            }
             given &= self.model_fields_set
             if given:
                 raise ValueError(f"an own credential changes nothing else of the provider: leave out {min(given)}")

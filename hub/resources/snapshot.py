@@ -117,6 +117,7 @@ class Provider:
             local=self.row.local,
             region=self.spec.region or "",
             context_window=known.context_window if known else None,
+            missing_usage=self.spec.missing_usage,
         )
 
     @property

@@ -7,6 +7,7 @@ from hub.upstream.credentials import ProviderSecrets, SecretSource
 from hub.upstream.delivery import Delivery
 from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
+from hub.upstream.failures import Unmetered
 from hub.upstream.guard import is_public
 from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
@@ -79,6 +80,7 @@ __all__ = [
     "Servers",
     "ToolDefinition",
     "Transport",
+    "Unmetered",
     "Webhooks",
     "agreed",
     "can_be_asked",

@@ -29,6 +29,17 @@ class BrokenOff(UpstreamFailed):
         super().__init__("upstream_protocol", message)
 
 
+class Unmetered(UpstreamFailed):
+    """An answer does not say what it used, and such answers of its provider are not given."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            "upstream_protocol",
+            f"{target} did not say what its answer used, and its provider's 'missing_usage: refuse' lets no such answer "
+            "pass. Call another model, or an administrator sets 'missing_usage: estimate'.",
+        )
+
+
 def broken_off() -> UpstreamFailed:
     """The connection ended within an answer."""
     return BrokenOff()

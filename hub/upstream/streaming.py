@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from hub.core.calls import METERED
 from hub.core.raw_usage import usage_in
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import Lane, StreamReader
 from hub.upstream.attempts import Attempt, Record, check_events, is_comment
 from hub.upstream.exchange import Response
-from hub.upstream.failures import late
+from hub.upstream.failures import Unmetered, late
 from hub.upstream.verdicts import Failed, class_of_report
 
 SILENCE = 10.0  # seconds, after which the caller is sent something that means nothing
@@ -50,6 +51,7 @@ class ModelStream:
         self._passed = False
         self._failure: UpstreamFailed | None = None
         self._closed = False
+        self._counts = attempt.deployment.missing_usage == "refuse" and lane.spoken in METERED
         self._last = (b"", b"")  # the end as it came: where the provider says what was used
 
     @property
@@ -100,14 +102,16 @@ class ModelStream:
         self._passed = self.complete
         out, self._waiting = self._waiting, b""
         try:
-            while not out:
-                if self._ended:
-                    raise StopAsyncIteration
+            while not out and not self._ended:
                 out = await self._more()
+            if self._counts:
+                self._check_usage()
+            if not out:
+                raise StopAsyncIteration
         except UpstreamFailed as failure:
             self._ended = True
             self._response.close()
-            if self._settled:
+            if self._settled and not isinstance(failure, Unmetered):
                 raise StopAsyncIteration from None
             self._failure = failure
             out = self._lane.error_event(failure)
@@ -138,6 +142,12 @@ class ModelStream:
             return self._lane.keep_alive
         self._ended = True
         return self._reader.finish()
+
+    def _check_usage(self) -> None:
+        """Withhold the end of an answer that does not say what it used. Raises Unmetered where its provider's must."""
+        over = self._reader.done and self._failure is None and self._reader.failure is None
+        if over and self._reader.usage.estimated:
+            raise Unmetered(self._attempt.deployment.target)
 
     @property
     def _patience(self) -> float:

@@ -79,8 +79,9 @@ def test_a_price_that_is_odd_is_saved_with_a_warning(own, tmp_path):
     assert "Warning: The price has no output" in own.cli("put", "models", "even", json.dumps(spec)).stdout
     wrong = own.cli("put", "models", "even", json.dumps({**spec, "price": {"input": "0.000002"}}), check=False)
     assert (wrong.returncode, 'write "2"' in wrong.stderr + wrong.stdout) == (1, True)
-    for kind, name in (("models", "odd"), ("models", "even"), ("providers", "local")):
-        own.cli("delete", kind, name)
+    own.cli("delete", "models", "even")
+    file.write_text(GOOD)
+    own.cli("apply", str(file), "--prune")
 
 
 def test_a_key_is_shown_once_and_ends_at_once(own):
