@@ -274,6 +274,8 @@ class Decision:
             return
         taken, self._taken = self._taken, None
         self._policy.closed(self)
+        if self._screen is not None:
+            self._screen.left()
         if self._claim.asks:
             self._policy.meters.settle(self._claim, taken, self._used())
             if self._applying.budgets:

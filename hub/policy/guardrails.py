@@ -202,14 +202,25 @@ class Screening:
 
     async def observe(self, rules: tuple[Rule, ...], point: str, reading: Reading) -> None:
         """Let rules look at what has passed already: what they find is noted as observed, and enforces nothing."""
-        scanned, checked = await self._looked(rules, reading, "")
-        for rule, finding in (*((rule, found[0]) for rule, found in scanned), *checked):
-            self.note(finding, rule, point, "observe")
+        self._observed(point, *await self._looked(rules, reading, ""))
         for rule in rules:
             if rule.asks:
                 _, finding, _ = await self._asked(rule, point, reading)
                 if finding is not None:
                     self.note(finding, rule, point, "observe")
+
+    def observe_left(self, rules: tuple[Rule, ...], point: str, reading: Reading) -> None:
+        """As `observe`, of what a caller took who has left, without waiting: nobody else is asked about it."""
+        self._observed(point, self._scanned(rules, reading), self._checked(rules, reading, ""))
+        for rule in rules:
+            if rule.asks:
+                self.note(
+                    Finding(rule.name, "error", error="the caller left before it was asked"), rule, point, "observe"
+                )
+
+    def _observed(self, point: str, scanned: Scanned, checked: Checked) -> None:
+        for rule, finding in (*((rule, found[0]) for rule, found in scanned), *checked):
+            self.note(finding, rule, point, "observe")
 
     # -- what each kind finds --------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from hub.policy.shapes import stranger, tool_names
 from hub.policy.text import Reading, plain
 
 MOST_HELD = 8 << 20  # bytes of a stream
+MOST_LEFT = 256 << 10  # characters of a stream that are judged once its caller has left: nothing else runs meanwhile
 _CONTEXT = 64  # characters before the window, for what a pattern asks of its surroundings
 _SILENCE = 10.0  # seconds, after which a caller who waits is sent a comment
 _STILL = b": judging\n\n"
@@ -124,6 +125,7 @@ class StreamScreen:
         self._held: deque[Event] = deque()
         self._signs: list[bytes] = []  # of life, which say nothing and wait for nothing
         self._size = 0
+        self._observed = False
         self._noted: set[tuple[str, Channel, int]] = set()
 
     @property
@@ -300,5 +302,23 @@ class StreamScreen:
                 text.base, text.tail, text.replaced = 0, old, {0: (len(old), undone)}
 
     async def _observe(self) -> None:
+        self._observed = True
         reading = Reading(msgspec.json.encode(["".join(text.all) for text in self._texts.values()]))
         await self._screening.observe(self._observing, "output", reading)
+
+    def left(self) -> None:
+        """The stream is over, read to its end or not: let the rules that observe look at what there was of it."""
+        if self._observed or not self._observing:
+            return
+        self._observed = True
+        told, room = list[str](), MOST_LEFT
+        for text in self._texts.values():
+            told.append("".join(text.all)[:room])
+            room -= len(told[-1])
+        self._screening.observe_left(self._observing, "output", Reading(msgspec.json.encode(told)))
+        if room == 0:
+            for rule in self._observing:
+                finding = Finding(
+                    rule.name, "error", error=f"of what the caller left, {MOST_LEFT} characters were judged"
+                )
+                self._screening.note(finding, rule, "output", "observe")

@@ -38,11 +38,15 @@ def scripted():
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory, scripted):
     rule = {"on": ["output"], "patterns": ["launch code"], "action": "block"}
+    seen = {"on": ["output"], "patterns": ["a word of"], "action": "block", "stream": "observe"}
     resources = {
         "providers": scripted.providers(),
         "teams": {"seen": {"models": ["*"]}},
         "keys": {"seen": {"team": "seen", "secret": "env:SEEN_KEY"}},
-        "guardrails": {"g": {"scope": {"team": "seen"}, **rule}},
+        "guardrails": {
+            "g": {"scope": {"team": "seen"}, **rule},
+            "watches": {"scope": {"model": "responses/m"}, **seen},
+        },
     }
     with running_hub(tmp_path_factory.mktemp("leaving"), resources, ENVIRONMENT) as started:
         yield started
@@ -83,3 +87,10 @@ def test_a_screened_answer_that_has_left_whole_is_whole_too(hub):
 def test_who_leaves_while_the_end_waits_to_be_judged_has_left_early(hub):
     entry = left(hub, "chat", "chat", "held-back", b'"role"', ENVIRONMENT["SEEN_KEY"])
     assert (entry["outcome"], entry["status"]) == ("cancelled", 499)
+
+
+def test_rules_that_observe_judge_what_was_taken_of_a_stream_that_its_caller_leaves(hub):
+    entry = left(hub, "responses", "responses", "observed", b"word of")
+    assert [(one["rule"], one["action"]) for one in entry["findings"]] == [("watches", "observe")]
+    entry = left(hub, "chat", "responses", "observed-whole", CALLS["chat"][2])
+    assert [one["rule"] for one in entry["findings"]] == ["watches"]

@@ -1,6 +1,7 @@
 """Streamed answers: what a rule blocks never leaves, however the upstream cuts its events."""
 
 import asyncio
+import contextlib
 import json
 import random
 
@@ -37,8 +38,8 @@ def heard(text):
     return f"data: {json.dumps({'type': 'transcript.text.delta', 'delta': text})}\n\n".encode()
 
 
-def screened(pieces, judges=None, body=b"{}", **rule):
-    """The events that leave, the text they say, and how it ended."""
+def screened(pieces, judges=None, body=b"{}", leaves=0, **rule):
+    """The events that leave, how it ended, and what was found; the caller leaves after the first `leaves`, if any."""
 
     async def run():
         subject = Policy(judges=judges)
@@ -56,9 +57,11 @@ def screened(pieces, judges=None, body=b"{}", **rule):
             try:
                 async for chunk in decision.screened_stream(chunks()):
                     out.append(chunk)
+                    if len(out) == leaves:
+                        break
             except Malformed as refusal:
                 end = refusal
-            return out, end, decision.findings
+        return out, end, decision.findings
 
     return run()
 
@@ -157,6 +160,48 @@ async def test_hold_redacts_too():
     )
     assert end is None
     assert said(out) == "mail [EMAIL] now"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_a_caller_took_before_leaving_is_observed_once(ends):
+    subject = Policy(judges=None)
+    rules = (
+        {"words": [SECRET], "stream": "observe"},
+        {"webhook": {"url": "https://a.test/", "secret": "env:A"}, "stream": "observe"},
+    )
+    raw = {f"g{n}": {"scope": {"org": True}, "on": ["output"], **rule} for n, rule in enumerate(rules)}
+    specs = {name: parse("guardrails", name, spec) for name, spec in raw.items()}
+    subject.reconfigure(Snapshot(1, "", ModelCatalog([]), guardrails=specs))
+    decision = subject.admit(ANN, ModelCall("1", Dialect.OPENAI_CHAT, "m", True, b"{}", Origin("r")))
+
+    async def chunks():
+        yield openai(SECRET[:9])
+        yield openai(SECRET[9:])
+        if not ends:
+            await asyncio.sleep(60)
+        yield DONE
+
+    async def leave():
+        async with decision:
+            took = 0
+            async for _ in decision.screened_stream(chunks()):
+                took += 1
+                if took == 2 and not ends:
+                    raise asyncio.CancelledError
+
+    with contextlib.suppress(asyncio.CancelledError):
+        await leave()
+    found = [(finding.rule, finding.kind, finding.action) for finding in decision.findings]
+    assert found == [("g0", "word", "observe"), ("g1", "error", "observe")]
+    assert ("left" in decision.findings[1].error) is not ends
+
+
+async def test_of_a_long_stream_that_is_left_the_beginning_is_observed_and_the_finding_says_so():
+    pieces = [openai("a " * 100_000), openai(SECRET), openai(" b" * 100_000), openai(SECRET)]
+    screen = screened(pieces, words=[SECRET], stream="observe", leaves=4)
+    out, _, findings = await screen
+    assert len(out) == 4
+    assert [(finding.kind, finding.count) for finding in findings] == [("word", 1), ("error", 1)]
 
 
 async def test_observe_enforces_nothing_and_says_so():
