@@ -143,6 +143,28 @@ def idle(
     table(("kind", "name", "last used"), rows)
 
 
+@usage_app.command
+def caches(*, connection: Connection = Connection()) -> None:
+    """Show how much of each key's prompts providers read from their caches in the last day, and in the week before."""
+    with connection.api() as api:
+        items = list(api.pages("/api/v1/usage/caches", _MOST_GROUPS))
+    if connection.json:
+        show_json(items)
+        return
+    numbers = ("prompt tokens", "from cache", "usual", "")
+    table(
+        ("key", "model", *numbers),
+        (
+            (
+                item["key"], item["model"], item["prompt_tokens"], _percent(item["cache_read_ratio"]),
+                _percent(item["usual_cache_read_ratio"]), "fell" if item["fell"] else "",
+            )
+            for item in items
+        ),
+        right=numbers[:3],
+    )  # fmt: skip
+
+
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
 

@@ -16,6 +16,7 @@ from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
+from hub.edge.caches_api import CachesApi
 from hub.edge.connections_api import ConnectionsApi
 from hub.edge.denials import Denials
 from hub.edge.explain_api import ExplainApi
@@ -109,8 +110,8 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         m = self._m
         for api in (
-            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), AuditApi(m.records), m.own_api, m.profiles_api,
-            m.people_api, m.stops_api, m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
+            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), CachesApi(m.records), AuditApi(m.records), m.own_api,
+            m.profiles_api, m.people_api, m.stops_api, m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
             SecretsApi(m.resources, m.vault, m.secrets_changed), ModelSearchApi(),
         ):  # fmt: skip
