@@ -14,6 +14,10 @@ class Kind(StrEnum):
     PURSE = "purse"  # micro-dollars: spent, and reserved by calls in flight
 
 
+# Looking a member up in its enum costs more than counting does.
+RATE, SLOTS, PURSE = Kind.RATE, Kind.SLOTS, Kind.PURSE
+
+
 class Ask(Struct, frozen=True, gc=False):
     """What one call wants of one meter: `amount`, so that no more than `limit` is used (None: count only).
 

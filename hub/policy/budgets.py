@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
-from hub.core.meters import Ask, Kind, Level, Meters
+from hub.core.meters import PURSE, Ask, Level, Meters
 from hub.core.refusal import PriceUnknown, Throttled
 from hub.policy.periods import bounds
 from hub.resources.spending import BudgetSpec
@@ -94,7 +94,7 @@ class BudgetRule:
         """Begin a new period when the old one is over. Calls in flight settle in the period that they began in."""
         if self._end is None or now < self._end:
             return
-        left = self._limit(now) - meters.level(self._meter, Kind.PURSE).used
+        left = self._limit(now) - meters.level(self._meter, PURSE).used
         follows = bounds(self.spec.period, self.spec.timezone, self._end)[0]
         self._begin(now)
         self.unpriced = self._told = 0
@@ -139,7 +139,7 @@ class BudgetRule:
         """What a call wants of it. A budget that only warns, or that already sent the call to the cheaper model, counts."""
         self.advance(now, meters)
         enforces = self.spec.mode == "block" or (self.spec.mode == "downgrade" and model != self.spec.downgrade_to)
-        return Ask(self._meter, Kind.PURSE, self._limit(now) if enforces else None, micro_usd)
+        return Ask(self._meter, PURSE, self._limit(now) if enforces else None, micro_usd)
 
     def refusal(self, ask: Ask, level: Level, now: float) -> Throttled:
         """The refusal `budget_exhausted`, with the reset time and `x-hub-budget-action`."""
@@ -159,7 +159,7 @@ class BudgetRule:
     def used(self, meters: Meters, now: float) -> float:
         """How much of it is spent or reserved, as a share of 1."""
         self.advance(now, meters)
-        level = meters.level(self._meter, Kind.PURSE)
+        level = meters.level(self._meter, PURSE)
         return (level.used + level.reserved) / max(self._limit(now), 1)
 
     @property
@@ -178,7 +178,7 @@ class BudgetRule:
 
     def remaining(self, meters: Meters, now: float) -> int:
         """What is neither spent nor reserved; below zero when a warning budget is passed."""
-        level = meters.level(self._meter, Kind.PURSE)
+        level = meters.level(self._meter, PURSE)
         return self._limit(now) - level.used - level.reserved
 
     # -- telling ---------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class BudgetRule:
         levels = self.spec.alerts
         if not levels:
             return None
-        spent = meters.level(self._meter, Kind.PURSE).used
+        spent = meters.level(self._meter, PURSE).used
         limit = self._limit(now)
         if spent * 100 < limit * min(levels):
             return None
@@ -201,7 +201,7 @@ class BudgetRule:
     def status(self, meters: Meters, now: float) -> BudgetStatus:
         """What is used now."""
         self.advance(now, meters)
-        level = meters.level(self._meter, Kind.PURSE)
+        level = meters.level(self._meter, PURSE)
         limit = self._limit(now)
         reached = tuple(each for each in sorted(self.spec.alerts) if level.used * 100 >= limit * each)
         return BudgetStatus(

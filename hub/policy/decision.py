@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, Self
 
 from hub.core.calls import Dialect, ModelCall, ToolCall
 from hub.core.entry import Finding
-from hub.core.meters import Ask, Claim, Kind, Meters, Taken
+from hub.core.meters import PURSE, RATE, Ask, Claim, Meters, Taken
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
@@ -290,9 +290,9 @@ class Decision:
         """What the call really used of each ask."""
         cost, used = (self._settled[0] or 0) if self._settled is not None else 0, list[int]()
         for ask in self._claim.asks:
-            if ask.kind is Kind.PURSE:
+            if ask.kind is PURSE:
                 used.append(cost)
-            elif ask.kind is Kind.RATE and ask.meter.endswith(":tokens"):
+            elif ask.kind is RATE and ask.meter.endswith(":tokens"):
                 used.append(self._usage or 0)
             else:
                 used.append(ask.amount)

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
-from hub.core.meters import Ask, Kind, Meters, Taken
+from hub.core.meters import RATE, SLOTS, Ask, Meters, Taken
 from hub.core.refusal import Throttled
 from hub.resources.spending import LimitSpec
 
 _UNITS = (("requests", "rpm"), ("tokens", "tpm"), ("tool calls", "tool_calls_per_minute"))
+
+_NAMES = {
+    unit: tuple(f"x-ratelimit-{what}-{unit.replace(' ', '-')}" for what in ("limit", "remaining", "reset"))
+    for unit, _ in _UNITS
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +36,25 @@ class LimitRule:
         meters = self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
         limits: dict[str, int | None] = {unit: getattr(spec, field) for unit, field in _UNITS}
         self._limits = limits
-        self._request = Ask(meters["requests"], Kind.RATE, limits["requests"], 1)
-        self._parallel = Ask(meters["parallel"], Kind.SLOTS, spec.parallel, 1)
-        self._told = tuple((unit, meters[unit], limit) for unit, limit in limits.items() if limit is not None)
+        self._request = Ask(meters["requests"], RATE, limits["requests"], 1)
+        self._parallel = Ask(meters["parallel"], SLOTS, spec.parallel, 1)
+        self._told = tuple(
+            (meters[unit], limit, str(limit), *_NAMES[unit]) for unit, limit in limits.items() if limit is not None
+        )
 
     def asks(self, tokens: int, tool_calls: int) -> list[Ask]:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
         asks, meters, limits = [self._request], self._meters, self._limits
         if tokens and limits["tokens"] is not None:
-            asks.append(Ask(meters["tokens"], Kind.RATE, limits["tokens"], tokens))
+            asks.append(Ask(meters["tokens"], RATE, limits["tokens"], tokens))
         if tool_calls and limits["tool calls"] is not None:
-            asks.append(Ask(meters["tool calls"], Kind.RATE, limits["tool calls"], tool_calls))
+            asks.append(Ask(meters["tool calls"], RATE, limits["tool calls"], tool_calls))
         asks.append(self._parallel)
         return asks
 
     def refusal(self, ask: Ask, taken: Taken) -> Throttled:
         """The refusal for want of room: `rate_limited` with `retry_after`, or `too_many_parallel`."""
-        if ask.kind is Kind.SLOTS:
+        if ask.kind is SLOTS:
             return Throttled(
                 "too_many_parallel",
                 f"Limit '{self.name}' allows {self.spec.parallel} calls at the same time. Wait for one to end.",
@@ -66,21 +73,18 @@ class LimitRule:
     def headers(self, meters: Meters) -> dict[str, str]:
         """`x-ratelimit-*` for what this limit limits (seconds until it is all there again)."""
         headers: dict[str, str] = {}
-        for unit, meter, limit in self._told:
-            level = meters.level(meter, Kind.RATE)
-            headers |= _headers(unit, limit, level.used, level.rest)
+        for meter, limit, told, most, remaining, reset in self._told:
+            level = meters.level(meter, RATE)
+            used = level.used
+            headers[most] = told
+            headers[remaining] = str(limit - used) if used < limit else "0"
+            headers[reset] = f"{level.rest}s"
         return headers
 
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""
-        used = [meters.level(self._meters[unit], Kind.RATE).used for unit, _ in _UNITS]
-        return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], Kind.SLOTS).used)
-
-
-_NAMES = {
-    unit: tuple(f"x-ratelimit-{what}-{unit.replace(' ', '-')}" for what in ("limit", "remaining", "reset"))
-    for unit, _ in _UNITS
-}
+        used = [meters.level(self._meters[unit], RATE).used for unit, _ in _UNITS]
+        return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], SLOTS).used)
 
 
 def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:

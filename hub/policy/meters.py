@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from hub.core.meters import Ask, Claim, Kind, Level, Taken
+from hub.core.meters import PURSE, RATE, SLOTS, Ask, Claim, Kind, Level, Taken
 from hub.policy.window import Window
 
 _MOST_PURSES = 100_000
@@ -38,11 +38,12 @@ class LocalMeters:
                 refused = self._refusal(place, ask, ask.limit, now)
                 if refused is not None:
                     return refused
+        slots = self._slots
         for ask in claim.asks:
-            if ask.kind is Kind.RATE:
+            if ask.kind is RATE:
                 self._window(ask.meter, now).add(ask.amount, now)
-            elif ask.kind is Kind.SLOTS:
-                self._slots[ask.meter] = self._slots.get(ask.meter, 0) + 1
+            elif ask.kind is SLOTS:
+                slots[ask.meter] = slots.get(ask.meter, 0) + 1
             else:
                 self._purse(ask.meter).reserved += ask.amount
         return Taken(second=int(now))
@@ -50,12 +51,12 @@ class LocalMeters:
     def _refusal(self, place: int, ask: Ask, limit: int, now: float) -> Taken | None:
         """The refusal of an ask for which there is no room."""
         meter, kind, amount = ask.meter, ask.kind, ask.amount
-        if kind is Kind.RATE:
+        if kind is RATE:
             window = self._window(meter, now)
             if amount and window.total + amount > limit:
                 wait = window.wait(limit - amount, now)
                 return Taken(refused=place, level=Level(window.total, rest=window.rest(now)), wait=wait)
-        elif kind is Kind.SLOTS:
+        elif kind is SLOTS:
             used = self._slots.get(meter, 0)
             if used >= limit:
                 return Taken(refused=place, level=Level(used), wait=1)
@@ -85,10 +86,10 @@ class LocalMeters:
     def settle(self, claim: Claim, taken: Taken, used: tuple[int, ...]) -> None:
         """A call is over: what it really used of each ask."""
         for ask, amount in zip(claim.asks, used, strict=True):
-            if ask.kind is Kind.RATE:
+            if ask.kind is RATE:
                 if amount != ask.amount:
                     self._rates[ask.meter].correct(taken.second, amount - ask.amount)
-            elif ask.kind is Kind.SLOTS:
+            elif ask.kind is SLOTS:
                 self._slots[ask.meter] -= 1
             else:
                 purse = self._purse(ask.meter)
@@ -104,9 +105,9 @@ class LocalMeters:
 
     def level(self, meter: str, kind: Kind) -> Level:
         """How a meter stands."""
-        if kind is Kind.SLOTS:
+        if kind is SLOTS:
             return Level(self._slots.get(meter, 0))
-        if kind is Kind.PURSE:
+        if kind is PURSE:
             purse = self._purses.get(meter)
             return Level(purse.spent, purse.reserved) if purse else Level()
         window = self._rates.get(meter)

@@ -13,12 +13,12 @@ class Window:
     is read as standing still. `until` is when it has to advance.
     """
 
-    __slots__ = ("_buckets", "_last", "_second", "total", "until")
+    __slots__ = ("_buckets", "_index", "_last", "_second", "total", "until")
 
     def __init__(self) -> None:
         self._buckets = [0] * _RING
         self._last = [0.0] * _RING  # when something was last added
-        self._second = 0
+        self._second = self._index = 0  # the second that is passing, and its place in the ring
         self.total = 0
         self.until = 1
 
@@ -32,6 +32,7 @@ class Window:
             for step in range(1, passed + 1):
                 self._forget((self._second + step) % _RING)
         self._second += max(0, passed)
+        self._index = self._second % _RING
         self.until = self._second + 1
         oldest = self.until % _RING
         if now - self._last[oldest] >= MINUTE:
@@ -45,7 +46,7 @@ class Window:
 
     def add(self, amount: int, now: float) -> int:
         """Add at the current second; returns that second, to correct it by later."""
-        index = self._second % _RING
+        index = self._index
         self._buckets[index] += amount
         self._last[index] = max(self._last[index], now)
         self.total += amount
@@ -64,8 +65,8 @@ class Window:
         """Whole seconds until the window is empty, if nothing is added."""
         if not self.total:
             return 0
-        for age in range(_RING):
-            index = (self._second - age) % _RING
+        # A place below zero counts from the end of the ring, which is where the last minute's other part lies.
+        for index in range(self._index, self._index - _RING, -1):
             if self._buckets[index]:
                 return self._left(index, now)
         return 0
