@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +16,8 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_FEW = 1024  # characters of names whose marks are kept
+_SPACE = ord(" ")  # the last of the characters that may stand around values
 _SPACED = re.compile(rb'\{"[^"\\]{1,256}": ')
 _AFTER = re.compile(rb"[ \t\r\n]*[,}]")
 
@@ -59,21 +62,30 @@ def _spaced(body: bytes, raws: dict[str, Raw]) -> Places:
     What the decoder found stands in the order of the text, so a value that begins right behind its name ends where
     its length says. Whatever else is written, such as a name twice, puts one of the names elsewhere.
     """
+    names = tuple(raws)
+    marks = _marks(names) if len("".join(names)) <= _FEW else _marks_of(names)
     places: Places = {}
-    end = -1
-    for name, raw in raws.items():
-        mark = b'"%b": ' % name.encode("utf-8", "surrogatepass")
-        start = end + 2 + len(mark)
-        if not body.startswith(mark, end + 2) or body[start : start + 1].isspace():
+    end = 0
+    for (name, raw), mark in zip(raws.items(), marks, strict=True):
+        start = end + len(mark)
+        if not body.startswith(mark, end) or body[start] <= _SPACE:
             return {}
         end = start + len(raw)
-        if body[end : end + 2] != b", ":
-            break
         places[name] = (start, end)
-    else:
-        return {}
-    places[name] = (start, end)
-    return places if len(places) == len(raws) and body[0] == 123 and body[end:] == b"}" else {}
+    return places if body[end:] == b"}" else {}
+
+
+def _marks_of(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    """What stands before the value of each of these fields."""
+    return tuple(
+        [
+            b'%b"%b": ' % (b", " if place else b"{", name.encode("utf-8", "surrogatepass"))
+            for place, name in enumerate(names)
+        ]
+    )
+
+
+_marks = lru_cache(maxsize=256)(_marks_of)  # the same programs send the same fields again and again
 
 
 def _walk(body: bytes, raws: dict[str, Raw]) -> Places:
