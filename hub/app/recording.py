@@ -146,8 +146,6 @@ def _observer(metrics: Metrics) -> OnWritten:
     began = time.time_ns() // 1000
 
     async def observe(entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            if entry.at >= began or entry.outcome == Outcome.INTERRUPTED:
-                metrics.observe(entry)
+        metrics.observe(*[each for each in entries if each.at >= began or each.outcome == Outcome.INTERRUPTED])
 
     return observe

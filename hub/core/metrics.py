@@ -1,6 +1,7 @@
 """Counters of this process, kept in dictionaries, added to those of others, and written out in Prometheus' text format."""
 
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -98,15 +99,16 @@ class Histogram:
         self._values: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
 
-    def add(self, seconds: float, label: str) -> None:
-        """Count one observation."""
+    def add(self, seconds: Sequence[float], label: str) -> None:
+        """Count some observations."""
         counts = self._values.get(label)
         if counts is None:
             if len(self._values) >= _MOST_SERIES:
                 label = OTHER
             counts = self._values.setdefault(label, [0] * (len(SECONDS) + 1))
-        counts[bisect_left(SECONDS, seconds)] += 1
-        self._sums[label] = self._sums.get(label, 0.0) + seconds
+        for each in seconds:
+            counts[bisect_left(SECONDS, each)] += 1
+        self._sums[label] = self._sums.get(label, 0.0) + sum(seconds)
 
     def told(self) -> list[tuple[str, list[int], float]]:
         """How it stands: counts by bound, and the sum, of each label."""
@@ -132,7 +134,7 @@ class Histogram:
 
 
 class Metrics:
-    """All that the hub counts. `observe` takes a call's finished entry; `gauge` registers what is read when asked.
+    """All that the hub counts. `observe` takes finished entries; `gauge` registers what is read when asked.
 
     Labels are bounded: kinds, outcomes, statuses, and names of providers and servers, never of models or people.
     """
@@ -163,28 +165,36 @@ class Metrics:
         """A connection was refused at the level of HTTP."""
         self.http_refused.add(1, str(status))
 
-    def observe(self, entry: Entry) -> None:
-        """Count a finished call."""
-        self.calls.add(1, entry.call, entry.outcome)
-        self.seconds.add(entry.duration_ms / 1000, entry.call)
-        if entry.ttft_ms is not None:
-            self.first_byte.add(entry.ttft_ms / 1000, entry.call)
-        for attempt in entry.attempts:
-            self.attempts.add(1, attempt.target.partition("/")[0], attempt.outcome)
-        if entry.call == "model":
-            self._observe_model(entry)
+    def observe(self, *entries: Entry) -> None:
+        """Count finished calls. What is alike in many of them is added up first: they come by the thousand."""
+        for (call, outcome), count in Tally([(each.call, each.outcome) for each in entries]).items():
+            self.calls.add(count, call, outcome)
+        for call in {each.call for each in entries}:
+            self.seconds.add([each.duration_ms / 1000 for each in entries if each.call == call], call)
+            first = [each.ttft_ms / 1000 for each in entries if each.call == call and each.ttft_ms is not None]
+            if first:
+                self.first_byte.add(first, call)
+        tries = Tally([(one.target.partition("/")[0], one.outcome) for each in entries for one in each.attempts])
+        for (provider, outcome), count in tries.items():
+            self.attempts.add(count, provider, outcome)
+        for provider in {each.provider for each in entries if each.call == "model"}:
+            of_it = [each for each in entries if each.provider == provider and each.call == "model"]
+            self._observe_provider(provider, of_it)
 
-    def _observe_model(self, entry: Entry) -> None:
-        provider, usage = entry.provider, entry.usage
-        for bucket, amount in zip(_BUCKETS, _amounts(usage), strict=True):
-            if amount:
+    def _observe_provider(self, provider: str, entries: Sequence[Entry]) -> None:
+        for bucket, amounts in zip(
+            _BUCKETS, zip(*[_amounts(each.usage) for each in entries], strict=True), strict=True
+        ):
+            if amount := sum(amounts):
                 self.tokens.add(amount, provider, bucket)
-        if usage.searches:
-            self.searches.add(usage.searches, provider)
-        if entry.cost_micro_usd is not None:
-            self.cost.add(entry.cost_micro_usd, provider)
-        elif entry.provider and entry.own_micro_usd is None:
-            self.unpriced.add(1, provider)
+        if searches := sum([each.usage.searches for each in entries]):
+            self.searches.add(searches, provider)
+        known = [each.cost_micro_usd for each in entries if each.cost_micro_usd is not None]
+        if known:
+            self.cost.add(sum(known), provider)
+        unpriced = [each for each in entries if each.cost_micro_usd is None and each.own_micro_usd is None]
+        if provider and unpriced:
+            self.unpriced.add(len(unpriced), provider)
 
     def told(self) -> Told:
         """How everything stands."""
