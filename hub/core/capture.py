@@ -1,6 +1,7 @@
 """How much of a call is kept: a scale from nothing at all to whole bodies, on which the stricter side can win."""
 
 from enum import StrEnum
+from functools import cache
 
 
 class Capture(StrEnum):
@@ -26,6 +27,7 @@ def strictest(*modes: Capture) -> Capture:
     return min(modes, key=_RANK.__getitem__)
 
 
+@cache
 def effective(boundary: Capture, granted: Capture, asked: Capture | None) -> Capture:
     """What a call keeps: what its key, team or hub grants, within the boundary; the caller may only ask for less.
 

@@ -112,6 +112,7 @@ class Deliveries:
         self._files = files
         self._clock = clock
         self._now = now
+        self._sampled: tuple[Snapshot | None, float] = (None, 0.0)  # the share, and of which snapshot it is
         self._known: dict[str, _Destination] = {}
         self._stop = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -120,8 +121,11 @@ class Deliveries:
     @property
     def traces(self) -> float:
         """The share of calls (0 to 1) that begin a trace: the greatest that any export of traces asks for."""
-        shares = [spec.sample for spec in self._snapshots().exports.values() if spec.format == "otlp"]
-        return max(shares, default=0.0)
+        snapshot = self._snapshots()
+        if snapshot is not self._sampled[0]:
+            shares = [spec.sample for spec in snapshot.exports.values() if spec.format == "otlp"]
+            self._sampled = (snapshot, max(shares, default=0.0))
+        return self._sampled[1]
 
     def health(self, export: str) -> Health | None:
         """How an export's destination fares; None when it has none."""

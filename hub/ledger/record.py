@@ -47,38 +47,25 @@ class Record:
     kept of the payload.
     """
 
-    __slots__ = (
-        "_attempts", "_began", "_clock", "_code", "_cost", "_error", "_opening", "_outcome", "_price_version",
-        "_raw_usage", "_spool", "_ttft_ms", "_usage", "bodies", "cache", "dropped", "findings", "lane", "own_micro_usd", "plan",
-        "provider", "response_bytes", "route", "saved_micro_usd", "server", "status", "target", "tool",
-    )  # fmt: skip
+    # What a call does not say stays as it is here.
+    status = response_bytes = 0
+    lane = target = provider = server = plan = route = cache = ""
+    dropped: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    saved_micro_usd: int | None = None
+    own_micro_usd: int | None = None
+    _outcome = _code = _error = _price_version = _raw_usage = ""
+    _usage = NOTHING
+    _cost: int | None = None
+    _ttft_ms: float | None = None
 
     def __init__(self, spool: Place, opening: Entry, clock: Callable[[], float], bodies: Bodies = NO_BODIES) -> None:
         self._spool = spool
         self._opening = opening
         self._clock = clock
         self._began = clock()
-        self._outcome = self._code = self._error = ""
-        self._usage = NOTHING
-        self._cost: int | None = None
-        self._price_version = ""
-        self._raw_usage = ""
-        self._ttft_ms: float | None = None
         self._attempts: list[AttemptRecord] = []
-        self.status = 0
-        self.lane = ""
-        self.target = ""
-        self.provider = ""
-        self.server = ""
         self.tool = opening.tool
-        self.response_bytes = 0
-        self.dropped: tuple[str, ...] = ()
-        self.findings: tuple[Finding, ...] = ()
-        self.plan = ""
-        self.route = ""
-        self.cache = ""
-        self.saved_micro_usd: int | None = None
-        self.own_micro_usd: int | None = None
         self.bodies = bodies
 
     @property
