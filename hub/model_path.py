@@ -82,11 +82,10 @@ class ModelPath:
             delivery = await self._upstream.deliver(chosen, call, record, wish)
             bill = Bill(snapshot, call, delivery, record, decision)
             held.push(bill.close)
-            reply = await bill.presented()
+            return await bill.presented(held)
         except BaseException as error:
             held.unwind(error)
             raise
-        return reply.owning(held)
 
     async def _admitted(
         self, held: Unwinding, snapshot: Snapshot, grant: KeyGrant, call: ModelCall, record: Record
@@ -344,8 +343,8 @@ class Bill:
         record.settle(Usage(), 0, "kept")
         self._decision.settle(Usage(), 0)
 
-    async def presented(self) -> Reply:
-        """The reply as the caller may have it, with what they may know of limits, budgets and cost.
+    async def presented(self, held: Unwinding) -> Reply:
+        """The reply as the caller may have it, with what they may know of limits, budgets and cost. It owns `held`.
 
         Raises Malformed `guardrail_blocked`, UpstreamFailed for one that does not say what it used where it must.
         """
@@ -357,11 +356,11 @@ class Bill:
             known = {} if cost is None else {"x-hub-cost-usd": f"{cost / 1e6:.6f}"}
             body = await self._decision.screened(reply.body) if reply.status < 400 else reply.body
             self._record.bodies.replied(body)
-            return Reply(reply.status, {**reply.headers, **self._decision.headers, **known}, body)
+            return Reply(reply.status, {**reply.headers, **self._decision.headers, **known}, body, held=held)
         chunks = self._record.bodies.following(self._decision.screened_stream(reply.chunks))
         if self._call.receipt:
             chunks = self._receipted(chunks)
-        return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=chunks)
+        return Reply(reply.status, {**reply.headers, **self._decision.headers}, chunks=chunks, held=held)
 
     def _check_usage(self, status: int) -> None:
         usage = self._delivery.spared if self._delivery.again else self._delivery.usage

@@ -70,6 +70,10 @@ class Arrival(Struct, frozen=True):
         """Never shows the headers, which hold credentials."""
         return f"Arrival(client={self.client!r}, path={self.path!r})"
 
+    def lacks(self, names: frozenset[bytes]) -> bool:
+        """Whether none of these headers (names lower case) is there, as far as one look tells."""
+        return len(self.fields) > 0 and names.isdisjoint(self.fields)
+
     def header(self, name: str) -> str:
         """The value of a header, or "". One that comes twice with different values has none."""
         wanted, found = _on_the_wire(name), b""

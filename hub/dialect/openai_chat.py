@@ -1,6 +1,7 @@
 """OpenAI's Chat Completions: what the hub reads of a request, a reply and a stream."""
 
 import re
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -116,9 +117,12 @@ def _buckets(told: _Usage) -> Usage:
     )
 
 
+_SEARCHED = ("server_tool_use", "server_side_tool_usage_details", "num_search_queries", "num_sources_used")
+_searched = attrgetter(*_SEARCHED)
+
+
 def _searches(told: _Usage) -> int:
-    names = ("server_tool_use", "server_side_tool_usage_details", "num_search_queries", "num_sources_used")
-    given = {name: value for name in names if (value := getattr(told, name)) is not None}
+    given = {name: value for name, value in zip(_SEARCHED, _searched(told), strict=True) if value is not None}
     return (counted(given) or 0) if given else 0
 
 

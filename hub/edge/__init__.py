@@ -14,7 +14,7 @@ from hub.edge.ops_api import OpsApi
 from hub.edge.origins import origin_of
 from hub.edge.provider_status import provider_view
 from hub.edge.server import GuardedServer, Serving, listen, raise_file_limit, serve
-from hub.edge.wire import carry, write
+from hub.edge.wire import carry
 
 __all__ = [
     "CallerLeft",
@@ -44,5 +44,4 @@ __all__ = [
     "refuse",
     "request_id_of",
     "serve",
-    "write",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hub.core.refusal import Malformed, TooLarge
+from hub.edge.cycle import CYCLE, Cycle
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -50,6 +51,12 @@ def check_kind(fields: Mapping[bytes, bytes]) -> None:
         raise Malformed(
             "unsupported_encoding", "A JSON body is expected here: content-type: application/json.", status=415
         )
+
+
+def arrived(scope: Mapping[str, Any]) -> bytes | None:
+    """The body of a request, where all of it is there and the server can hand it over at once; else it is to be read."""
+    cycle: Cycle | None = scope.get("extensions", {}).get(CYCLE)
+    return None if cycle is None else cycle.whole()
 
 
 async def read_body(receive: Receive, fields: Mapping[bytes, bytes], cap: int) -> bytes:

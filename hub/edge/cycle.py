@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from hub.edge.heads import lines_of
+from hub.edge.heads import Common, lines_of
 
 # The ASGI extension under which a scope holds its cycle, whose `departure`, `answer`, `begin` and `piece` do directly
 # what messages do otherwise.
@@ -26,6 +26,8 @@ class Cycle(RequestResponseCycle):
     _head: bytes = b""
     _flush: asyncio.Handle | None = None
     _departed: Callable[[], None] | None = None
+    common: Common | None = None  # shared with the other cycles of this server
+    task: asyncio.Task[None] | None = None  # which carries it
 
     def departure(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` once, when the client leaves before its answer is complete; returns how not to."""
@@ -53,6 +55,19 @@ class Cycle(RequestResponseCycle):
         if departed is not None and not self.response_complete:
             departed()
 
+    def whole(self) -> bytes | None:
+        """The body, where all of it has come and nothing of it was received, as `receive` would give it; else None."""
+        if self.more_body or self.disconnected or self.response_complete or self.flow.read_paused:
+            return None
+        if self.waiting_for_100_continue:
+            return None
+        self.message_event.clear()
+        return self._received()
+
+    def _received(self) -> bytes:
+        parts, self._parts, self._waiting = self._parts or (), None, 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     async def receive(self) -> Any:
         """The next piece of the body that has come, or the word that the client is gone."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
@@ -65,9 +80,7 @@ class Cycle(RequestResponseCycle):
             self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        parts, self._parts, self._waiting = self._parts or (), None, 0
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return {"type": "http.request", "body": self._received(), "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         """Write one message of the application. Raises RuntimeError when it is out of order or ill-formed."""
@@ -128,7 +141,8 @@ class Cycle(RequestResponseCycle):
     def _head_of(self, status: int, lines: bytes, framing: bytes) -> bytes:
         self._begun()
         closing = b"" if self.keep_alive else b"connection: close\r\n"
-        return b"".join((STATUS_LINE[status], lines_of(self.default_headers), lines, closing, framing))
+        common = lines_of(self.default_headers) if self.common is None else self.common.lines(self.default_headers)
+        return b"".join((STATUS_LINE[status], common, lines, closing, framing))
 
     def _complete(self) -> None:
         self.response_complete = True

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from hub.core.calls import Credentials, Origin
+from hub.core.calls import Credentials, ModelRequest, Origin
 
 MOST = 4096  # bytes of a head that is kept
 FAMILIAR = "hub.familiar"  # the ASGI extension under which a scope holds the `Familiar` that it was made from
@@ -22,10 +22,10 @@ class Familiar:
     """A head, and what was found out of it. One connection owns it.
 
     `scope` is what a request is made from, `passed` whether the guards let it through; `given` and `origin` are who
-    presents it and where it comes from, once that was read of it.
+    presents it and where it comes from, `asked` what a call of a model says in its head, once that was read of it.
     """
 
-    __slots__ = ("_after", "_before", "_place", "given", "origin", "passed", "scope")
+    __slots__ = ("_after", "_before", "_place", "asked", "given", "origin", "passed", "scope")
 
     def __init__(self, before: bytes, after: bytes, scope: dict[str, Any], place: int) -> None:
         self._before = before
@@ -35,6 +35,7 @@ class Familiar:
         self.passed = False
         self.given: Credentials | None = None
         self.origin: Origin | None = None
+        self.asked: ModelRequest | None = None
 
     @classmethod
     def of(cls, data: bytes, scope: dict[str, Any]) -> Self | None:

@@ -76,6 +76,22 @@ def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return joined
 
 
+class Common:
+    """The lines of headers that every answer has. The server makes these headers anew once a second."""
+
+    __slots__ = ("_headers", "_lines")
+
+    def __init__(self) -> None:
+        self._headers: Iterable[tuple[bytes, bytes]] = ()
+        self._lines = b""
+
+    def lines(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The lines of `headers`, put together once for as long as they are the same object."""
+        if headers is not self._headers:
+            self._headers, self._lines = headers, lines_of(headers)
+        return self._lines
+
+
 def size_of(url: bytes, headers: Headers) -> int:
     """The bytes of a head, as they stood on the wire."""
     return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)

@@ -54,6 +54,7 @@ class Messages:
     """How an exchange answers on a server that takes messages only. See `hub.edge.cycle.Cycle`, which does more."""
 
     __slots__ = ("_receive",)
+    task: asyncio.Task[None] | None = None
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -106,7 +107,7 @@ class Exchange:
 
     def __enter__(self) -> Self:
         """Begin to watch."""
-        self._task = asyncio.current_task()
+        self._task = self.wire.task or asyncio.current_task()
         self._in_flight.enter(self)
         self._stop = self.wire.departure(self._leave)
         return self

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+from msgspec.structs import replace
 
-from hub.core.calls import Credentials, Dialect, ModelRequest, Reply
+from hub.core.calls import Credentials, Dialect, ModelRequest, Origin, Reply
 from hub.core.principal import Principal
 from hub.core.refusal import NotFound, Refusal
 from hub.dialect import error_event, framed
 from hub.edge import bedrock_paths
-from hub.edge.body import CallerLeft, check_length, declared_length, read_any, read_body, read_form
+from hub.edge.body import CallerLeft, arrived, check_length, declared_length, read_any, read_body, read_form
 from hub.edge.credentials import presented
 from hub.edge.errors import is_claude_code, request_id_of, speaks_anthropic
+from hub.edge.familiar import familiar_of
 from hub.edge.gemini_paths import PREFIX as GEMINI_MODELS
 from hub.edge.gemini_paths import Aim, aim_of, gemini_list, gemini_model, is_call
 from hub.edge.guards import Receive, Scope, Send
@@ -149,27 +151,22 @@ class ModelsApi:
 
     async def _call(self, aim: Aim, scope: Scope, receive: Receive, send: Send) -> None:
         desk, dialect = self._desk, aim.dialect
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        given = presented(scope)
+        given, familiar = presented(scope), familiar_of(scope)
         fields = given.arrival.fields
         length = declared_length(fields)
+        body: bytes | None = None
         if not given.secret or length is None or length > _UNASKED_BYTES:
             desk.identity.resolve(desk.snapshots(), given)
+        elif familiar is not None and familiar.asked is not None and length <= desk.body_bytes:
+            body = arrived(scope)
+        if body is None:
+            body = await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes)
         request_id = request_id_of(scope)
-        request = ModelRequest(
-            dialect=dialect,
-            body=await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes),
-            origin=origin_of(scope, fields, request_id),
-            credentials=given,
-            headers=(*provider_headers(headers, given), *_form(dialect, fields)),
-            # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
-            query="" if aim.model else scope["query_string"].decode("latin-1"),
-            model=aim.model,
-            stream=aim.stream,
-            route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
-            receipt=fields.get(b"x-hub-receipt", b"") == b"1",
-        )
-        answer = desk.path.run(request)
+        origin = origin_of(scope, fields, request_id)
+        asked = _asked(aim, scope, origin, given) if familiar is None or familiar.asked is None else familiar.asked
+        if familiar is not None:
+            familiar.asked = asked
+        answer = desk.path.run(replace(asked, body=body, origin=origin, credentials=given))
         in_frames = dialect is Dialect.BEDROCK
 
         def last_words(refusal: Refusal) -> bytes:
@@ -246,6 +243,24 @@ class ModelsApi:
         if speaks_anthropic(fields):
             return anthropic_list(discoverable(models) if is_claude_code(fields) else models, query)
         return codex_list(models) if "client_version" in query else openai_list(models)
+
+
+def _asked(aim: Aim, scope: Scope, origin: Origin, given: Credentials) -> ModelRequest:
+    """A call of a model as its head says it, without its body."""
+    fields = given.arrival.fields
+    return ModelRequest(
+        dialect=aim.dialect,
+        body=b"",
+        origin=origin,
+        credentials=given,
+        headers=(*provider_headers(given.arrival.headers, given), *_form(aim.dialect, fields)),
+        # Gemini's names the format of the answer, which the hub decides, and may hold the caller's key.
+        query="" if aim.model else scope["query_string"].decode("latin-1"),
+        model=aim.model,
+        stream=aim.stream,
+        route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
+        receipt=fields.get(b"x-hub-receipt", b"") == b"1",
+    )
 
 
 def _cut(refusal: Refusal) -> bytes:

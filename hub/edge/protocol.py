@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -17,20 +16,18 @@ from uvicorn.server import ServerState
 from hub.core.signal import Signal
 from hub.edge.cycle import CYCLE, Cycle
 from hub.edge.familiar import FAMILIAR, Familiar
-from hub.edge.heads import TOO_LARGE, Fault, HttpLimits, fault_of, size_of, without_underscores
+from hub.edge.heads import TOO_LARGE, Common, Fault, HttpLimits, fault_of, size_of, without_underscores
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _SLICE = 16_384  # what the parser gets of a head at once, so that its limits hold to within one slice
 
 
-class Phase(IntEnum):
-    """Where a connection stands."""
-
-    HEAD = 0  # a request's head is due
-    BODY = 1  # its body is due
-    ANSWER = 2  # the request is whole, the answer is not
-    IDLE = 3  # between two requests
-    LINGER = 4  # answered early; what still comes is dropped
+# Where a connection stands. It is asked a dozen times a call, and a member of an enum costs four times as much.
+HEAD = 0  # a request's head is due
+BODY = 1  # its body is due
+ANSWER = 2  # the request is whole, the answer is not
+IDLE = 3  # between two requests
+LINGER = 4  # answered early; what still comes is dropped
 
 
 def _ignore(status: int) -> None:
@@ -43,6 +40,7 @@ class Connections:
 
     limits: HttpLimits = HttpLimits()
     refused: Callable[[int], None] = _ignore
+    common: Common = field(default_factory=Common)
     waiting: dict["GuardedProtocol", None] = field(default_factory=dict["GuardedProtocol", None])
 
 
@@ -66,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._shared = shared
         self._limits = shared.limits
-        self._phase = Phase.HEAD
+        self._phase = HEAD
         self._since = 0.0
         self._fed = 0  # bytes on the wire since this request began
         self._body = 0  # bytes of its body
@@ -109,30 +107,30 @@ class GuardedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._stalled = None
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: int) -> None:
         self._phase = phase
         self._since = self.loop.time()
         self._fed = self._body = self._counted = 0
 
     def _rest(self) -> None:
-        self._enter(Phase.IDLE)
+        self._enter(IDLE)
         self._shared.waiting[self] = None
 
     # -- bytes in ---------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Parse what came: a head a slice at a time, a body at once."""
-        if self._phase is Phase.IDLE:
+        if self._phase == IDLE:
             if self._familiar is not None and (again := self._familiar.again(data)) is not None:
                 self._begin_again(self._familiar, data, *again)
                 return
-            self._enter(Phase.HEAD)
+            self._enter(HEAD)
         elif self._due and not self._deaf:
             data = self._follow(data)
         view, start = data if len(data) <= _SLICE else memoryview(data), 0
-        begins = self._phase is Phase.HEAD and not self._fed
+        begins = self._phase == HEAD and not self._fed
         while start < len(view):
-            end = len(view) if self._phase is Phase.BODY else start + _SLICE
+            end = len(view) if self._phase == BODY else start + _SLICE
             self._feed(view[start:end])
             start = end
         if begins:
@@ -156,13 +154,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def _kept(self, data: bytes) -> Familiar | None:
         """The head that `data` began with, if it was accepted and may come again."""
         cycle = self.cycle
-        if self._phase not in (Phase.BODY, Phase.ANSWER) or self._deaf or not cycle.keep_alive:
+        if self._phase not in (BODY, ANSWER) or self._deaf or not cycle.keep_alive:
             return None
         return Familiar.of(data, dict(cycle.scope))
 
     def _begin_again(self, head: Familiar, data: bytes, start: int, length: bytes) -> None:
         """A request with the head of the last one; its body begins at `start`."""
-        self._enter(Phase.BODY)
+        self._enter(BODY)
         self._shared.waiting.pop(self, None)
         self.expect_100_continue = False
         self._due = int(length)
@@ -181,7 +179,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.on_body(piece)
         if not self._due:
             self.on_message_complete()
-        elif self._phase is Phase.LINGER:
+        elif self._phase == LINGER:
             self._drop()
         return data[len(piece) :]
 
@@ -191,14 +189,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _check_sizes(self) -> None:
         limit = self._limits.head_bytes
-        if self._phase is Phase.HEAD:
+        if self._phase == HEAD:
             if self._fed > limit:
                 self._refuse(TOO_LARGE)
-        elif self._phase is Phase.BODY:
+        elif self._phase == BODY:
             # What is neither head nor body is the framing of chunks; a chunk of one byte takes six.
             if self._fed - self._body > 2 * limit + 8 * self._body:
                 self._refuse(Fault(400, "The chunks of the body are mostly not body."))
-        elif self._phase is Phase.LINGER:
+        elif self._phase == LINGER:
             self._drop()
 
     # -- the parser's callbacks: what they raise becomes an error of the parser -------------------------------------
@@ -207,15 +205,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """A request begins, which it may not while another is answered."""
         if self._unanswered() is not None:
             raise ValueError
-        if self._phase is Phase.IDLE:  # right behind the rest of a body that was dropped
-            self._enter(Phase.HEAD)
+        if self._phase == IDLE:  # right behind the rest of a body that was dropped
+            self._enter(HEAD)
         self.url = b""
         self.headers = []
         self.expect_100_continue = self._underscored = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header. After the head it would be a trailer, and a trailer is how a header slips past a guard."""
-        if self._phase is not Phase.HEAD:
+        if self._phase != HEAD:
             self._fault = Fault(400, "Trailers are not read.")
             raise ValueError
         name = name.lower()
@@ -239,7 +237,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.headers = without_underscores(headers)
         self._begin(version)
         self._shared.waiting.pop(self, None)
-        self._phase = Phase.BODY
+        self._phase = BODY
         self._since = self.loop.time()
 
     def _begin(self, version: str) -> None:
@@ -272,7 +270,8 @@ class GuardedProtocol(HttpToolsProtocol):
             keep_alive, self.on_response_complete,
         )  # fmt: skip
         scope["extensions"] = {CYCLE: cycle, **extensions}
-        task = self.loop.create_task(cycle.run_asgi(self.app))  # type: ignore[arg-type]
+        cycle.common = self._shared.common
+        task = cycle.task = self.loop.create_task(cycle.run_asgi(self.app))  # type: ignore[arg-type]
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
@@ -290,10 +289,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
-        if self._phase is Phase.LINGER:
+        if self._phase == LINGER:
             self._rest()
-        elif self._phase is Phase.BODY:
-            self._phase = Phase.ANSWER
+        elif self._phase == BODY:
+            self._phase = ANSWER
 
     # -- the answer -------------------------------------------------------------------------------------------------
 
@@ -304,9 +303,9 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.flow.read_paused:
             self.flow.resume_reading()
-        if self._phase is Phase.BODY and not self.expect_100_continue:
-            self._enter(Phase.LINGER)
-        elif self._phase is Phase.ANSWER and not self._deaf:
+        if self._phase == BODY and not self.expect_100_continue:
+            self._enter(LINGER)
+        elif self._phase == ANSWER and not self._deaf:
             self._rest()
         else:
             # A client that waits to be told to go on may send its body or its next request: there is no telling.
@@ -329,7 +328,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer at once and close; a request that is being answered is left to its answer."""
         cycle = self._unanswered()
         if cycle is not None:
-            if self._phase is Phase.ANSWER:
+            if self._phase == ANSWER:
                 self._close_after_answer()
                 return
             cycle.disconnected = True
@@ -349,7 +348,7 @@ class GuardedProtocol(HttpToolsProtocol):
             b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text),
         )
         self.transport.write(b"".join(lines))
-        self._enter(Phase.LINGER)
+        self._enter(LINGER)
         # Closing at once would reset the connection under the answer when the client is still sending.
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -371,13 +370,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         waited = now - self._since
-        if self._phase is Phase.HEAD:
+        if self._phase == HEAD:
             if waited > limits.head_seconds:
                 self._late()
-        elif self._phase is Phase.BODY:
+        elif self._phase == BODY:
             self._check_body(now)
-        elif (self._phase is Phase.IDLE and waited > limits.idle_seconds) or (
-            self._phase is Phase.LINGER and waited > limits.linger_seconds
+        elif (self._phase == IDLE and waited > limits.idle_seconds) or (
+            self._phase == LINGER and waited > limits.linger_seconds
         ):
             self.transport.close()
 

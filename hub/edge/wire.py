@@ -73,11 +73,11 @@ async def carry(
         if not exchange.was_ended():
             raise
         raise going_down() from None
-    await write(reply.with_headers({"x-request-id": request_id}), send, exchange, last_words)
+    await _write(reply, {**reply.headers, "x-request-id": request_id}, send, exchange, last_words)
 
 
-async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWords) -> None:
-    """Write `reply` and unwind it, before the message that completes it.
+async def _write(reply: Reply, told: Mapping[str, str], send: Send, exchange: Exchange, last_words: LastWords) -> None:
+    """Write `reply` under the headers `told` and unwind it, before the message that completes it.
 
     A stream that fails, or that the hub must end, closes with `last_words` of the refusal: the event that says so
     in the caller's dialect. Its status has long been sent. A caller who leaves cancels this, and the reply
@@ -86,9 +86,9 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     if reply.chunks is None:
         exchange.finish()
         reply.unwind()
-        if exchange.wire.answer(reply.status, head_lines(reply.headers), reply.body):
+        if exchange.wire.answer(reply.status, head_lines(told), reply.body):
             return
-        headers = encoded(reply.headers)
+        headers = encoded(told)
         headers.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -96,8 +96,8 @@ async def write(reply: Reply, send: Send, exchange: Exchange, last_words: LastWo
     tail = b""
     try:
         async with reply:
-            if not exchange.wire.begin(reply.status, head_lines(reply.headers)):
-                await send({"type": "http.response.start", "status": reply.status, "headers": encoded(reply.headers)})
+            if not exchange.wire.begin(reply.status, head_lines(told)):
+                await send({"type": "http.response.start", "status": reply.status, "headers": encoded(told)})
             await _relay(reply.chunks, send, exchange)
     except Refusal as refusal:
         tail = last_words(refusal)

@@ -167,7 +167,7 @@ class Decision:
     def afford(self) -> None:
         """Take nothing, and raise what a budget says against the call as its money stands: see `take`."""
         for place, ask in enumerate(self._claim.asks):
-            if ask.kind is Kind.PURSE and ask.limit is not None:
+            if ask.kind is PURSE and ask.limit is not None:
                 level = self._policy.meters.level(ask.meter, ask.kind)
                 used = level.used + level.reserved
                 if used >= ask.limit or used + ask.amount > ask.limit:

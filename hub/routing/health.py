@@ -25,6 +25,7 @@ _MOST = 4096  # targets, credentials and sessions that are remembered
 _KEEP_SESSION = 3600.0
 SPAN, SLOT = 300.0, 10.0
 _COUNTED = (Failure.OVERLOADED, Failure.DOWN)
+_CALLERS = (Failure.CALLER, Failure.CONTEXT_WINDOW, Failure.CONTENT_POLICY)  # what says nothing of the provider
 
 
 @dataclass(slots=True)
@@ -127,12 +128,13 @@ class Health:
         probed, state.probing = state.probing, False
         if seen.abandoned:
             return
-        self._note(seen)
+        now = self._now()
+        self._note(seen, now)
         before = state.opened_until
         if seen.failure in _COUNTED:
             self._count_failure(state, probed)
         elif seen.failure is None:
-            self._count_success(state, seen)
+            self._count_success(state, seen, now)
         if state.opened_until is not before:
             turn = Turn.CLOSED if state.opened_until is None else Turn.OPENED
             self._tell(Change(turn, seen.target, seconds=state.pause))
@@ -223,11 +225,11 @@ class Health:
         if state.in_a_row >= IN_A_ROW or (len(recent) >= AT_LEAST and recent.count(False) >= PART * len(recent)):
             state.opened_until = now + state.pause
 
-    def _count_success(self, state: _Target, seen: Observation) -> None:
+    def _count_success(self, state: _Target, seen: Observation, now: float) -> None:
         state.in_a_row = 0
         if state.opened_until is not None:
             state.close()
-        state.recent.append((self._now(), True))
+        state.recent.append((now, True))
         if seen.ttft is not None:
             state.ttft = _smoothed(state.ttft, seen.ttft)
             if seen.output_tokens > 0:
@@ -250,11 +252,12 @@ class Health:
         self._rests.move_to_end(place)
         _trim(self._rests)
 
-    def _note(self, seen: Observation) -> None:
+    def _note(self, seen: Observation, now: float) -> None:
         """Count for the provider, in slots of ten seconds."""
         name = seen.target.partition("/")[0]
-        known = self._providers.setdefault(name, _Provider())
-        now = self._now()
+        known = self._providers.get(name)
+        if known is None:
+            known = self._providers[name] = _Provider()
         if not known.slots or now - known.slots[-1][0] >= SLOT:
             known.slots.append([now, 0, 0])
             while known.slots[0][0] <= now - SPAN:
@@ -262,7 +265,7 @@ class Health:
         slot = known.slots[-1]
         slot[1] += 1
         known.reachable = seen.reached
-        if seen.failure not in (None, Failure.CALLER, Failure.CONTEXT_WINDOW, Failure.CONTENT_POLICY):
+        if seen.failure is not None and seen.failure not in _CALLERS:
             slot[2] += 1
             known.failed_at = self._wall()
             known.code = seen.code

@@ -26,6 +26,7 @@ MOST_KEYS = 10_000
 KEY_SECONDS = 24 * 3600.0
 LONGEST_KEY = 255
 ALONE = Everywhere(None)  # a process that shares nothing
+_KEY = frozenset({b"idempotency-key"})
 # What is about one exchange and not about the answer.
 _NOT_AGAIN = frozenset({"x-hub-attempts", "x-upstream-request-id", "retry-after", "retry-after-ms"})
 
@@ -334,7 +335,7 @@ def wish_of(snapshot: Snapshot, principal: Principal, call: ModelCall) -> Wish:
 
 def idempotency_key(call: ModelCall) -> str:
     """The caller's idempotency key, or "". Raises Malformed when it is no such thing."""
-    key = call.arrival.header("idempotency-key")
+    key = "" if call.arrival.lacks(_KEY) else call.arrival.header("idempotency-key")
     if key and (len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable()):
         raise Malformed("malformed", f"An idempotency-key has at most {LONGEST_KEY} printable characters.")
     return key

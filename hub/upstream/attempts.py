@@ -24,6 +24,7 @@ from hub.upstream.verdicts import Failed
 
 _CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
+_PATIENCE = frozenset({b"x-stainless-timeout", b"x-stainless-read-timeout"})
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?")
 _STREAMS = ("", "text/event-stream", "application/octet-stream", "application/vnd.amazon.eventstream")
 _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
@@ -210,6 +211,8 @@ def url_of(deployment: Deployment, call: ModelCall, spoken: Dialect, secret: str
 
 def patience_of(call: ModelCall) -> float:
     """For how many seconds the caller waits for an answer to begin, as the official SDKs say it; infinite otherwise."""
+    if call.arrival.lacks(_PATIENCE):
+        return math.inf
     for name in ("x-stainless-timeout", "x-stainless-read-timeout"):
         said = call.arrival.header(name)
         if said and _SECONDS.fullmatch(said):

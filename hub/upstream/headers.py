@@ -35,6 +35,11 @@ _FROM_PROVIDER: Mapping[str, str] = {
     "x-amzn-errortype": "x-amzn-errortype",
 }
 LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a promise
+_WAITS = {
+    "retry-after-ms": 0.001,
+    "x-ms-retry-after-ms": 0.001,
+    "retry-after": 1.0,
+}  # and what one of it is, in seconds
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
 
@@ -46,7 +51,8 @@ def request_headers(
     A deployment that is called on the caller's own credential gets that one, which they sent beside their hub key.
     """
     vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
-    said = [(name, value) for name, value in call.headers if name in _TO_ANY or (vendor and name.startswith(vendor))]
+    heard = call.headers
+    said = [one for one in heard if one[0] in _TO_ANY or (vendor and one[0].startswith(vendor))] if heard else ()
     headers = _laid({"content-type": "application/json"}, deployment, said)
     if deployment.own == "caller" and call.credential is not None:
         headers[call.credential[0].lower()] = call.credential[1]
@@ -68,15 +74,15 @@ def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret:
 
 
 def _laid(usual: dict[str, str], deployment: Deployment, said: Iterable[tuple[str, str]]) -> dict[str, str]:
-    row = KINDS[deployment.kind]
-    allowed = {name: value for name, value in said if name not in _NEVER}
-    return {**usual, **dict(row.headers), **allowed, **dict(deployment.headers[len(row.headers) :])}
+    kind = KINDS[deployment.kind].headers
+    allowed = {name: value for name, value in said if name not in _NEVER} if said else {}
+    return {**usual, **dict(kind), **allowed, **dict(deployment.headers[len(kind) :])}
 
 
 def reply_headers(response: Response) -> dict[str, str]:
     """The provider's headers that the caller gets."""
     given = response.headers
-    headers = {ours: value for theirs, ours in _FROM_PROVIDER.items() if (value := given.get(theirs)) is not None}
+    headers = {_FROM_PROVIDER[theirs]: given[theirs] for theirs in _FROM_PROVIDER if theirs in given}
     wait = retry_after(given)
     if wait is not None:
         headers["retry-after"] = str(-int(-wait // 1))
@@ -87,7 +93,9 @@ def reply_headers(response: Response) -> dict[str, str]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """After how many seconds, 0 to 60, a provider wants to be asked again; None when it says none, or nonsense."""
-    for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+    if _WAITS.keys().isdisjoint(headers.keys()):
+        return None
+    for name, scale in _WAITS.items():
         value = headers.get(name)
         if value is not None and _NUMBER.fullmatch(value := value.strip()):
             return min(float(value) * scale, LONGEST_RETRY)

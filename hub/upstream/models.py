@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from time import monotonic
 
 from msgspec.structs import replace
 
@@ -89,9 +90,8 @@ class ModelUpstream:
         none, Malformed on a query string that cannot be passed on.
         """
         check_query(call)
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + plan.attempts[0].timeouts.total
-        patience = loop.time() + patience_of(call)
+        now = monotonic()
+        ends, patience = now + plan.attempts[0].timeouts.total, now + patience_of(call)
         self._budget.earn()
         course = Course(plan, call.origin.session, self._health, self._budget)
         while True:
@@ -103,7 +103,7 @@ class ModelUpstream:
                 raise
             if isinstance(came, Failed):
                 attempt.failed(came)
-                if course.failed(attempt.deployment, came, min(ends, patience) - loop.time()):
+                if course.failed(attempt.deployment, came, min(ends, patience) - monotonic()):
                     came.let_go()
                     await asyncio.sleep(course.wait)
                     continue
@@ -122,10 +122,9 @@ class ModelUpstream:
         self, attempt: Attempt, plan: Plan, course: Course, call: ModelCall, record: Record, ends: float
     ) -> tuple[Attempt, Delivery | Failed]:
         """What became of a try, or, where the plan hedges, of that one or the one beside it."""
-        time = asyncio.get_running_loop().time
         if plan.retry.hedge is None:
             try:
-                return attempt, await self._try(attempt, call, record, ends - time())
+                return attempt, await self._try(attempt, call, record, ends - monotonic())
             except Failed as failed:
                 return attempt, failed
 
@@ -141,7 +140,7 @@ class ModelUpstream:
             course.lost(one.deployment, failed)
             return True
 
-        race = Race(lambda one, draft: self._try(one, call, draft, ends - time()), record, beside, lost)
+        race = Race(lambda one, draft: self._try(one, call, draft, ends - monotonic()), record, beside, lost)
         return await race.run(attempt, plan.retry.hedge)
 
     def _keep_response(self, delivery: Delivery, target: str) -> None:
