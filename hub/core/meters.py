@@ -21,7 +21,8 @@ RATE, SLOTS, PURSE = Kind.RATE, Kind.SLOTS, Kind.PURSE
 class Ask(Struct, frozen=True, gc=False):
     """What one call wants of one meter: `amount`, so that no more than `limit` is used (None: count only).
 
-    `known` is what this process knows to be spent of a purse, for a meter that has forgotten.
+    `known` is what this process knows to be spent of a purse, for a meter that has forgotten; `tokens` whether it is
+    tokens that are counted, of which nobody knows beforehand how many a call uses.
     """
 
     meter: str
@@ -29,6 +30,7 @@ class Ask(Struct, frozen=True, gc=False):
     limit: int | None
     amount: int
     known: int = 0
+    tokens: bool = False
 
 
 class Level(Struct, frozen=True, gc=False):

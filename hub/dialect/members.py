@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import accumulate, chain
 
 import msgspec
 from msgspec import Raw
@@ -36,53 +37,36 @@ def places_of(body: bytes) -> Places:
         raise Malformed("malformed", f"The request body is not JSON: {error}.") from None
     except RecursionError:
         raise Malformed("malformed", "The request body is nested too deep. Send a flatter one.") from None
-    if _SPACED.match(body):
-        return _spaced(body, raws) or _walk(body, raws)
-    return _compact(body, raws) or _walk(body, raws)
+    spaces = (b", ", b": ") if _SPACED.match(body) else (b",", b":")
+    return _regular(body, raws, *spaces) or _walk(body, raws)
 
 
-def _compact(body: bytes, raws: dict[str, Raw]) -> Places:
-    """The places by arithmetic, when `body` is written without any space.
-
-    The members found need at least this many bytes, so when the sum is the body's length there is no
-    room for a space, an escape or a second field of the same name. Otherwise the result is empty.
-    """
-    places: Places = {}
-    end = 0
-    for name, raw in raws.items():
-        start = end + len(name) + 4  # a brace or comma, two quotes, a colon
-        end = start + len(raw)
-        places[name] = (start, end)
-    return places if end + 1 == len(body) else {}
-
-
-def _spaced(body: bytes, raws: dict[str, Raw]) -> Places:
-    """The places by arithmetic, when `body` is written as Python's `json.dumps` does: a space after `,` and `:`.
+def _regular(body: bytes, raws: dict[str, Raw], comma: bytes, colon: bytes) -> Places:
+    """The places by arithmetic, when `body` is written without any space, or as Python's `json.dumps` writes it.
 
     What the decoder found stands in the order of the text, so a value that begins right behind its name ends where
-    its length says. Whatever else is written, such as a name twice, puts one of the names elsewhere.
+    its length says. Whatever else is written, such as a name twice, puts one of the names elsewhere: then, the result
+    is empty.
     """
+    if not raws:
+        return {}
     names = tuple(raws)
-    marks = _marks(names) if len("".join(names)) <= _FEW else _marks_of(names)
-    places: Places = {}
-    end = 0
-    for (name, raw), mark in zip(raws.items(), marks, strict=True):
-        start = end + len(mark)
-        if not body.startswith(mark, end) or body[start] <= _SPACE:
-            return {}
-        end = start + len(raw)
-        places[name] = (start, end)
-    return places if body[end:] == b"}" else {}
+    marks = (_marks if len("".join(names)) <= _FEW else _marks_of)(names, comma, colon)
+    edges = list(accumulate(map(len, chain.from_iterable(zip(marks, raws.values(), strict=True)))))
+    starts, ends = edges[::2], edges[1::2]
+    if (
+        body[ends[-1] :] != b"}"
+        or not all(map(body.startswith, marks, (0, *ends)))
+        or min(map(body.__getitem__, starts)) <= _SPACE
+    ):
+        return {}
+    return dict(zip(names, zip(starts, ends, strict=True), strict=True))
 
 
-def _marks_of(names: tuple[str, ...]) -> tuple[bytes, ...]:
+def _marks_of(names: tuple[str, ...], comma: bytes, colon: bytes) -> tuple[bytes, ...]:
     """What stands before the value of each of these fields."""
-    return tuple(
-        [
-            b'%b"%b": ' % (b", " if place else b"{", name.encode("utf-8", "surrogatepass"))
-            for place, name in enumerate(names)
-        ]
-    )
+    keys = [name.encode("utf-8", "surrogatepass") for name in names]
+    return tuple([b'%b"%b"%b' % (comma if place else b"{", key, colon) for place, key in enumerate(keys)])
 
 
 _marks = lru_cache(maxsize=256)(_marks_of)  # the same programs send the same fields again and again

@@ -1,6 +1,7 @@
 """What a call cost: usage times price, in whole micro-dollars, or None when a rate is not known."""
 
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, mul
 
 from hub.core.usage import Usage
 from hub.resources.model_catalog import Price, Rates
@@ -43,13 +44,11 @@ def cost_micro_usd(usage: Usage, price: Price | None) -> int | None:
     """
     if price is None:
         return None
-    rates = _rates(price, usage.prompt)
-    total = 0
-    for tokens, rate in zip(_of_usage(usage), _of_rates(rates), strict=True):
-        if tokens:
-            if rate is None:
-                return None
-            total += tokens * rate
+    used = _of_usage(usage)
+    rates: list[int | None] = list(compress(_of_rates(_rates(price, usage.prompt)), used))
+    if None in rates:
+        return None
+    total = sum(map(mul, filter(None, used), rates))
     if usage.searches:
         if price.search is None:
             return None

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, Self
 
 from hub.core.calls import Dialect, ModelCall, ToolCall
 from hub.core.entry import Finding
-from hub.core.meters import PURSE, RATE, Ask, Claim, Meters, Taken
+from hub.core.meters import PURSE, Ask, Claim, Meters, Taken
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
@@ -288,15 +288,8 @@ class Decision:
 
     def _used(self) -> tuple[int, ...]:
         """What the call really used of each ask."""
-        cost, used = (self._settled[0] or 0) if self._settled is not None else 0, list[int]()
-        for ask in self._claim.asks:
-            if ask.kind is PURSE:
-                used.append(cost)
-            elif ask.kind is RATE and ask.meter.endswith(":tokens"):
-                used.append(self._usage or 0)
-            else:
-                used.append(ask.amount)
-        return tuple(used)
+        cost, tokens = (self._settled[0] or 0) if self._settled is not None else 0, self._usage or 0
+        return tuple([tokens if ask.tokens else cost if ask.kind is PURSE else ask.amount for ask in self._claim.asks])
 
     def _tell(self) -> None:
         unpriced = self._settled is not None and self._settled[0] is None

@@ -46,7 +46,7 @@ class LimitRule:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
         asks, meters, limits = [self._request], self._meters, self._limits
         if tokens and limits["tokens"] is not None:
-            asks.append(Ask(meters["tokens"], RATE, limits["tokens"], tokens))
+            asks.append(Ask(meters["tokens"], RATE, limits["tokens"], tokens, tokens=True))
         if tool_calls and limits["tool calls"] is not None:
             asks.append(Ask(meters["tool calls"], RATE, limits["tool calls"], tool_calls))
         asks.append(self._parallel)

@@ -71,6 +71,8 @@ class Price(Struct, frozen=True, omit_defaults=True):
 
         None for a mode that does not cost what is usual, and of which nothing is known. What an operator says holds for all.
         """
+        if not tier:
+            return self
         found = self.tiers.get(tier)
         if found is not None or not tier.startswith(_DEARER) or self.source == OPERATOR:
             return found or self
