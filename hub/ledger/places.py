@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from hub.core.entry import Entry
+
 
 class Place(Protocol):
     """Takes the opening and the closing of a call. `hub.ledger.Spool` is one."""
@@ -15,8 +17,8 @@ class Place(Protocol):
         """Write down that a call begins; `confirm` says that it is written."""
         ...
 
-    def close(self, call: str, payload: bytes) -> None:
-        """Write down how a call ended."""
+    def close(self, call: str, payload: bytes, entry: Entry | None = None) -> None:
+        """Write down how a call ended, as `payload` and as the entry that it holds."""
         ...
 
     @property
@@ -34,7 +36,7 @@ class Nowhere:
     def open(self, call: str, payload: bytes) -> None:
         """Nothing is written."""
 
-    def close(self, call: str, payload: bytes) -> None:
+    def close(self, call: str, payload: bytes, entry: Entry | None = None) -> None:
         """Nothing is written."""
 
     async def confirm(self) -> None:

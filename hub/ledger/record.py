@@ -28,6 +28,7 @@ from hub.ledger.places import Place
 
 CLIENT_GONE = 499
 
+_OK, _ERROR = Outcome.OK.value, Outcome.ERROR.value
 _encode = json.Encoder().encode
 
 
@@ -159,7 +160,7 @@ class Record:
 
     def _end(self, outcome: Outcome, status: int, code: str, error: str) -> None:
         if not self._outcome:  # what ended the call is what came first
-            self._outcome, self.status, self._code, self._error = outcome, status, code, error
+            self._outcome, self.status, self._code, self._error = outcome.value, status, code, error
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Record:
         elif error is not None:
             self._end(Outcome.ERROR, 500, "internal", type(error).__name__)
         entry = self._entry()
-        self._spool.close(entry.id, _encode(entry))
+        self._spool.close(entry.id, _encode(entry), entry)
         self.bodies.close(entry)
 
     def _entry(self) -> Entry:
@@ -201,7 +202,7 @@ class Record:
         target, tool, cache = clipped(self.target, self.tool, self.cache)
         return replace(
             self._opening,
-            outcome=self._outcome or (Outcome.OK if status < 400 else Outcome.ERROR),
+            outcome=self._outcome or (_OK if status < 400 else _ERROR),
             status=status,
             lane=self.lane,
             target=target,

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.core.entry import Entry
+
+MOST_KEPT = 2048
 _NAME = re.compile(r"(\d{12})\.spool")
 
 
@@ -16,6 +19,8 @@ class Segment:
 
     `size` is what is written, `synced` what is known to be on disk, `drained` what the database holds.
     A `broken` segment could not be cut back after a failed write; nothing more is appended to it.
+    `kept` are the entries behind `drained` with where their frames end, so that the usual case need not read them back;
+    None when they were too many to keep.
     """
 
     path: Path
@@ -25,7 +30,8 @@ class Segment:
     synced: int = 0
     drained: int = 0
     sealed: bool = False
-    broken: bool = field(default=False)
+    broken: bool = False
+    kept: list[tuple[Entry, int]] | None = field(default_factory=list[tuple[Entry, int]])
 
     @classmethod
     def create(cls, folder: Path, number: int, born: float) -> "Segment":
@@ -45,6 +51,20 @@ class Segment:
             self._cut_back()
             raise OSError(errno.ENOSPC, "the frame did not fit")
         self.size += written
+
+    def keep(self, entry: Entry | None, end: int) -> None:
+        """A frame that ends there holds `entry`, or one that only the file can tell."""
+        if entry is None or self.kept is None or len(self.kept) >= MOST_KEPT:
+            self.kept = None
+        else:
+            self.kept.append((entry, end))
+
+    def take(self) -> list[tuple[Entry, int]] | None:
+        """What is kept, which from now on is its taker's; None when it has to be read back."""
+        kept = self.kept
+        if kept is not None:
+            self.kept = []
+        return kept
 
     def _cut_back(self) -> None:
         try:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import structlog
 
+from hub.core.entry import Entry
 from hub.core.refusal import Unavailable
 from hub.ledger.frames import CLOSE, OPEN, frame
 from hub.ledger.group_sync import GroupSync
@@ -46,6 +47,15 @@ class _Opened:
     line: bytes
 
 
+class _Pending(NamedTuple):
+    """A frame that waits to be written."""
+
+    call: str
+    line: bytes
+    opens: bool
+    entry: Entry | None = None
+
+
 class Spool:
     """Append-only segments in `folder` (made with mode 0700). An async context manager; one per folder.
 
@@ -71,7 +81,7 @@ class Spool:
         self._clock = clock
         self._segments: deque[Segment] = deque()
         self._live: dict[str, _Opened] = {}
-        self._pending: list[tuple[str, bytes, bool]] = []  # call, frame, opens: what the next write brings
+        self._pending: list[_Pending] = []  # what the next write brings
         self._deleted: list[Segment] = []
         self._syncing: list[tuple[Segment, int]] = []
         self._trouble = ""
@@ -131,15 +141,16 @@ class Spool:
         """Write down that a call begins; again for the same call replaces it. `confirm` says that it is written."""
         line = frame(OPEN, payload)
         self._live[call] = _Opened(None, line)
-        self._pending.append((call, line, True))
+        self._pending.append(_Pending(call, line, opens=True))
 
-    def close(self, call: str, payload: bytes) -> None:
+    def close(self, call: str, payload: bytes, entry: Entry | None = None) -> None:
         """Write down how a call ended. Never fails: what the disk does not take is kept and written when it does.
 
-        Meanwhile no call is opened, so what is kept is bounded by the calls in flight.
+        Meanwhile no call is opened, so what is kept is bounded by the calls in flight. `entry` is what `payload` says, for
+        who drains the spool soon.
         """
         self._live.pop(call, None)
-        self._pending.append((call, frame(CLOSE, payload), False))
+        self._pending.append(_Pending(call, frame(CLOSE, payload), opens=False, entry=entry))
         try:
             self._flush()
         except OSError as error:
@@ -161,18 +172,22 @@ class Spool:
             segment = self._segments[-1]
             if segment.size >= self._segment_bytes or segment.broken:
                 segment = self._begin()
-            segment.append(pending[0][1] if len(pending) == 1 else b"".join([line for _, line, _ in pending]))
+            end = segment.size
+            segment.append(pending[0].line if len(pending) == 1 else b"".join([each.line for each in pending]))
         except OSError as error:
             self._complain(error)
-            self._pending = [one for one in pending if not one[2]]
-            for call, line, opens in pending:
-                opened = self._live.get(call)
-                if opens and opened is not None and opened.line is line and opened.segment is None:
-                    del self._live[call]
+            self._pending = [each for each in pending if not each.opens]
+            for each in pending:
+                opened = self._live.get(each.call)
+                if each.opens and opened is not None and opened.line is each.line and opened.segment is None:
+                    del self._live[each.call]
             raise
         self._pending = []
-        for call, line, opens in pending:
-            if opens and (opened := self._live.get(call)) is not None and opened.line is line:
+        for each in pending:
+            end += len(each.line)
+            if not each.opens:
+                segment.keep(each.entry, end)
+            elif (opened := self._live.get(each.call)) is not None and opened.line is each.line:
                 opened.segment = segment  # unless the call has ended meanwhile
         if self._trouble and not self._sync_failed:
             self._recovered()
@@ -266,7 +281,7 @@ class Spool:
         while len(self._segments) > 1 and self._segments[0].drained == self._segments[0].size:
             oldest = self._segments[0]
             running = [(call, opened.line) for call, opened in self._live.items() if opened.segment is oldest]
-            self._pending += [(call, line, True) for call, line in running]
+            self._pending += [_Pending(call, line, opens=True) for call, line in running]
             if running:
                 await self._group.wait()
             oldest.path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.core.entry import Entry
 from hub.ledger.reading import read_batch
 from hub.ledger.recovery import Recovery
 from hub.ledger.segment import Segment
@@ -18,6 +19,7 @@ from hub.ledger.spool import Spool
 
 log = structlog.get_logger(__name__)
 
+BATCH = 220  # entries: the loop is held for a millisecond or two
 INTERVAL_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 GRACE_SECONDS = 5.0
@@ -86,11 +88,29 @@ class Writer:
                 await self._drain(segment, segment.size)
 
     async def _drain(self, segment: Segment, size: int) -> None:
+        kept = segment.take()
+        if kept is not None:
+            await self._hand_on(segment, kept, size)
+            return
         while segment.drained < size:
             batch = await asyncio.to_thread(read_batch, segment.path, segment.drained, size)
             await self._sink.write(batch.closed)
             await self._sink.keep(batch.unreadable)
             segment.drained = batch.end
+        if segment.drained == segment.size:
+            segment.kept = []  # nothing is behind it
+
+    async def _hand_on(self, segment: Segment, kept: Sequence[tuple[Entry, int]], size: int) -> None:
+        """Entries that were kept, which are all that the segment has in its first `size` bytes."""
+        try:
+            for start in range(0, len(kept), BATCH):
+                batch = kept[start : start + BATCH]
+                await self._sink.write([entry for entry, _ in batch])
+                segment.drained = batch[-1][1]
+        except BaseException:
+            segment.kept = None  # what the database did not take waits on the disk
+            raise
+        segment.drained = size
 
     async def _tidy(self) -> None:
         async with self._lock:

@@ -1,6 +1,7 @@
 """From the spool to the database: everything, once, whatever goes wrong on the way. On SQLite and PostgreSQL."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -9,6 +10,7 @@ from hub.core.entry import Finding
 from hub.core.usage import Usage
 from hub.ledger import Ledger, Queries, Spool, Writer
 from hub.ledger import reading as reading_module
+from hub.ledger import segment as segment_module
 from hub.ledger import writer as writer_module
 from hub.ledger.frames import CLOSE, OPEN, frame
 from hub.ledger.rows import ENTRY, ENTRY_COLUMNS, to_entry, to_row
@@ -72,6 +74,7 @@ async def test_a_long_segment_takes_several_batches(tmp_path, engine, monkeypatc
         for _ in range(60):
             await call(ledger)
         assert spool.waiting_bytes > 20_000
+        spool.segments()[0].kept = None  # it has to be read back
         await ledger.flush()
         assert await count(engine) == 60
         assert spool.waiting_bytes == 0
@@ -307,9 +310,69 @@ async def test_a_lost_segment_does_not_stop_the_writer(tmp_path, engine):
     ledger, spool, _ = make(tmp_path, engine, interval=60)
     async with ledger:
         await call(ledger)
-        spool.segments()[0].path.unlink()
+        (segment,) = spool.segments()
+        segment.kept = None  # it has to be read back
+        segment.path.unlink()
         await ledger.flush()
         assert await count(engine) == 0
+        assert segment.drained == segment.size
+
+
+async def test_what_was_just_written_is_not_read_back(tmp_path, engine, monkeypatch):
+    monkeypatch.setattr(writer_module, "read_batch", None)
+    monkeypatch.setattr(writer_module, "BATCH", 7)
+    told = []
+    ledger, _, _ = make(tmp_path, engine, interval=60, on_written=[partial(_told, told)])
+    async with ledger:
+        ids = [await call(ledger) for _ in range(20)]
+        await ledger.flush()
+        assert [len(batch) for batch in told] == [7, 7, 6]
+        assert [each.id for batch in told for each in batch] == ids
+        assert [await Queries(engine).entry(each.id) for each in told[0]] == told[0]
+
+
+async def test_what_is_too_much_to_keep_is_read_back(tmp_path, engine, monkeypatch):
+    monkeypatch.setattr(segment_module, "MOST_KEPT", 5)
+    ledger, spool, _ = make(tmp_path, engine, interval=60)
+    async with ledger:
+        for _ in range(8):
+            await call(ledger)
+        (segment,) = spool.segments()
+        assert segment.kept is None
+        await ledger.flush()
+        assert await count(engine) == 8
+        await call(ledger)
+        assert len(segment.kept) == 1
+        await ledger.flush()
+        assert await count(engine) == 9
+
+
+async def test_a_batch_that_the_database_refuses_is_read_back_and_the_one_before_it_is_told_of_once(
+    tmp_path, engine, monkeypatch
+):
+    monkeypatch.setattr(writer_module, "BATCH", 4)
+    told = []
+    ledger, _, writer = make(tmp_path, engine, interval=60, on_written=[partial(_told, told)])
+    real = writer._sink.write
+
+    async def once(entries):
+        monkeypatch.setattr(writer._sink, "write", _refuse)
+        await real(entries)
+
+    monkeypatch.setattr(writer._sink, "write", once)
+    async with ledger:
+        ids = [await call(ledger) for _ in range(10)]
+        with pytest.raises(OperationalError):
+            await ledger.flush()
+        ids.append(await call(ledger))
+        monkeypatch.setattr(writer._sink, "write", real)
+        await ledger.flush()
+        assert sorted(each.id for batch in told for each in batch) == sorted(ids)
+        assert await count(engine) == len(ids)
+
+
+async def _told(told, entries):
+    told.append(list(entries))
 
 
 async def test_many_small_costs_add_up_exactly(tmp_path, engine):
