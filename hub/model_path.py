@@ -126,7 +126,7 @@ class ModelPath:
             held.push(decision.give_back)
             record.plan = plan_record(less, ceiling)
             record.route = less.route
-            await record.reserve(Usage(input=tokens), ceiling)
+            await record.reserve(Usage(input=tokens, estimated=True), ceiling)
             return less, decision
         assert first is not None
         raise first

@@ -25,12 +25,11 @@ def usage_in(data: bytes) -> bytes:
 
 def _start(data: bytes, end: int) -> int:
     """Where the last object begins that is called the usage, or -1. What is only called so is passed over."""
-    least = max(len(data) - _TAIL, 0)
+    least = len(data) - _TAIL if len(data) > _TAIL else 0
     first, second = _NAMES
     while True:
         at, other = data.rfind(first, least, end), data.rfind(second, least, end)
-        name = first if at > other else second
-        at = max(at, other)
+        at, name = (at, first) if at > other else (other, second)
         if at < 0:
             return -1
         begins = _BEGINS.match(data, at + len(name))

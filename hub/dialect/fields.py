@@ -65,7 +65,7 @@ def tokens(body: bytes, places: Places, *names: str) -> int | None:
 
 
 def _sane(given: float) -> int:
-    return int(min(max(given, 0), MOST_TOKENS))
+    return int(given) if 0 <= given <= MOST_TOKENS else int(min(max(given, 0), MOST_TOKENS))
 
 
 def peek_in_path(body: bytes, places: Places, limit: int | None, tools: str) -> Peek:

@@ -99,17 +99,18 @@ def _buckets(told: _Usage) -> Usage:
     written, heard = prompt.cache_write_tokens or 0, prompt.audio_tokens or 0
     reasoning, spoken = completion.reasoning_tokens or 0, completion.audio_tokens or 0
     read, made = told.prompt_tokens or 0, told.completion_tokens or 0
-    drawn = min(completion.image_tokens or 0, made)
-    more = max((told.total_tokens or 0) - read - made, 0)
+    drawn, told_more = completion.image_tokens or 0, (told.total_tokens or 0) - read - made
+    drawn, more = drawn if drawn < made else made, told_more if told_more > 0 else 0
     if more and more == cached + written != reasoning:
         read, more = read + cached + written, 0
     within = reasoning if reasoning <= made and more != reasoning else 0
+    fresh, plain = read - cached - written - heard, made - spoken - drawn - within
     return Usage(
-        input=max(read - cached - written - heard, 0),
+        input=fresh if fresh > 0 else 0,
         cache_read=cached,
         cache_write_5m=written,
         audio_in=heard,
-        output=max(made - spoken - drawn - within, 0),
+        output=plain if plain > 0 else 0,
         reasoning=reasoning or more,
         audio_out=spoken,
         image=drawn,
@@ -167,13 +168,14 @@ class OpenAIReader(Reader):
     def _look(self, block: bytes) -> bytes:
         if not self._first:
             self._first = block
-        if b'"error"' in block:
+        find = block.find  # `in` tries first whether what it is to look for is a number, at five times the cost
+        if find(b'"error"') >= 0:
             self._note_error(block)
-        if b'"finish_reason":"' in block or b'"finish_reason": "' in block:
+        if find(b'"finish_reason":"') >= 0 or find(b'"finish_reason": "') >= 0:
             self._finished = True
-        if b"[DONE]" in block and _DONE.search(block):
+        if find(b"[DONE]") >= 0 and _DONE.search(block):
             self.done = True
-        if b'"usage":{' in block or b'"usage": {' in block:
+        if find(b'"usage":{') >= 0 or find(b'"usage": {') >= 0:
             self._counted = block
             if self._strip and (b'"choices":[]' in block or b'"choices": []' in block):
                 return b"".join(event for event in events(block) if not _only_usage(event))

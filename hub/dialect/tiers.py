@@ -39,7 +39,7 @@ _MESSAGE = msgspec.json.Decoder(_Message)
 
 def tier_in(data: bytes) -> str:
     """The service tier that a reply or an event of OpenAI's names; "" when it names none."""
-    if b'"service_tier"' not in data:
+    if data.find(b'"service_tier"') < 0:
         return ""
     try:
         return renamed(a_text(_TIERED.decode(data).service_tier))

@@ -71,7 +71,7 @@ def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     lines = [b"%b: %b\r\n" % header for header in headers]
     joined = b"".join(lines)
-    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines) or b"\0" in joined:
+    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines) or joined.find(b"\0") >= 0:
         raise RuntimeError("A header of the answer holds a line break.")
     return joined
 

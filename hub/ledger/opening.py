@@ -62,7 +62,9 @@ def bounded(usage: Usage) -> Usage:
 
 def bounded_cost(micro_usd: int | None) -> int | None:
     """`micro_usd` between 0 and a thousand million dollars; None (not known) stays None."""
-    return None if micro_usd is None else min(max(micro_usd, 0), MAX_COST)
+    if micro_usd is None or 0 <= micro_usd <= MAX_COST:
+        return micro_usd
+    return 0 if micro_usd < 0 else MAX_COST
 
 
 def _tags(origin: Origin) -> dict[str, str]:

@@ -68,5 +68,7 @@ def ceiling_micro_usd(prompt_tokens: int, output_tokens: int, price: Price | Non
     rates = _rates(price, prompt_tokens)
     if rates.input is None or (rates.output is None and output_tokens):
         return None
-    dearest = max(rates.input, rates.cache_write_5m or 0, rates.cache_write_1h or 0)
+    dearest = rates.input
+    if rates.cache_write_5m is not None or rates.cache_write_1h is not None:
+        dearest = max(dearest, rates.cache_write_5m or 0, rates.cache_write_1h or 0)
     return -(-(prompt_tokens * dearest + output_tokens * (rates.output or 0)) // _PICO_PER_MICRO)

@@ -77,6 +77,9 @@ class Record:
     @property
     def elapsed_ms(self) -> float:
         """How long the call runs, in milliseconds."""
+        return self._elapsed_ms()
+
+    def _elapsed_ms(self) -> float:
         return (self._clock() - self._began) * 1000
 
     @property
@@ -101,11 +104,12 @@ class Record:
     async def reserve(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
         """Write down what the call may use and cost, which stands if the hub dies. Before the upstream is asked.
 
+        What is `estimated` is the hub's own reckoning and within bounds; anything else is brought within them.
         Returns when that is durable. Raises Unavailable `overloaded` when the spool cannot take it.
         """
         self._opening = replace(
             self._opening,
-            usage=replace(bounded(usage), estimated=True),
+            usage=usage if usage.estimated else replace(bounded(usage), estimated=True),
             cost_micro_usd=bounded_cost(cost_micro_usd),
             price_version=price_version,
         )
@@ -115,10 +119,12 @@ class Record:
     def attempt(self, attempt: AttemptRecord) -> None:
         """An upstream was asked, and this became of it."""
         if len(self._attempts) < MAX_ITEMS:
-            began = max(attempt.began_ms or self.elapsed_ms - attempt.duration_ms, 0.0)
+            began = attempt.began_ms or self._elapsed_ms() - attempt.duration_ms
             target, failure = clipped(attempt.target, attempt.failure)
             error = clip(attempt.error, MAX_ERROR) if attempt.error else ""
-            self._attempts.append(replace(attempt, target=target, error=error, failure=failure[:64], began_ms=began))
+            self._attempts.append(
+                replace(attempt, target=target, error=error, failure=failure[:64], began_ms=began if began > 0 else 0.0)
+            )
 
     def answered(self, target: str, provider: str = "") -> None:
         """Who answered: `provider/model`, or a server."""
@@ -128,7 +134,7 @@ class Record:
     def first_byte(self) -> None:
         """The first byte of the answer is here; later calls change nothing."""
         if self._ttft_ms is None:
-            self._ttft_ms = self.elapsed_ms
+            self._ttft_ms = self._elapsed_ms()
 
     def settle(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
         """What the call used and cost, rounded once for the whole call; None for a price that is not known."""
@@ -216,7 +222,7 @@ class Record:
             cost_micro_usd=self._cost,
             price_version=self._price_version,
             ttft_ms=self._ttft_ms,
-            duration_ms=self.elapsed_ms,
+            duration_ms=self._elapsed_ms(),
             response_bytes=self.response_bytes,
             attempts=tuple(self._attempts),
             dropped=tuple([clip(name) for name in self.dropped[:MAX_ITEMS]]) if self.dropped else (),

@@ -48,7 +48,8 @@ class Window:
         """Add at the current second; returns that second, to correct it by later."""
         index = self._index
         self._buckets[index] += amount
-        self._last[index] = max(self._last[index], now)
+        last = self._last[index]
+        self._last[index] = now if now > last else last  # a call of max() costs more than the rest of this
         self.total += amount
         return self._second
 
@@ -57,7 +58,8 @@ class Window:
         index = second % _RING
         if self._second - second >= _RING:
             return
-        difference = max(difference, -self._buckets[index])
+        used = self._buckets[index]
+        difference = difference if difference > -used else -used
         self._buckets[index] += difference
         self.total += difference
 
@@ -85,4 +87,6 @@ class Window:
 
     def _left(self, index: int, now: float) -> int:
         # Ages are subtracted first: a time plus a minute is rounded, and could say 61 seconds.
-        return max(1, ceil(MINUTE - max(0.0, now - self._last[index])))
+        age = now - self._last[index]
+        left = ceil(MINUTE - age) if age > 0 else MINUTE
+        return left if left > 1 else 1

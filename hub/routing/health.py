@@ -124,7 +124,8 @@ class Health:
         state = self._targets.get(seen.target)
         if state is None:
             return  # forgotten meanwhile
-        state.in_flight = max(state.in_flight - 1, 0)
+        if state.in_flight:
+            state.in_flight -= 1
         probed, state.probing = state.probing, False
         if seen.abandoned:
             return

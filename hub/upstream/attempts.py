@@ -24,6 +24,7 @@ from hub.upstream.verdicts import Failed
 
 _CHOICE = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _QUERY = re.compile(r"[\w\-.~!$&'()*+,;=:@/?%\[\]]{0,1024}", re.ASCII)
+_TRIFLE = 0.01  # seconds that a try may take longer than what is left, rather than have clocks of its own
 _PATIENCE = frozenset({b"x-stainless-timeout", b"x-stainless-read-timeout"})
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?")
 _STREAMS = ("", "text/event-stream", "application/octet-stream", "application/vnd.amazon.eventstream")
@@ -158,7 +159,7 @@ class Senders:
 
         Raises Refusal, or Failed when the deployment's credential cannot be had.
         """
-        deployment = attempt.deployment
+        deployment, timeouts = attempt.deployment, attempt.deployment.timeouts
         secret = await self._secret(deployment.secret) if deployment.secret and not lane.local else ""
         local = lane.local or deployment.local
         endpoint = self._locals[local] if local else self._transport
@@ -172,7 +173,7 @@ class Senders:
                 *attempt.trace_headers(call),
             ),
             lane.body,
-            replace(deployment.timeouts, total=min(deployment.timeouts.total, seconds)),
+            timeouts if seconds > timeouts.total - _TRIFLE else replace(timeouts, total=seconds),
             deployment.private,
         )
         if signs:

@@ -100,7 +100,8 @@ class Clock(Deadline):
 
     async def wait(self, awaitable: Awaitable[T], seconds: float) -> T:
         """The result of `awaitable`. Raises Elapsed when it is not there in `seconds`, or by the end of the total."""
-        self._move(min(self._loop.time() + seconds, self._ends))
+        due, ends = self._loop.time() + seconds, self._ends
+        self._move(due if due < ends else ends)
         self._watch()
         try:
             return await awaitable

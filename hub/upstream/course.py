@@ -25,7 +25,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A call was made."""
-        self._saved = min(self._saved + SHARE, _MOST_SAVED)
+        if self._saved < _MOST_SAVED:
+            self._saved = min(self._saved + SHARE, _MOST_SAVED)
 
     def spend(self) -> bool:
         """Whether one more try is within the budget; it is then taken from it."""
