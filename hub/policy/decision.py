@@ -77,8 +77,7 @@ class Decision:
         "_applying",
         "_ask_of",
         "_claim",
-        "_ended",
-        "_policy",
+                "_policy",
         "_said",
         "_screen",
         "_screening",
@@ -88,6 +87,9 @@ class Decision:
         "_usage",
         "body",
         "call",
+        "ended",
+        "guardrails",
+        "is_screened",
         "principal",
         "scopes",
         "server",
@@ -103,13 +105,15 @@ class Decision:
         self.scopes = scopes_of(principal, call, server, tool)
         self.body = call.body if isinstance(call, ModelCall) else call.arguments
         self._applying = policy.applying(self.scopes)
+        self.guardrails = self._applying.guardrails  # the rules about what is said that hold for the call
+        self.is_screened = False  # whether they look at what it says
         self._ask_of: tuple[LimitRule | BudgetRule, ...] = ()
         self._claim = Claim(call.id, ())
         self._screening: Screening | None = None
         self._screen: StreamScreen | None = None
         self._taken: Taken | None = None
         self._task: asyncio.Task[object] | None = None
-        self._ended: Refusal | None = None
+        self.ended: Refusal | None = None  # why the call was ended from outside
         self._said: dict[str, str] = {}
         self._usage: int | None = None
         self._settled: tuple[int | None] | None = None
@@ -137,6 +141,7 @@ class Decision:
     def screens(self, screening: Screening) -> None:
         """The rules that what it says falls under."""
         self._screening = screening
+        self.is_screened = True
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -212,16 +217,6 @@ class Decision:
         return self._screen is not None and self._screen.holds_back
 
     @property
-    def guardrails(self) -> tuple[Rule, ...]:
-        """The rules about what is said that hold for the call."""
-        return self._applying.guardrails
-
-    @property
-    def is_screened(self) -> bool:
-        """Whether rules look at what the call says."""
-        return self._screening is not None
-
-    @property
     def findings(self) -> tuple[Finding, ...]:
         """What the rules found until now."""
         return tuple(self._screening.findings) if self._screening is not None else ()
@@ -251,15 +246,10 @@ class Decision:
         self._usage = usage.prompt + usage.completion if tokens is None else tokens
         self._settled = (cost_micro_usd,)
 
-    @property
-    def ended(self) -> Refusal | None:
-        """Why the call was ended from outside, if it was."""
-        return self._ended
-
     def end(self, refusal: Refusal) -> None:
         """End the call from outside, wherever it is: it was stopped, or its key was revoked."""
-        if self._ended is None and self._task is not None:
-            self._ended = refusal
+        if self.ended is None and self._task is not None:
+            self.ended = refusal
             self._task.cancel()
 
     async def __aexit__(
@@ -280,11 +270,11 @@ class Decision:
             self._policy.meters.settle(self._claim, taken, self._used())
             if self._applying.budgets:
                 self._tell()
-        if self._ended is not None and isinstance(error, asyncio.CancelledError):
+        if self.ended is not None and isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
-            raise self._ended from None
+            raise self.ended from None
 
     def _used(self) -> tuple[int, ...]:
         """What the call really used of each ask."""

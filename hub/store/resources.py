@@ -61,7 +61,8 @@ class Resources:
 
     def snapshot(self) -> Snapshot:
         """The snapshot in force."""
-        return self._now.snapshot
+        state = self._state or self._now  # which says that there is none
+        return state.snapshot
 
     def on_change(self, listener: OnChange) -> None:
         """Call `listener(old, new)` after each change of the snapshot."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -73,15 +73,17 @@ class Clock(Deadline):
     the other: `begin` starts it anew, with the timer as it is.
     """
 
-    __slots__ = ("_ends",)
+    __slots__ = ("_ends", "now")
 
     def __init__(self, total: float) -> None:
         super().__init__()
+        self.now: Callable[[], float] = self._loop.time
+        """The loop's time in seconds."""
         self.begin(total)
 
     def begin(self, total: float) -> None:
         """Start anew, for another exchange of `total` seconds."""
-        self._ends = self._loop.time() + total
+        self._ends = self.now() + total
 
     @property
     def idle(self) -> bool:
@@ -89,18 +91,17 @@ class Clock(Deadline):
         return self._task is None
 
     @property
-    def now(self) -> float:
-        """The loop's time in seconds."""
-        return self._loop.time()
-
-    @property
     def over(self) -> bool:
         """Whether the total has run out."""
-        return self._loop.time() >= self._ends
+        return self.now() >= self._ends
 
     async def wait(self, awaitable: Awaitable[T], seconds: float) -> T:
         """The result of `awaitable`. Raises Elapsed when it is not there in `seconds`, or by the end of the total."""
-        due, ends = self._loop.time() + seconds, self._ends
+        return await self.until(awaitable, self.now() + seconds)
+
+    async def until(self, awaitable: Awaitable[T], due: float) -> T:
+        """The same, for one that has to be there at a time."""
+        ends = self._ends
         self._move(due if due < ends else ends)
         self._watch()
         try:

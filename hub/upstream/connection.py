@@ -192,7 +192,6 @@ class Connection(asyncio.Protocol):
 
     # -- the request ------------------------------------------------------------------------------------------------
 
-    @property
     def is_open(self) -> bool:
         """Whether a request can be sent."""
         return self._transport is not None and not self._transport.is_closing()
@@ -231,7 +230,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, incoming: Incoming) -> None:
         incoming.complete = True
         self._incoming = None
-        if self._reusable and self.is_open:
+        if self._reusable and self.is_open():
             self.resume()
             self._owner.freed(self)
         else:

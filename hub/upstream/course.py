@@ -47,19 +47,14 @@ class Course:
         self._budget = budget
         self._used: set[str] = set()
         self._again = 0
-        self._tries = 0
+        self.tries = 0  # that were begun
         self._tried: list[tuple[str, Failed]] = []
         self.wait = 0.0
-
-    @property
-    def tries(self) -> int:
-        """How many tries were begun."""
-        return self._tries
 
     def next(self) -> Deployment:
         """The deployment to try, with its credential chosen."""
         deployment = self._left[0]
-        self._tries += 1
+        self.tries += 1
         if not deployment.spares:
             return deployment
         secrets = [secret for secret in (deployment.secret, *deployment.spares) if secret not in self._used]
@@ -69,9 +64,9 @@ class Course:
 
     def beside(self) -> Deployment | None:
         """The target to ask beside the current one, if there is one and the number of tries and the budget allow it."""
-        if len(self._left) < 2 or self._tries >= self._retry.tries or not self._budget.spend():
+        if len(self._left) < 2 or self.tries >= self._retry.tries or not self._budget.spend():
             return None
-        self._tries += 1
+        self.tries += 1
         return self._left[1]
 
     def lost(self, deployment: Deployment, failed: Failed) -> None:
@@ -86,7 +81,7 @@ class Course:
         self._tried.append((deployment.target, failed))
         row = row_of(failed.kind, failed.status, self._retry)
         self.wait = 0.0
-        if self._tries >= self._retry.tries or seconds <= 0:
+        if self.tries >= self._retry.tries or seconds <= 0:
             return False
         if row.rotate:
             self._used.add(deployment.secret)

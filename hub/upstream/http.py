@@ -36,7 +36,7 @@ class HttpResponse:
         self._clock = clock
         self._clocks: Clocks | None = clocks
         self._idle = idle
-        self._heard = clock.now
+        self._heard = clock.now()
         self.status = incoming.status
         self.headers: Mapping[str, str] = incoming.headers
 
@@ -48,16 +48,16 @@ class HttpResponse:
                 raise incoming.failure
             if incoming.complete:
                 return b""
-            left = self._heard + self._idle - self._clock.now
+            left = self._heard + self._idle - self._clock.now()
             try:
                 await self._clock.wait(incoming.changed(), min(patience, left))
             except Elapsed:
-                if not self._clock.over and self._clock.now - self._heard < self._idle:
+                if not self._clock.over and self._clock.now() - self._heard < self._idle:
                     return None
                 what = "did not end its answer" if self._clock.over else "went silent and did not continue"
                 raise late(what) from None
         self._connection.resume()
-        self._heard = self._clock.now
+        self._heard = self._clock.now()
         return data
 
     def close(self) -> None:
@@ -159,10 +159,10 @@ class Transport:
     async def _send(self, connection: Connection, head: bytes, exchange: Exchange, clock: Clock) -> HttpResponse | None:
         """One try. None when it met a connection that its upstream had already given up. Raises UpstreamFailed."""
         incoming = connection.send(head, exchange.body)
-        ends = clock.now + exchange.timeouts.first_byte
+        ends = clock.now() + exchange.timeouts.first_byte
         try:
             while not incoming.begun and incoming.failure is None:
-                await clock.wait(incoming.changed(), ends - clock.now)
+                await clock.until(incoming.changed(), ends)
         except Elapsed:
             connection.abort()
             raise late("did not begin to answer") from None

@@ -30,7 +30,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_open and self._loop.time() - connection.idle_since < KEEP_ALIVE:
+            if connection.is_open() and self._loop.time() - connection.idle_since < KEEP_ALIVE:
                 return connection
             connection.close()
         return None
@@ -53,7 +53,7 @@ class Pool:
         now = self._loop.time()
         kept: list[Connection] = []
         for connection in self._idle:
-            if connection.is_open and now - connection.idle_since < KEEP_ALIVE:
+            if connection.is_open() and now - connection.idle_since < KEEP_ALIVE:
                 kept.append(connection)
             else:
                 connection.close()
