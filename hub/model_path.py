@@ -145,7 +145,8 @@ class ModelPath:
         if self._conditions.pick() >= shadow.share:
             return
         price = snapshot.target_price(shadow.deployment.target)
-        ceiling = ceiling_micro_usd(chosen.tokens, _most_output(snapshot, call, shadow.deployment.target), price)
+        most = snapshot.fare(call.model, shadow.deployment.target).most_output
+        ceiling = ceiling_micro_usd(chosen.tokens, _most_output(call, most), price)
         copies = self._upstream.copies
         if price is None or ceiling is None:
             return
@@ -230,7 +231,7 @@ def expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, in
     fallback breaks a budget. What goes out on the caller's own credential costs the hub's budgets nothing.
     """
     ceilings = _ceilings(snapshot, call, chosen)
-    known = sorted(ceiling for ceiling in ceilings.values() if ceiling is not None)
+    known = sorted([ceiling for ceiling in ceilings.values() if ceiling is not None])
     at_once = 1 if chosen.retry.hedge is None else 2
     most = sum(known[-at_once:]) if known or not ceilings else None
     return estimate_tokens(call.body) + (call.max_output or 0), most
@@ -244,8 +245,8 @@ def _ceilings(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> dict[str, in
         target = deployment.target
         if deployment.own == "caller" or target in ceilings:
             continue
-        price = snapshot.price(call.model, target)
-        ceilings[target] = ceiling_micro_usd(prompt, _most_output(snapshot, call, target), price and price.at(tier))
+        price, most = snapshot.fare(call.model, target)
+        ceilings[target] = ceiling_micro_usd(prompt, _most_output(call, most), price and price.at(tier))
     return ceilings
 
 
@@ -272,14 +273,11 @@ def _cheaper(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> Plan | None:
     )
 
 
-def _most_output(snapshot: Snapshot, call: ModelCall, target: str) -> int:
-    virtual = snapshot.models.get(call.model)
-    most = virtual.max_output_tokens if virtual is not None else None
-    if not most:
-        known = snapshot.catalogue_model(target)
-        most = (known and known.max_output_tokens) or USUAL_OUTPUT
-    # All that the model can produce, or the caller's cap: what is reserved is never less than what is spent.
-    return min(call.max_output or most, max(most, USUAL_OUTPUT))
+def _most_output(call: ModelCall, known: int | None) -> int:
+    """All that the model can produce, or the caller's cap: what is reserved is never less than what is spent."""
+    most = known or USUAL_OUTPUT
+    wanted, cap = call.max_output or most, most if most > USUAL_OUTPUT else USUAL_OUTPUT
+    return wanted if wanted < cap else cap
 
 
 class Bill:
@@ -291,7 +289,7 @@ class Bill:
         self._own = delivery.own == "caller"
         provider = snapshot.providers.get(delivery.target.partition("/")[0])
         self._missing = provider.spec.missing_usage if provider is not None else "estimate"
-        price = snapshot.price(call.model, delivery.target)
+        price = snapshot.fare(call.model, delivery.target).price
         self._usual = price
         self._wished = wished(call)
         self._price = price and price.at(self._wished)

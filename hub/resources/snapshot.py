@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from hub.core.calls import Dialect
 from hub.core.plan import Deployment, Target, Timeouts
@@ -22,6 +23,7 @@ from hub.resources.tools import ProfileSpec, ServerSpec
 Owner = tuple[str, str]  # ("team", NAME), ("user", NAME) or ("key", NAME)
 # Claude Code lists only models whose names hold "claude"; by this prefix it can be given any.
 VIA = "claude-via-hub/"
+_MOST_FARES = 4096  # remembered at once: callers name models as they like
 _OLDER = (Dialect.OPENAI_CHAT, Dialect.OPENAI_COMPLETIONS)  # than Responses
 REVOKED = 0.0  # the `ends_at` of a secret that was revoked: it is as if it had never been
 
@@ -149,6 +151,13 @@ class VirtualModel:
     capabilities: tuple[str, ...] = ()
 
 
+class Fare(NamedTuple):
+    """What a call to a model may cost at a target: its price, and the most tokens that it can produce, where known."""
+
+    price: Price | None
+    most_output: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent state of all resources. Stages read the one they were handed and no other.
@@ -181,6 +190,7 @@ class Snapshot:
     announcements: Mapping[str, AnnouncementSpec] = field(default_factory=dict[str, AnnouncementSpec])
     exports: Mapping[str, ExportSpec] = field(default_factory=dict[str, ExportSpec])
     stops: Mapping[tuple[str, str], Stop] = field(default_factory=dict[tuple[str, str], Stop])
+    _fares: dict[tuple[str, str], Fare] = field(default_factory=dict[tuple[str, str], Fare], compare=False, repr=False)
 
     def catalogue_model(self, target: str) -> CatalogModel | None:
         """What the bundled catalogue knows about `provider/model`, by the provider's kind."""
@@ -196,6 +206,17 @@ class Snapshot:
         if virtual is not None and virtual.price is not None:
             return virtual.price
         return self.target_price(target)
+
+    def fare(self, model: str, target: str) -> Fare:
+        """What is reserved by for a call to `model` at `target`, looked up once."""
+        found = self._fares.get((model, target))
+        if found is None:
+            if len(self._fares) >= _MOST_FARES:
+                self._fares.clear()
+            virtual, known = self.models.get(model), self.catalogue_model(target)
+            most = (virtual and virtual.max_output_tokens) or (known and known.max_output_tokens) or None
+            found = self._fares[model, target] = Fare(self.price(model, target), most)
+        return found
 
     def target_price(self, target: str) -> Price | None:
         """The catalogue's price of `provider/model`; None when it is not known."""
