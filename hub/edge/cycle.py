@@ -21,7 +21,7 @@ class Cycle(RequestResponseCycle):
     Most answers are whole when they begin, and so leave in one write, and one packet. Headers are checked all at once.
     """
 
-    _parts: list[bytes] | None = None  # of the body, that wait to be received
+    _parts: list[bytes | memoryview] | None = None  # of the body, that wait to be received
     _waiting: int = 0  # bytes in them
     _head: bytes = b""
     _flush: asyncio.Handle | None = None
@@ -36,7 +36,7 @@ class Cycle(RequestResponseCycle):
             self.leave()
         return self._stay
 
-    def add(self, body: bytes) -> int:
+    def add(self, body: bytes | memoryview) -> int:
         """A piece of the body has come; how many bytes wait to be received."""
         if self._parts is None:
             self._parts = [body]
@@ -66,7 +66,7 @@ class Cycle(RequestResponseCycle):
 
     def _received(self) -> bytes:
         parts, self._parts, self._waiting = self._parts or (), None, 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     async def receive(self) -> Any:
         """The next piece of the body that has come, or the word that the client is gone."""

@@ -120,14 +120,15 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came: a head a slice at a time, a body at once."""
+        left: bytes | memoryview = data
         if self._phase == IDLE:
             if self._familiar is not None and (again := self._familiar.again(data)) is not None:
                 self._begin_again(self._familiar, data, *again)
                 return
             self._enter(HEAD)
         elif self._due and not self._deaf:
-            data = self._follow(data)
-        view, start = data if len(data) <= _SLICE else memoryview(data), 0
+            left = self._follow(data)
+        view, start = left if len(left) <= _SLICE else memoryview(left), 0
         begins = self._phase == HEAD and not self._fed
         while start < len(view):
             end = len(view) if self._phase == BODY else start + _SLICE
@@ -166,11 +167,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._due = int(length)
         scope = {**head.scope, "headers": head.headers(length), "state": self.app_state.copy()}
         self._hand_over(scope, True, {FAMILIAR: head})
-        rest = self._follow(data[start:])
+        # The beginning of a long body is copied once, when all of it is put together.
+        body = data[start:] if self._due <= len(data) - start else memoryview(data)[start:]
+        rest = self._follow(body)
         if rest:
             self._feed(rest)
 
-    def _follow(self, data: bytes) -> bytes:
+    def _follow(self, data: bytes | memoryview) -> bytes | memoryview:
         """Take what is still due of a body whose length is known; what comes behind it is left over."""
         piece = data if len(data) <= self._due else data[: self._due]
         self._due -= len(piece)
@@ -275,7 +278,7 @@ class GuardedProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    def on_body(self, body: bytes) -> None:
+    def on_body(self, body: bytes | memoryview) -> None:
         """A piece of the body."""
         self._body += len(body)
         cycle = self.cycle
