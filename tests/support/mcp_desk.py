@@ -98,7 +98,7 @@ class Entries:
     def open(self, identifier, line):
         self.opened.append(identifier)
 
-    def close(self, identifier, line):
+    def close(self, identifier, line, entry=None):
         self.closed.append(msgspec.json.decode(line, type=Entry))
 
     async def confirm(self):
