@@ -67,7 +67,7 @@ class ToolLoop:
     async def run(self, request: ModelRequest) -> Reply:
         """Carry a call through, with the tools of the profiles that it names. Raises Refusal."""
         mark = _MARKS.get(request.dialect)
-        if mark is None or mark not in request.body:
+        if mark is None or request.body.find(mark) < 0:
             return await self._models.run(request)
         body = _object_in(request.body)  # where it is none, the model path says what is wrong
         dialogue = self._dialogue(request, body) if body else None

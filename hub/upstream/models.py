@@ -80,6 +80,8 @@ class ModelUpstream:
 
         Raises Refusal as `send` does, and Conflict about an idempotency key.
         """
+        if wish.nothing:
+            return await self.send(plan, call, record)
         return await self._answers.deliver(wish, call, lambda: self.send(plan, call, record))
 
     async def send(self, plan: Plan, call: ModelCall, record: Record) -> Delivery:
