@@ -21,7 +21,7 @@ from hub.core.usage import Usage
 from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
-from hub.store import RedisMeters
+from hub.store.shared import RedisMeters
 
 KEY = Principal(id="key:k", kind="key", key="k", user="u", team="t", access=(Access(EVERYTHING, EVERYTHING),))
 WORDS = [

@@ -25,8 +25,10 @@ from hub.catalogue import Catalogue
 from hub.core.background import Background
 from hub.core.logs import get_logger, redact
 from hub.core.metrics import Metrics
+from hub.core.rarely import Part, load
 from hub.core.refusal import Refusal
 from hub.core.seals import Seals
+from hub.core.shelf import Shelf
 from hub.dialect import lane
 from hub.edge import InFlight, LoopLag
 from hub.edge.guards import App
@@ -47,8 +49,6 @@ from hub.store import (
     Dismissals,
     PasswordHashes,
     ProfileMemory,
-    RedisHealth,
-    RedisShelf,
     Resources,
     Secrets,
     ServerSnapshots,
@@ -172,12 +172,12 @@ async def _open_servers(
     return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, *told)
 
 
-async def _open_shelf(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> RedisShelf | None:
+async def _open_shelf(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> Shelf | None:
     """What replicas share for a while beside what they count; None for a hub that is alone."""
     if settings.redis_url is None:
         return None
     key = stored.vault.derive("shelf")
-    return await stack.enter_async_context(RedisShelf(settings.redis_url.get_secret_value(), key))
+    return await stack.enter_async_context(load(Part.SHARED).RedisShelf(settings.redis_url.get_secret_value(), key))
 
 
 async def _open_health(stack: AsyncExitStack, settings: Settings, stored: _Stored) -> Health:
@@ -185,7 +185,8 @@ async def _open_health(stack: AsyncExitStack, settings: Settings, stored: _Store
     health = Health()
     if settings.redis_url is not None:
         url, key = settings.redis_url.get_secret_value(), stored.vault.derive("health")
-        health.share((await stack.enter_async_context(RedisHealth(url, key, health.learn))).tell)
+        shared = load(Part.SHARED).RedisHealth(url, key, health.learn)
+        health.share((await stack.enter_async_context(shared)).tell)
     return health
 
 

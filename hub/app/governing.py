@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hub.app.alerts import Alerts
 from hub.app.judges import HubJudges
 from hub.core.meters import Meters
+from hub.core.rarely import Part, load
 from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot
 from hub.settings import Settings
-from hub.store import AlertLog, RedisMeters, WhenDown
+from hub.store import AlertLog
 from hub.upstream import Endpoint, Webhooks
 
 
@@ -36,13 +37,14 @@ async def governing(
     async with AsyncExitStack() as stack:
         meters: Meters = LocalMeters()
         if settings.redis_url:
-            shared = RedisMeters(
+            shared = load(Part.SHARED)
+            counted = shared.RedisMeters(
                 settings.redis_url.get_secret_value(),
                 meters,
-                when_down=WhenDown(settings.redis_down),
+                when_down=shared.WhenDown(settings.redis_down),
                 replicas=settings.replicas,
             )
-            meters = await stack.enter_async_context(shared)
+            meters = await stack.enter_async_context(counted)
         webhooks = Webhooks(transport, resolve)
         alerts = await stack.enter_async_context(Alerts(webhooks, AlertLog(engine), lambda: snapshots().budgets))
         judges = HubJudges(webhooks, transport, resolve, snapshots)

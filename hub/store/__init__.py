@@ -10,9 +10,6 @@ from hub.store.oauth import Approved, Grant, OAuthStore, Poll, Wanted
 from hub.store.passwords import PasswordHashes
 from hub.store.profile_memory import MemoryRows, ProfileMemory
 from hub.store.records import ACTIONS, Action, Actor, AuditReport, AuditRow, Change, Resource, Version, Written
-from hub.store.redis_health import RedisHealth
-from hub.store.redis_meters import RedisMeters, WhenDown
-from hub.store.redis_shelf import RedisShelf
 from hub.store.resources import Resources
 from hub.store.secrets import Secrets
 from hub.store.server_snapshots import ServerSnapshots
@@ -40,9 +37,6 @@ __all__ = [
     "PasswordHashes",
     "Poll",
     "ProfileMemory",
-    "RedisHealth",
-    "RedisMeters",
-    "RedisShelf",
     "Resource",
     "Resources",
     "SchemaTooNew",
@@ -54,6 +48,5 @@ __all__ = [
     "Version",
     "Waiting",
     "Wanted",
-    "WhenDown",
     "Written",
 ]

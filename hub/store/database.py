@@ -1,23 +1,41 @@
-"""The database: its engine, its settings, and migrations to the schema that this code knows."""
+"""The database: its engine, its settings, and its way to the schema that this code knows."""
 
 import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hub.core.rarely import Part, load
 from hub.core.refusal import Refusal
 from hub.store.private_files import make_private
+from hub.store.tables import StateRow, metadata
 from hub.store.transactions import reason_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+# Where Alembic keeps which migrations a database has.
+_REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 _MIGRATION_LOCK = 0x6875625F6D696772  # "hub_migr"
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 _CONNECT_SECONDS = 5
@@ -36,17 +54,8 @@ class SchemaTooNew(Refusal):
     exit_status = 3
 
 
-def migration_config(connection: Connection) -> Config:
-    """Alembic's configuration, without a file."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
-
-
 def migrate(connection: Connection) -> None:
-    """Bring the schema to the newest revision, in the connection's transaction: whole, or not at all.
+    """Make the schema, or bring it to the newest revision, in the connection's transaction: whole, or not at all.
 
     Raises SchemaTooNew when it is beyond that.
     """
@@ -55,17 +64,32 @@ def migrate(connection: Connection) -> None:
     else:
         # SQLite's driver would run each statement that changes the schema outside of any transaction.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    config = migration_config(connection)
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+    revisions = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    current = _revision(connection)
+    if current is None:
+        _create(connection, revisions[-1])
+    elif current not in revisions:
         raise SchemaTooNew(
             "schema_too_new",
             f"The database is at revision {current}, which this version does not know: a newer hub wrote it. "
             "Install that version again, or restore the backup from before the upgrade.",
         )
-    if current != script.get_current_head():
-        command.upgrade(config, "head")
+    elif current != revisions[-1]:
+        load(Part.MIGRATIONS).upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_REVISION.name):
+        return None
+    return connection.execute(select(_REVISION.c.version_num)).scalar()
+
+
+def _create(connection: Connection, revision: str) -> None:
+    """What all migrations would make of an empty database, at once and without Alembic."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(StateRow.__table__.insert().values(id=1, generation=0, audit_id=0, audit_hash=""))  # type: ignore[attr-defined]  # SQLModel adds it
+    _REVISION.create(connection, checkfirst=True)
+    connection.execute(_REVISION.insert().values(version_num=revision))
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -15,8 +15,8 @@ from hub.core.usage import Usage
 from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
-from hub.store import RedisMeters, WhenDown
 from hub.store.redis_meters import LEASE
+from hub.store.shared import RedisMeters, WhenDown
 from tests.support.redis import any_redis, own_redis
 
 pytestmark = pytest.mark.anyio

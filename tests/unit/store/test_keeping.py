@@ -14,7 +14,7 @@ from hub.core.refusal import Refusal
 from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
-from hub.store.database import migration_config
+from hub.store.migrating import configuration
 from hub.store.tables import metadata
 from hub.store.vault import KeyRing
 from tests.support.ledger import entry
@@ -69,15 +69,44 @@ def test_a_key_ring_that_others_can_read_is_refused(tmp_path):
         KeyRing.load(tmp_path / "vault.key")
 
 
-async def test_the_migrations_are_the_tables_both_ways(url):
+def described(sync):
+    """All that a database says of its tables, whatever the order of their columns, and what they hold."""
+    found, looks = {}, inspect(sync)
+    for table in looks.get_table_names():
+        found[table] = {
+            "columns": {
+                one["name"]: (str(one["type"]), one["nullable"], one["default"]) for one in looks.get_columns(table)
+            },
+            "key": looks.get_pk_constraint(table)["constrained_columns"],
+            "indexes": sorted(
+                (
+                    one["name"],
+                    one["unique"],
+                    one["column_names"],
+                    *(str(o).replace('"', "") for o in one["dialect_options"].values()),
+                )
+                for one in looks.get_indexes(table)
+            ),
+            "unique": sorted(map(repr, looks.get_unique_constraints(table))),
+            "checks": sorted(map(repr, looks.get_check_constraints(table))),
+            "foreign": sorted(map(repr, looks.get_foreign_keys(table))),
+            "rows": [row._asdict() for row in sync.execute(text(f'SELECT * FROM "{table}"'))],
+        }
+    return found
+
+
+async def test_a_new_database_is_what_the_migrations_make_both_ways(url):
     async with Database.open(url) as engine, engine.begin() as connection:
 
         def check(sync):
+            made = described(sync)
+            assert set(made) == {"alembic_version", *metadata.tables}
             assert compare_metadata(MigrationContext.configure(sync), metadata) == []
-            command.downgrade(migration_config(sync), "base")
+            command.downgrade(configuration(sync), "base")
             assert set(inspect(sync).get_table_names()) <= {"alembic_version"}
-            command.upgrade(migration_config(sync), "head")
+            command.upgrade(configuration(sync), "head")
             assert compare_metadata(MigrationContext.configure(sync), metadata) == []
+            assert described(sync) == made
 
         await connection.run_sync(check)
 
@@ -88,7 +117,7 @@ async def test_hours_with_entries_are_timed_after_the_upgrade_and_the_others_say
         await Sink(engine, engine, ()).write(ends)
         await Rollups(engine).purge(86_400_000_000)
         async with engine.begin() as connection:
-            await connection.run_sync(lambda sync: command.downgrade(migration_config(sync), "0010"))
+            await connection.run_sync(lambda sync: command.downgrade(configuration(sync), "0010"))
     async with Database.open(url) as engine:
         queries = Queries(engine)
         for _ in range(2):  # before and after the hours are summed anew
@@ -105,7 +134,7 @@ async def test_entries_from_before_the_upgrade_are_found_by_their_tags(url):
         made = [entry(1, tags={"env": "prod", "run": "7"}), entry(2), entry(3, tags={"env": "a \"b\" 'c'"})]
         await Sink(engine, engine, ()).write(made)
         async with engine.begin() as connection:
-            await connection.run_sync(lambda sync: command.downgrade(migration_config(sync), "0012"))
+            await connection.run_sync(lambda sync: command.downgrade(configuration(sync), "0012"))
     async with Database.open(url) as engine:
         for tag, found in (("env=prod", 1), ("run=7", 1), ("env=a \"b\" 'c'", 3)):
             page = await Queries(engine).logs(Filters(tag=tag))

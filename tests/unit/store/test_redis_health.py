@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from hub.core.health import Change, Circuit, Failure, Observation, Turn
 from hub.core.plan import Deployment
 from hub.routing.health import IN_A_ROW, Health
-from hub.store import RedisHealth
+from hub.store.shared import RedisHealth
 from tests.support.ledger import until
 from tests.support.redis import own_redis
 

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hub.core.shelf import ShelfAway
-from hub.store import RedisShelf
+from hub.store.shared import RedisShelf
 from tests.support.redis import own_redis
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,20 @@
+"""Parts that few hubs use are imported when one does, by name: each would take megabytes for as long as the process lives.
+
+Everything else is imported at the top of the module that uses it. `docs/decisions/0009-parts-that-few-use.md` says why.
+"""
+
+from enum import StrEnum
+from importlib import import_module
+from typing import Any
+
+
+class Part(StrEnum):
+    """Each such part: the module that alone imports what is heavy."""
+
+    MIGRATIONS = "hub.store.migrating"  # alembic, mako, pygments: 10 MB, for a database that an older hub wrote
+    SHARED = "hub.store.shared"  # redis: 6 MB, for replicas that share one
+
+
+def load(part: Part) -> Any:
+    """The module of a part, imported once."""
+    return import_module(part)
