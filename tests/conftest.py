@@ -3,7 +3,6 @@
 import socket
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.hubs import RESOURCES, running_hub
@@ -15,14 +14,6 @@ settings.load_profile("hub")
 
 _connect = socket.socket.connect
 _LOOPBACK = ("127.", "::1", "localhost")
-# As the hub logs: a traceback as it is, not drawn with every variable, which takes seconds.
-structlog.configure(
-    processors=[
-        structlog.processors.add_log_level,
-        structlog.processors.format_exc_info,
-        structlog.dev.ConsoleRenderer(),
-    ]
-)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,11 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
 import orjson
-import structlog
-from structlog.stdlib import ProcessorFormatter
-
-Event = MutableMapping[str, Any]
 
 MASK = "***"
 # A key of the hub keeps its id, which is no secret; of everything else nothing is kept.
@@ -54,53 +51,78 @@ def _member(name: str, value: Any, depth: int) -> Any:
     return MASK if value and _SECRET_NAME.search(name) else _redacted(value, depth + 1)
 
 
-def redact_event(logger: Any, method: str, event: Event) -> Event:
-    """A processor: takes credentials out of everything in the event, by the field's name and by their form."""
-    for name, value in event.items():
-        if not name.startswith("_"):
-            event[name] = _member(name, value, 0)
-    return event
-
-
-class Thin:
-    """At most `limit` lines a second of the same event; the next second says how many were left out.
-
-    A processor for our own events and a filter for those of libraries.
-    """
+class Thin(logging.Filter):
+    """At most `limit` lines a second of the same event; the next second's first says how many were left out."""
 
     def __init__(self, limit: int = 20, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._limit = limit
         self._clock = clock
         self._second = 0
         self._seen: dict[str, int] = {}
         self._over: dict[str, int] = {}
 
-    def _count(self, key: str) -> int | None:
-        """How many of these were left out in the last second; None when this one is left out too."""
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record passes; its `left_out` is then how many did not."""
         second = int(self._clock())
         if second != self._second:
             self._second = second
             self._over = {key: count - self._limit for key, count in self._seen.items() if count > self._limit}
             self._seen = {}
+        key = f"{record.name} {str(record.msg)[:80]}"
         count = self._seen[key] = self._seen.get(key, 0) + 1
-        return self._over.pop(key, 0) if count <= self._limit else None
+        if count > self._limit:
+            return False
+        record.left_out = self._over.pop(key, 0)
+        return True
 
-    def __call__(self, logger: Any, method: str, event: Event) -> Event:
-        """Pass the event on, or raise DropEvent."""
-        left_out = self._count(f"{event.get('logger', '')} {str(event.get('event', ''))[:80]}")
-        if left_out is None:
-            raise structlog.DropEvent
-        if left_out:
+
+class _Lines(logging.Formatter):
+    """A record as its line: the time in UTC, level, logger and event, and the fields; a traceback as `exception`."""
+
+    def __init__(self, render: Callable[[dict[str, Any]], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without what looks like a credential by its name or its form."""
+        event: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": redact(record.getMessage()),
+        }
+        fields: Mapping[str, Any] = getattr(record, "fields", {})
+        event |= {name: _member(name, value, 0) for name, value in fields.items()}
+        if left_out := getattr(record, "left_out", 0):
             event["left_out"] = left_out
-        return event
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a library's record passes; our own were counted already."""
-        return isinstance(record.msg, dict) or self._count(f"{record.name} {str(record.msg)[:80]}") is not None
+        if record.exc_info and record.exc_info[0] is not None:
+            event["exception"] = redact(self.formatException(record.exc_info))
+        return self._render(event)
 
 
-def _json(event: Event, **_: Any) -> str:
+def _json(event: dict[str, Any]) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOURS = {"debug": 32, "info": 32, "warning": 33, "error": 31, "critical": 31}  # of a terminal: green, yellow, red
+
+
+def _text(event: dict[str, Any], coloured: bool) -> str:
+    at, level, logger, what, *_ = event.values()
+    told = [f"{name}={_shown(value)}" for name, value in list(event.items())[4:] if name != "exception"]
+    line = " ".join((f"[{logger}]", *told))
+    exception = f"\n{event['exception']}" if "exception" in event else ""
+    # What comes from outside does not drive the terminal.
+    what, line = _CONTROL.sub("?", what), _CONTROL.sub("?", line + exception)
+    if coloured:
+        return f"\x1b[2m{at}\x1b[0m [\x1b[{_COLOURS.get(level, 31)}m{level:<8}\x1b[0m] \x1b[1m{what}\x1b[0m {line}"
+    return f"{at} [{level:<8}] {what} {line}"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value.isprintable() and value and " " not in value else repr(value)
 
 
 def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
@@ -110,41 +132,12 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     text on a terminal.
     """
     output: TextIO = stream or sys.stderr
-    thin = Thin()
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        structlog.processors.format_exc_info,
-        redact_event,
-    ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer(serializer=_json)
-        if form == "json" or (form == "auto" and not output.isatty())
-        else structlog.dev.ConsoleRenderer(colors=output.isatty(), pad_event_to=0)
-    )
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.add_logger_name,
-            thin,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
-            ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
+    terminal = output.isatty()
+    as_json = form == "json" or (form == "auto" and not terminal)
     handler = logging.StreamHandler(output)
     handler.set_name("hub")
-    handler.addFilter(thin)
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
+    handler.addFilter(Thin())
+    handler.setFormatter(_Lines(_json if as_json else lambda event: _text(event, terminal)))
     root = logging.getLogger()
     root.handlers[:] = [*(kept for kept in root.handlers if kept.get_name() != "hub"), handler]
     root.setLevel(level.upper())
@@ -152,6 +145,39 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
-def get_logger(name: str) -> Any:
-    """The logger of a module: `log.info("what happened", field=value)`; the event is constant, fields vary."""
-    return structlog.stdlib.get_logger(name)
+class Logger:
+    """The log of a module: `log.info("what happened", field=value)`; the event is constant, fields vary."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, name: str) -> None:
+        self._log = logging.getLogger(name)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """What only a developer asks for."""
+        self._tell(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """What an operator may want to know."""
+        self._tell(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """What an operator should look at."""
+        self._tell(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """What failed. With `exc_info`, an exception, its traceback too."""
+        self._tell(logging.ERROR, event, fields, fields.pop("exc_info", None))
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """What failed, with the traceback of the exception that is being handled."""
+        self._tell(logging.ERROR, event, fields, True)
+
+    def _tell(self, level: int, event: str, fields: dict[str, Any], exc_info: Any = None) -> None:
+        if self._log.isEnabledFor(level):
+            self._log.log(level, event, exc_info=exc_info, extra={"fields": fields})
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of a module."""
+    return Logger(name)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-import structlog
-
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.core.refusal import Refusal
 from hub.ledger.exports import Exports
 from hub.ledger.messages import Messages
@@ -24,7 +23,7 @@ from hub.resources.notices import ExportSpec
 from hub.resources.snapshot import Snapshot
 from hub.store.records import AuditRow
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MOST_WAITING = 10_000
 BATCH = 200

@@ -8,18 +8,18 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import msgspec
-import structlog
 from msgspec import Raw
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.capture import Capture
+from hub.core.logs import get_logger
 from hub.ledger.bodies import Payload
 from hub.ledger.redaction import without_private
 from hub.ledger.rows import PAYLOAD
 from hub.store.inserts import INSERTS
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MOST_WAITING = 32 << 20  # bytes of bodies that wait to be written
 BATCH = 64

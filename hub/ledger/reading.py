@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.ledger.frames import CLOSE, OPEN, scan
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH_BYTES = 512 << 10  # some 220 entries: the loop is held for a millisecond or two
 

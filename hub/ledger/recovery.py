@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import structlog
-
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.ledger.reading import decode, read_batch
 from hub.ledger.sink import Sink
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _SETTLE = 256
 

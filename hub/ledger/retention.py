@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.background import Background
+from hub.core.logs import get_logger
 from hub.ledger.rollups import Rollups
 from hub.ledger.rows import ENTRY, PAYLOAD
 from hub.ledger.sums import DAY
 from hub.store.transactions import writing
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 INTERVAL_SECONDS = 3600.0
 _AT_ONCE = 2000

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import structlog
 from sqlalchemy import (
     ColumnElement,
     and_,
@@ -32,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
+from hub.core.logs import get_logger
 from hub.ledger.latency import compact
 from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE, TAG
 from hub.ledger.sums import (
@@ -49,7 +49,7 @@ from hub.ledger.sums import (
 from hub.store.inserts import INSERTS
 from hub.store.transactions import writing
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 INTERVAL_SECONDS = 30.0
 SETTLING = 60_000_000  # microseconds after its end that an hour is left alone, for what is still on its way

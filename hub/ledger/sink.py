@@ -8,13 +8,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import structlog
 from msgspec import json
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.ledger.private_file import append
 from hub.ledger.rows import (
     ATTEMPT,
@@ -31,7 +31,7 @@ from hub.ledger.rows import (
 from hub.ledger.sums import HOUR
 from hub.store.inserts import INSERTS
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PATIENCE_SECONDS = 30.0
 

@@ -17,15 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import structlog
-
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.core.refusal import Unavailable
 from hub.ledger.frames import CLOSE, OPEN, frame
 from hub.ledger.group_sync import GroupSync
 from hub.ledger.segment import Segment, left_behind, number_of
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SEGMENT_BYTES = 4 << 20
 SEGMENT_SECONDS = 60.0

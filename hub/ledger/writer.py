@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.entry import Entry
+from hub.core.logs import get_logger
 from hub.ledger.reading import read_batch
 from hub.ledger.recovery import Recovery
 from hub.ledger.segment import Segment
 from hub.ledger.sink import OnWritten, Sink
 from hub.ledger.spool import Spool
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 220  # entries: the loop is held for a millisecond or two
 INTERVAL_SECONDS = 0.25

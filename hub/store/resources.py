@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
+from hub.core.logs import get_logger
 from hub.core.refusal import Conflict, Fault, InvalidSpec, NotFound
 from hub.resources.compiler import compile_snapshot
 from hub.resources.kinds import KINDS, Specs, dump, parse
@@ -20,7 +19,7 @@ from hub.store.key_secrets import KeyMaker, shared
 from hub.store.plans import Wanted, planned
 from hub.store.records import API, Action, Actor, AuditReport, AuditRow, Change, Resource, Version, Written
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 OnChange = Callable[[Snapshot, Snapshot], None]
 Check = Callable[[Snapshot, frozenset[tuple[str, str]]], list[Fault]]
 Raw = Mapping[str, Mapping[str, dict[str, Any]]]

@@ -6,12 +6,12 @@ import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import structlog
 from msgspec import DecodeError, Struct, json
 
+from hub.core.logs import get_logger
 from hub.upstream.mcp_guarding import Warden
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Stands in the environment of a server and of whatever it starts: proof that a process is the hub's.
 MARK = "HUB_SERVER_MARK"
