@@ -12,6 +12,7 @@ class Part(StrEnum):
     """Each such part: the module that alone imports what is heavy."""
 
     MIGRATIONS = "hub.store.migrating"  # alembic, mako, pygments: 10 MB, for a database that an older hub wrote
+    SPANS = "hub.ledger.spans"  # protobuf and OpenTelemetry's messages: 2 MB, for exports of traces
     SHARED = "hub.store.shared"  # redis: 6 MB, for replicas that share one
 
 

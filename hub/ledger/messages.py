@@ -5,21 +5,28 @@ import hmac
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from msgspec import json
 
 from hub.core.capture import Capture
 from hub.core.entry import Entry
+from hub.core.rarely import Part, load
 from hub.core.telemetry import chosen
 from hub.ledger.payloads import Kept
-from hub.ledger.spans import Content, as_json, request_of, spans_of
 from hub.resources.notices import ExportSpec
 from hub.store.records import AuditRow
 
 Resolve = Callable[[str], Awaitable[str]]
 _SHOWN = (Capture.REDACTED, Capture.FULL)
+
+
+class Content(NamedTuple):
+    """What was said, where an export is told to show it and it was kept."""
+
+    request: str
+    reply: str
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
@@ -69,9 +76,10 @@ class Messages:
         """The body that tells of calls."""
         if spec.format == "webhook":
             return b'{"type":"calls","items":' + json.encode(entries) + b"}"
-        spans = [span for entry in entries for span in spans_of(entry, await self._content(spec, entry))]
-        request = request_of(spans, spec.service_name)
-        return as_json(request) if spec.protocol == "http/json" else request.SerializeToString()
+        otlp = load(Part.SPANS)
+        spans = [span for entry in entries for span in otlp.spans_of(entry, await self._content(spec, entry))]
+        request = otlp.request_of(spans, spec.service_name)
+        return otlp.as_json(request) if spec.protocol == "http/json" else request.SerializeToString()
 
     def audit(self, rows: Sequence[AuditRow]) -> bytes:
         """The body that tells of audit rows."""

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,17 +14,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from hub import __version__
 from hub.core import telemetry as names
 from hub.core.entry import AttemptRecord, Entry, Outcome
+from hub.ledger.messages import Content
 
 _MOST_CONTENT = 32_768
 Value = str | int | float | bool | tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What was said, where an export is told to show it and it was kept."""
-
-    request: str
-    reply: str
 
 
 def _value(value: Value) -> AnyValue:

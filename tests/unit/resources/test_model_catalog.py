@@ -1,6 +1,9 @@
 """The bundled catalogue: large, exact, and never guessing."""
 
 import msgspec
+import gc
+import tracemalloc
+
 import pytest
 
 from hub.ledger.pricing import version_of
@@ -51,6 +54,7 @@ def test_nothing_is_guessed():
 
 def test_an_alias_is_the_model_that_declares_it():
     catalogue = ModelCatalog([CatalogModel("a/b", aliases=("b-2026",))])
+    assert catalogue.get("a/b-2026") is catalogue.get("a/b") is catalogue.for_provider("a")[0]
     assert catalogue.get("a/b-2026") is catalogue.get("a/b")
 
 
@@ -130,3 +134,15 @@ def test_the_file_is_small_and_sorted():
     assert DATA.stat().st_size < 1_000_000
     identifiers = [model.id for model in CATALOGUE]
     assert identifiers == sorted(identifiers)
+
+
+def test_models_that_nobody_asks_for_take_no_more_than_their_text():
+    tracemalloc.start()
+    try:
+        catalogue = load_catalogue()
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3 * DATA.stat().st_size
+    assert len(list(catalogue)) == len(catalogue)
