@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import json
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -52,7 +52,7 @@ class _Rows:
     Rows are tuples in the order of `columns`.
     """
 
-    def __init__(self, insert: sqlite.Insert | postgresql.Insert, columns: Sequence[str], engine: AsyncEngine) -> None:
+    def __init__(self, insert: Insert, columns: Sequence[str], engine: AsyncEngine) -> None:
         compiled = insert.compile(dialect=engine.dialect, column_keys=columns)
         order = [columns.index(name) for name in compiled.positiontup or ()]
         self._sql = str(compiled)

@@ -86,6 +86,9 @@ def _revision(connection: Connection) -> str | None:
 
 def _create(connection: Connection, revision: str) -> None:
     """What all migrations would make of an empty database, at once and without Alembic."""
+    dialect = connection.dialect.name
+    for index in (index for table in metadata.tables.values() for index in table.indexes if "where" in index.info):
+        index.dialect_options[dialect]["where"] = index.info["where"]
     metadata.create_all(connection, checkfirst=False)
     connection.execute(StateRow.__table__.insert().values(id=1, generation=0, audit_id=0, audit_hash=""))  # type: ignore[attr-defined]  # SQLModel adds it
     _REVISION.create(connection, checkfirst=True)

@@ -2,12 +2,19 @@
 # SQLModel declares `__tablename__` as a method, and documents that a text may be assigned:
 # pyright: reportAssignmentType=false
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, false, text
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, TextClause, false, text
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables import metadata, text_column
 
 _UNGROUPED = text("number = 1 AND grouped = 0")
+
+
+def _some(name: str, *columns: str, where: TextClause | None, **told: Any) -> Index:
+    """An index of some rows. What PostgreSQL is to leave out stands in `info`: said here, it would import all of its dialect."""
+    return Index(name, *columns, sqlite_where=where, info={"where": where, **told})
 
 
 def _sought(column: str, but: str | int | None = "") -> Index:
@@ -16,8 +23,7 @@ def _sought(column: str, but: str | int | None = "") -> Index:
     Rows that hold `but`, which says nothing, are left out and cost nothing; None leaves none out.
     """
     where = None if but is None else text(f'"{column}" <> {but!r}')
-    told = {"sought": column, "but": but}
-    return Index(f"ix_entry_{column}_at", column, "at", sqlite_where=where, postgresql_where=where, info=told)
+    return _some(f"ix_entry_{column}_at", column, "at", where=where, sought=column, but=but)
 
 
 class EntryRow(SQLModel, table=True):
@@ -213,7 +219,7 @@ class RollupRow(SQLModel, table=True):
     route: str = Field(sa_column=text_column())
     grouped: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
 
-    __table_args__ = (Index("ix_rollup_ungrouped", "start", sqlite_where=_UNGROUPED, postgresql_where=_UNGROUPED),)
+    __table_args__ = (_some("ix_rollup_ungrouped", "start", where=_UNGROUPED),)
 
 
 class StaleRow(SQLModel, table=True):
