@@ -13,6 +13,9 @@ class Part(StrEnum):
 
     MIGRATIONS = "hub.store.migrating"  # alembic, mako, pygments: 10 MB, for a database that an older hub wrote
     SPANS = "hub.ledger.spans"  # protobuf and OpenTelemetry's messages: 2 MB, for exports of traces
+    TEMPLATES = "hub.ui.rendering"  # Jinja and markdown-it: 3 MB, for pages
+    JSON_SCHEMAS = "hub.resources.json_schemas"  # jsonschema: 2 MB, for guardrails that hold answers to one
+    GOOGLE = "hub.upstream.google_token"  # joserfc: 1 MB, for service accounts of Google's
     SHARED = "hub.store.shared"  # redis: 6 MB, for replicas that share one
 
 

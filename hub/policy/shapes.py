@@ -6,11 +6,9 @@ from typing import Any
 
 import msgspec
 import re2
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
 
 from hub.core.principal import Globs
+from hub.core.rarely import Part, load
 from hub.policy.languages import language_of
 from hub.policy.pack import options
 from hub.policy.text import Reading
@@ -21,13 +19,8 @@ _MOST_NODES = 100_000
 _CALLED = ("arguments", "input", "parameters", "input_schema", "args")
 
 
-def _pattern(_: Any, pattern: Any, instance: Any, __: Any) -> Iterator[ValidationError]:
-    """JSON schema's `pattern`, in linear time."""
-    if isinstance(instance, str) and not re2.search(pattern, instance, options()):
-        yield ValidationError("it does not match the pattern")
-
-
-_LINEAR: Any = extend(Draft202012Validator, {"pattern": _pattern})
+def _search(pattern: str, text: str) -> object:
+    return re2.search(pattern, text, options())  # linear in time
 
 
 def tool_names(body: bytes) -> Iterator[str]:
@@ -63,8 +56,8 @@ def checks_of(spec: GuardrailSpec) -> tuple[tuple[str, Callable[[Reading], bool]
     if spec.languages:
         checks.append(("language", lambda reading: _foreign(reading, spec.languages)))
     if spec.json_schema is not None:
-        validator = _LINEAR(spec.json_schema)
-        checks.append(("json-schema", lambda reading: not _fits(validator, reading.document.body)))
+        fits: Validate = load(Part.JSON_SCHEMAS).fits(spec.json_schema, _search)
+        checks.append(("json-schema", lambda reading: not _fits(fits, reading.document.body)))
     return tuple(checks)
 
 
@@ -73,10 +66,10 @@ def _foreign(reading: Reading, languages: list[Any]) -> bool:
     return any(language is not None and language not in languages for language in found)
 
 
-def _fits(validator: Any, body: bytes) -> bool:
+def _fits(fits: Validate, body: bytes) -> bool:
     """Whether every answer in a document fits: the JSON text of a model's answer, a tool's structured result, or all of it."""
     document = json.loads(body)
-    return all(validator.is_valid(value) for value in _answers(document))
+    return all(fits(value) for value in _answers(document))
 
 
 def _answers(document: Any) -> Iterator[Any]:

@@ -3,10 +3,9 @@
 from typing import Annotated, Any, Literal
 
 import re2
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from hub.core.rarely import Part, load
 from hub.resources.serving import HttpUrl, ModelName
 from hub.resources.spec import Glob, SecretRef, Spec, Title
 from hub.resources.spending import ScopeSpec
@@ -157,7 +156,5 @@ def check_schema(schema: dict[str, Any]) -> None:
             stack.extend(node.values())
         elif isinstance(node, list):
             stack.extend(node)
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"not a JSON schema: {error.message[:300]}") from None
+    if fault := load(Part.JSON_SCHEMAS).fault_of(schema):
+        raise ValueError(f"not a JSON schema: {fault}")

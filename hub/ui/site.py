@@ -4,21 +4,19 @@ import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from hub import __version__
+from hub.core.rarely import Part, load
 from hub.core.refusal import Forbidden, Refusal
 from hub.ui.assets import Assets, accepts_gzip
 from hub.ui.conditions import KINDS as CONDITIONS
-from hub.ui.forms import is_plain_lines
 from hub.ui.navigation import current, menu
 from hub.ui.sources import Sources, Visit
-from hub.ui.words import FILTERS
 
 Endpoint = Callable[[Visit], Awaitable[Response]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -33,26 +31,10 @@ class Site:
         self._assets = assets
 
     @cached_property
-    def _templates(self) -> Environment:
-        """Made for the first page: a hub that nobody looks at needs none of the 4 MB and the tenth of a second."""
-        templates = Environment(
-            loader=PackageLoader("hub.ui"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.do"],
-        )
-        templates.filters.update(FILTERS)
-        templates.tests["plain_lines"] = is_plain_lines
-        known = cast("dict[str, Any]", templates.globals)
-        known.update(static=self._assets.url, version=__version__, with_query=with_query, CONDITIONS=CONDITIONS)
-        # The kits are globals, so that a block of a page that is rendered alone has them too.
-        known["kit"] = templates.get_template("kit.html").module
-        known["phrases"] = templates.get_template("phrases.html").module
-        known["widgets"] = templates.get_template("fields.html").module
-        known["cells"] = templates.get_template("cell.html").module
-        return templates
+    def _templates(self) -> Any:
+        """Made for the first page: a hub that nobody looks at needs none of the 7 MB and the tenth of a second."""
+        known = {"static": self._assets.url, "version": __version__, "with_query": with_query, "CONDITIONS": CONDITIONS}
+        return load(Part.TEMPLATES).templates(known)
 
     def page(self, endpoint: Endpoint) -> Handler:
         """A page for whoever is signed in; others are sent to the sign-in page. Refusals become pages."""
@@ -125,9 +107,7 @@ class Site:
         known = {"visit": None, "app": "", "menu": [], "here": "", "path": request.scope["path"]}
         return self._answer(request, self._templates.get_template(template), "", {**known, **context}, 200)
 
-    def _answer(
-        self, request: Request, template: Template, block: str, context: Mapping[str, Any], status: int
-    ) -> Response:
+    def _answer(self, request: Request, template: Any, block: str, context: Mapping[str, Any], status: int) -> Response:
         blocks = template.blocks
         text = "".join(blocks[block](template.new_context(dict(context)))) if block else template.render(context)
         body = text.encode()

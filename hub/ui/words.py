@@ -9,7 +9,6 @@ import yaml
 from markupsafe import Markup, escape
 
 from hub.ui.conditions import missed, told
-from hub.ui.markdown import markdown
 
 NOTHING = "\u2013"
 _EARLY = 0.02  # of a period: before that, any rate is chance
@@ -172,6 +171,6 @@ def as_yaml(value: Any) -> str:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago, "exact": exact, "money": money, "usd": usd, "count": count, "short": short, "ms": milliseconds,
     "pretty": pretty, "yaml": as_yaml, "forecast": forecast,
-    "markdown": markdown, "tiers": tiers, "targets_told": targets_told, "told": told, "missed": missed, "zip": zip,
+    "tiers": tiers, "targets_told": targets_told, "told": told, "missed": missed, "zip": zip,
     "codes": codes, "browser": browser,
 }  # fmt: skip

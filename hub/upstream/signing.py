@@ -8,14 +8,12 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
 
+from hub.core.rarely import Part, load
 from hub.core.refusal import UpstreamFailed
-from hub.core.values import a_dict, a_text
+from hub.core.values import a_dict
 
-_TOKEN_SECONDS = 3600
+_TOKEN_SECONDS = 3300  # a token holds for an hour
 _MOST_TOKENS = 256
 
 
@@ -66,7 +64,7 @@ class Signers:
         if known is None or self._now() > known[1]:
             if len(self._tokens) >= _MOST_TOKENS:
                 self._tokens.clear()
-            known = account_token(secret, scope, int(self._now())), self._now() + _TOKEN_SECONDS - 300
+            known = account_token(secret, scope, int(self._now())), self._now() + _TOKEN_SECONDS
             self._tokens[secret] = known
         return {"authorization": f"Bearer {known[0]}"}
 
@@ -85,16 +83,11 @@ def account_of(secret: str) -> dict[str, Any]:
 
 
 def account_token(secret: str, audience: str, now: int) -> str:
-    """A token signed by the account's own key, which Google's servers take as it is."""
-    account = account_of(secret)
-    email = a_text(account["client_email"])
-    claims = {"iss": email, "sub": email, "aud": audience, "iat": now, "exp": now + _TOKEN_SECONDS}
-    header = {"alg": "RS256", "typ": "JWT", "kid": a_text(account.get("private_key_id"))}
-    try:
-        key = RSAKey.import_key(a_text(account["private_key"]))
-        return jwt.encode(header, claims, key, algorithms=["RS256"])
-    except (JoseError, ValueError):
-        raise UpstreamFailed("upstream_error", "The private key of the provider's service account is broken.") from None
+    """A token signed by the account's own key. Raises UpstreamFailed when there is none, or it is broken."""
+    token = load(Part.GOOGLE).account_token(account_of(secret), audience, now)
+    if token is None:
+        raise UpstreamFailed("upstream_error", "The private key of the provider's service account is broken.")
+    return token
 
 
 def sigv4(request: Signable, credential: tuple[str, str, str], place: tuple[str, str], stamp: str) -> Headers:

@@ -7,7 +7,19 @@ from importlib.util import find_spec
 
 from hub.core.rarely import Part, load
 
-HEAVY = {"alembic", "sqlalchemy.dialects.postgresql", "google.protobuf", "mako", "pygments", "redis", "rich"}
+HEAVY = {
+    "jinja2",
+    "joserfc",
+    "jsonschema",
+    "markdown_it",
+    "alembic",
+    "sqlalchemy.dialects.postgresql",
+    "google.protobuf",
+    "mako",
+    "pygments",
+    "redis",
+    "rich",
+}
 
 
 def test_serving_imports_nothing_that_few_hubs_use():
