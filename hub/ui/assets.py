@@ -2,8 +2,8 @@
 
 import gzip
 import hashlib
-import mimetypes
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import NotFound
 
-_SERVED = frozenset({".css", ".js", ".svg", ".png"})
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _COMPRESSED = frozenset({".css", ".js", ".svg"})
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -30,15 +30,20 @@ class Assets:
     """Every file below a folder. Scripts import each other by relative paths, so one digest covers all of them."""
 
     def __init__(self, folder: Path) -> None:
-        self._files = {
-            path.relative_to(folder).as_posix(): _read(path)
-            for path in sorted(folder.rglob("*"))
-            if path.suffix in _SERVED
-        }
+        self._folder = folder
+
+    @cached_property
+    def _files(self) -> dict[str, _File]:
+        """All of them, read for the first page."""
+        paths = (path for path in sorted(self._folder.rglob("*")) if path.suffix in _TYPES)
+        return {path.relative_to(self._folder).as_posix(): _read(path) for path in paths}
+
+    @cached_property
+    def _digest(self) -> str:
         whole = hashlib.sha256()
         for name, file in self._files.items():
             whole.update(name.encode() + b"\0" + hashlib.sha256(file.plain).digest())
-        self._digest = whole.hexdigest()[:12]
+        return whole.hexdigest()[:12]
 
     def url(self, name: str) -> str:
         """The address of a file. Raises KeyError for one that does not exist, so that a page cannot name it."""
@@ -66,9 +71,8 @@ class Assets:
 
 def _read(path: Path) -> _File:
     plain = path.read_bytes()
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     zipped = gzip.compress(plain, 9, mtime=0) if path.suffix in _COMPRESSED else None
-    return _File(plain, zipped, kind)
+    return _File(plain, zipped, _TYPES[path.suffix])
 
 
 def accepts_gzip(request: Request) -> bool:

@@ -9,6 +9,7 @@ from hub.ui.site import Site
 
 def test_templates_are_read_for_the_first_page_and_not_before():
     site = Site(None, Assets(Path(hub.ui.__file__).parent / "static"))
-    assert "_templates" not in vars(site)
+    assert not {"_templates", "_files"} & (vars(site).keys() | vars(site._assets).keys())
     assert site._templates.globals["kit"].head
-    assert "_templates" in vars(site)
+    assert site._templates.globals["static"]("app.js").endswith("/app.js")
+    assert "_files" in vars(site._assets)
