@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from hub.core.rarely import Part, load
 
 HEAVY = {
+    "attr",
+    "cyclopts",
     "jinja2",
     "joserfc",
     "jsonschema",
@@ -23,7 +25,9 @@ HEAVY = {
 
 
 def test_serving_imports_nothing_that_few_hubs_use():
-    code = f"import hub.cli.serve, sys; print(*sorted({HEAVY | {part.value for part in Part}!r} & sys.modules.keys()))"
+    code = (
+        f"import hub.cli.serving, sys; print(*sorted({HEAVY | {part.value for part in Part}!r} & sys.modules.keys()))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
     assert all(find_spec(name) for name in HEAVY)

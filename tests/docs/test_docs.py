@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hub.cli import program
+from hub.cli.program import program
 from hub.resources import compile_snapshot
 from hub.resources.files import load, parse_all
 from hub.resources.model_catalog import load_catalogue
