@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.core.ids import new_id
+from hub.core.rarely import Part, load
 from hub.core.refusal import Refusal
 from hub.store.account_tables import AccountRow, RegistrationRow
 from hub.store.audit import AuditTrail
@@ -72,9 +69,16 @@ class KeyRing:
 
 
 @lru_cache(maxsize=8)
-def _derived(key: bytes) -> bytes:
-    """The key for what is not a secret of the vault: one key never does two jobs."""
-    return HKDF(hashes.SHA256(), 32, salt=None, info=b"hub sealed data").derive(key)
+def _cipher(key: bytes) -> Any:
+    """For secrets of the vault."""
+    return load(Part.CIPHERS).Cipher(key)
+
+
+@lru_cache(maxsize=8)
+def _other_cipher(key: bytes) -> Any:
+    """For what is not a secret of the vault: one key never does two jobs."""
+    ciphers = load(Part.CIPHERS)
+    return ciphers.Cipher(ciphers.derived(key, b"hub sealed data"))
 
 
 def _bound(name: str, version: int) -> bytes:
@@ -98,7 +102,7 @@ class Vault:
     def _sealed(self, name: str, version: int, value: str) -> dict[str, Any]:
         key_id, key = self._ring.keys[0]
         nonce = os.urandom(12)
-        ciphertext = AESGCM(key).encrypt(nonce, value.encode(), _bound(name, version))
+        ciphertext = _cipher(key).encrypt(nonce, value.encode(), _bound(name, version))
         return {
             "name": name,
             "version": version,
@@ -112,9 +116,9 @@ class Vault:
         key = self._ring.key(row.key_id)
         try:
             if key is None:
-                raise InvalidTag
-            return AESGCM(key).decrypt(row.nonce, row.ciphertext, _bound(row.name, row.version)).decode()
-        except InvalidTag:
+                raise ValueError(row.key_id)
+            return _cipher(key).decrypt(row.nonce, row.ciphertext, _bound(row.name, row.version)).decode()
+        except ValueError:
             raise Refusal(
                 "vault_damaged", f"The secret vault:{row.name} does not open with this hub's keys. Write it again."
             ) from None
@@ -123,7 +127,7 @@ class Vault:
         """Encrypt what the hub keeps elsewhere: (key id, nonce, ciphertext), which only opens in its own place."""
         key_id, key = self._ring.keys[0]
         nonce = os.urandom(12)
-        return key_id, nonce, AESGCM(_derived(key)).encrypt(nonce, data, bound_to.encode())
+        return key_id, nonce, _other_cipher(key).encrypt(nonce, data, bound_to.encode())
 
     def unseal(self, sealed: tuple[str, bytes, bytes], bound_to: str) -> bytes:
         """What `seal` encrypted. Raises Refusal `vault_damaged`."""
@@ -131,9 +135,9 @@ class Vault:
         key = self._ring.key(key_id)
         try:
             if key is None:
-                raise InvalidTag
-            return AESGCM(_derived(key)).decrypt(nonce, ciphertext, bound_to.encode())
-        except InvalidTag:
+                raise ValueError(key_id)
+            return _other_cipher(key).decrypt(nonce, ciphertext, bound_to.encode())
+        except ValueError:
             raise Refusal(
                 "vault_damaged", "This was encrypted with a key that the hub no longer has, or it was changed."
             ) from None

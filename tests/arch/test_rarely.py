@@ -9,6 +9,7 @@ from hub.core.rarely import Part, load
 
 HEAVY = {
     "attr",
+    "cryptography",
     "cyclopts",
     "jinja2",
     "joserfc",
