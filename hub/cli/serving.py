@@ -81,7 +81,6 @@ async def _serve(settings: Settings, files: Sequence[Path], post: Post, *, demo:
         # What was loaded lives as long as the process: looking at it again at each collection only costs time.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
 
         def started(_: int) -> None:
             if post.number == 1:

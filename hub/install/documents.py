@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
+from hub.core.rarely import Part, load
 from hub.install import jsonc, yaml_edit
 from hub.install.paths import ABSENT, Step, find, with_value, written
 
@@ -40,51 +38,17 @@ def _toml_data(text: str) -> Any:
 
 
 def _toml_put(text: str, path: Sequence[Step], value: Any) -> str:
-    document = tomlkit.parse(text)
-    table: Any = document
-    for depth, step in enumerate(path[:-1]):
-        name = _plain(step)
-        if name not in table:
-            inner: Any = tomlkit.table(is_super_table=depth < len(path) - 1)
-            table[name] = inner
-        table = table[name]
-    name = _plain(path[-1])
-    if isinstance(value, Mapping) and name not in table:
-        table[name] = _toml_table(value)
-    else:
-        table[name] = value
-    return tomlkit.dumps(document)
+    return load(Part.TOML).put(text, [_plain(step) for step in path], value)
 
 
-def _toml_table(value: Mapping[str, Any]) -> Any:
-    table = tomlkit.table()
-    for name, inner in value.items():
-        if isinstance(inner, Mapping) and not any(isinstance(one, Mapping) for one in inner.values()):
-            line = tomlkit.inline_table()
-            line.update(inner)
-            table[name] = line
-        else:
-            table[name] = _toml_table(inner) if isinstance(inner, Mapping) else inner
-    return table
+def _toml_remove(text: str, path: Sequence[Step]) -> str:
+    return load(Part.TOML).remove(text, [_plain(step) for step in path])
 
 
 def _plain(step: Step) -> str:
     if not isinstance(step, str):
         raise Uneditable("lists of tables are not edited")
     return step
-
-
-def _toml_remove(text: str, path: Sequence[Step]) -> str:
-    document = tomlkit.parse(text)
-    table: Any = document
-    for step in path[:-1]:
-        if _plain(step) not in table:
-            return text
-        table = table[_plain(step)]
-    if _plain(path[-1]) not in table:
-        return text
-    del table[_plain(path[-1])]
-    return tomlkit.dumps(document)
 
 
 _VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
@@ -177,7 +141,7 @@ def put_all(format_: str, text: str, draft: Draft) -> str:
             new = _edited(editor, new, place, list(group))
         new = new.replace("\n", "\r\n") if is_crlf else new
         after = read(format_, new)
-    except (TOMLKitError, ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise Uneditable(f"{written(path)} cannot be edited: {error}") from None
     if _same(format_, after) != _same(format_, draft.data):
         raise Uneditable(f"{written(path)} cannot be edited without changing something else")

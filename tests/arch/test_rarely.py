@@ -22,6 +22,7 @@ HEAVY = {
     "pygments",
     "redis",
     "rich",
+    "tomlkit",
 }
 
 
