@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hub.core.refusal import Fault, InvalidSpec
 from hub.edge.heads import HttpLimits
@@ -60,8 +61,8 @@ def _network(value: str) -> str:
     return value
 
 
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024, le=1024 * _MIB)]
 
@@ -75,17 +76,17 @@ class InvalidSettings(InvalidSpec, ValueError):
     """Settings that do not hold; each fault stands at its variable's name. No value is shown: it may be a secret."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """How this process runs. What the hub serves, to whom and at what price are resources, not settings."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
     def __init__(self, **flags: Any) -> None:
-        """Read the variables; what a flag gives wins. Raises InvalidSettings."""
+        """Read the variables, in any case, but for empty ones; what a flag gives wins. Raises InvalidSettings."""
+        present = {name.upper(): value for name, value in process_environment().items()}
+        given = {name: value for name in type(self).model_fields if (value := present.get(f"{PREFIX}{name.upper()}"))}
         try:
-            super().__init__(**flags)
+            super().__init__(**{**given, **flags})
         except ValidationError as error:
             raise InvalidSettings([_fault(item) for item in error.errors(include_input=False)]) from None
 
