@@ -37,6 +37,7 @@ class Pages:
 
     async def login(self, request: Request) -> Response:
         """The sign-in page. With `?token=` it offers to use a one-time link."""
+        await self._site.prepared()
         given = request.query_params
         return self._site.bare(
             request, "login.html", token=given.get("token", "")[:256], next=given.get("next", "")[:8192]

@@ -1,5 +1,6 @@
 """Rendering: one template per page, its blocks alone for htmx, refusals as pages, compressed and never stored."""
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
@@ -36,10 +37,16 @@ class Site:
         known = {"static": self._assets.url, "version": __version__, "with_query": with_query, "CONDITIONS": CONDITIONS}
         return load(Part.TEMPLATES).templates(known)
 
+    async def prepared(self) -> None:
+        """Have the templates made beside the event loop, if nobody has asked for a page yet: calls go on meanwhile."""
+        if "_templates" not in vars(self):
+            await asyncio.to_thread(getattr, self, "_templates")
+
     def page(self, endpoint: Endpoint) -> Handler:
         """A page for whoever is signed in; others are sent to the sign-in page. Refusals become pages."""
 
         async def handle(request: Request) -> Response:
+            await self.prepared()
             principal = await self._sources.visitor(request)
             if principal.kind == "anonymous":
                 return self._away(request, "/login")
