@@ -11,14 +11,14 @@ from typing import Any
 class Part(StrEnum):
     """Each such part: the module that alone imports what is heavy."""
 
-    MIGRATIONS = "hub.store.migrating"  # alembic, mako, pygments: 10 MB, for a database that an older hub wrote
+    MIGRATIONS = "hub.store.migrating"  # alembic, mako, Pygments: 12 MB, for a database that an older hub wrote
     SPANS = "hub.ledger.spans"  # protobuf and OpenTelemetry's messages: 2 MB, for exports of traces
     TEMPLATES = "hub.ui.rendering"  # Jinja and markdown-it: 3 MB, for pages
     JSON_SCHEMAS = "hub.resources.json_schemas"  # jsonschema: 2 MB, for guardrails that hold answers to one
     GOOGLE = "hub.upstream.google_token"  # joserfc: 1 MB, for service accounts of Google's
     TOML = "hub.install.toml_edit"  # tomlkit: 1 MB, for configurations of some clients
     CIPHERS = "hub.core.ciphers"  # cryptography: 8 MB, until something is encrypted
-    SHARED = "hub.store.shared"  # redis: 6 MB, for replicas that share one
+    SHARED = "hub.store.shared"  # redis: 7 MB, for replicas that share one
 
 
 def load(part: Part) -> Any:
