@@ -24,6 +24,7 @@ from hub.profile import (
     MODES,
     Address,
     ProfileView,
+    Schemas,
     Target,
     address_of,
     named_question,
@@ -97,6 +98,7 @@ class ToolPath:
         self._servers = servers
         self._snapshots = snapshots
         self._modes = modes
+        self._schemas = Schemas()
 
     @property
     def servers(self) -> Servers:
@@ -210,15 +212,21 @@ class ToolPath:
     ) -> Answered:
         """Ask the target's server, within what the policy allows."""
         async with decision:
-            await record.reserve(ONE_CALL, price.expected, price.version)
             call = replace(call, arguments=decision.body)
+            unfit = await self._unfit(visit, target, call.arguments)
+            if unfit:
+                record.settle(ONE_CALL, 0, "free")
+                decision.settle(ONE_CALL, 0)
+                record.failed("invalid_arguments", unfit, 200)
+                return Answered(target.server, RpcReply.failure(unfit), decision.headers)
+            await record.reserve(ONE_CALL, price.expected, price.version)
             context = call.origin.trace
             meta = meta_with(call.meta, record.traceparent(1), context.state if context else "")
             params = target.params(call.arguments, meta)
             several = len(visit.view.readable) > 1
             ask = _named(target.server, caller.ask) if several and caller.ask else caller.ask
             caller = replace(caller, trace=headers_in_meta(meta), ask=ask)
-            reply = await self._relay(target, call.method, params, caller, record)
+            reply = await self._relay(visit, target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)
             record.settle(ONE_CALL, cost, price.version)
@@ -232,6 +240,17 @@ class ToolPath:
                 reply = replace(reply, result=screened)
             record.bodies.replied(reply.result or reply.error or b"")
             return Answered(target.server, reply, decision.headers)
+
+    async def _unfit(self, visit: Visit, target: Target, arguments: bytes) -> str:
+        """What is wrong with the arguments that a tool would get; "" when nothing is, as far as can be told."""
+        spec, tool = visit.snapshot.servers.get(target.server), target.tool
+        rule = spec.check_arguments if spec is not None else "schema"
+        if tool is None or rule == "off":
+            return ""
+        filled = tool.filled(arguments)
+        if self._schemas.is_large(tool, filled):
+            return await asyncio.to_thread(self._schemas.fault, tool, filled, rule)
+        return self._schemas.fault(tool, filled, rule)
 
     async def _own(self, visit: Visit, target: Target, call: ToolCall, caller: CallerContext, record: Record) -> bytes:
         """Answer what is the hub's own. A program's calls are calls like any other, each with its entry."""
@@ -250,11 +269,11 @@ class ToolPath:
         return result
 
     async def _relay(
-        self, target: Target, method: str, params: bytes, caller: CallerContext, record: Record
+        self, visit: Visit, target: Target, method: str, params: bytes, caller: CallerContext, record: Record
     ) -> RpcReply:
         began = record.elapsed_ms
         try:
-            reply = await self._asked(target, method, params, caller)
+            reply = await self._asked(visit, target, method, params, caller)
         except Refusal as refusal:
             took = record.elapsed_ms - began
             record.attempt(AttemptRecord(target.server, refusal.code, refusal.status, took, refusal.message))
@@ -275,13 +294,14 @@ class ToolPath:
             self._check_result(target.server, reply.result or b"", caller.era, record)
         return reply
 
-    async def _asked(self, target: Target, method: str, params: bytes, caller: CallerContext) -> RpcReply:
+    async def _asked(self, visit: Visit, target: Target, method: str, params: bytes, caller: CallerContext) -> RpcReply:
         """The server's answer; of a tool that asks first, once the caller's user has agreed to this call."""
-        if target.tool is None or not target.tool.asks:
+        tool = target.tool
+        if tool is None or not visit.snapshot.asks_first(visit.view.name, target.server, tool.own):
             return await self._servers.request(target.server, method, params, caller=caller)
         if _goes_on(params, caller):
             return agreed(await self._servers.request(target.server, method, params, caller=caller))
-        asked = question(target.tool.own, bytes(_object.decode(params).get("arguments", b"{}")))
+        asked = question(tool.own, bytes(_object.decode(params).get("arguments", b"{}")))
         return agreed(await self._servers.confirmed(target.server, params, asked, caller=caller))
 
     def _check_error(self, server: str, error: bytes, record: Record) -> None:

@@ -1,5 +1,6 @@
 """A profile's spec and what its servers offer in, the tools that its clients see out. Pure."""
 
+from hub.profile.arguments import Schemas
 from hub.profile.asking import named_question, named_questions
 from hub.profile.checks import faults_in
 from hub.profile.clients import CLIENTS, MAX_NAME, Client, client_key, client_name, client_names
@@ -41,6 +42,7 @@ __all__ = [
     "Prompt",
     "Remembered",
     "Results",
+    "Schemas",
     "Target",
     "Tool",
     "address_of",

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from hub.core.principal import Globs
 from hub.profile.choosing import annotated
 from hub.profile.offers import Object, Offered, object_of
 from hub.profile.view import Prompt, Tool
@@ -33,9 +32,8 @@ def shaped_tool(public: str, server: str, offered: Offered, selection: ProfileSe
     if (pinned or defaults) and "inputSchema" in definition:
         definition["inputSchema"] = Raw(_schema(bytes(definition["inputSchema"]), pinned, defaults))
     mirrored = tuple((path, header) for path, header in offered.mirrored if path[0] not in pinned)
-    asks = Globs(tuple(selection.confirm)).allows(own)
     made = _encode(definition)
-    return Tool(public, server, own, made, pinned=pinned, defaults=defaults, mirrored=mirrored, asks=asks)
+    return Tool(public, server, own, made, pinned=pinned, defaults=defaults, mirrored=mirrored, offered=offered.raw)
 
 
 def shaped_prompt(public: str, server: str, own: str, raw: bytes, selection: ProfileServerSpec) -> Prompt:

@@ -54,14 +54,14 @@ class Tool(Item):
     """One tool. `pinned` are arguments that the hub sets, `defaults` those it adds where there are none; raw JSON.
 
     `mirrored` pairs the path of each argument that modern clients repeat in a header with the rest of that
-    header's name. `asks` says that the caller's user has to agree to each call. `meta` is set on a tool that is the
-    hub's own, of no server: which one it is.
+    header's name. `offered` is the definition as its server gave it. `meta` is set on a tool that is the hub's own, of no
+    server: which one it is.
     """
 
     pinned: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     defaults: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     mirrored: tuple[tuple[tuple[str, ...], str], ...] = ()
-    asks: bool = False
+    offered: bytes = b""
     meta: str = ""
 
     def filled(self, arguments: bytes) -> bytes:

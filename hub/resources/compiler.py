@@ -14,7 +14,7 @@ from hub.core.principal import EVERYTHING, NOTHING, Access, Globs, Principal, Ro
 from hub.core.refusal import InvalidSpec
 from hub.resources.access import AccessSpec, KeySpec, TeamSpec, UserSpec
 from hub.resources.composition import check_composition
-from hub.resources.includes import flat
+from hub.resources.includes import confirming, flat
 from hub.resources.kinds import Specs, dump
 from hub.resources.model_catalog import ModelCatalog, Price
 from hub.resources.references import check_references
@@ -275,6 +275,7 @@ def compile_snapshot(
         models={name: serving.model(name, spec) for name, spec in models.items()},
         servers=_enabled(specs, "servers"),
         profiles=flat(_enabled(specs, "profiles")),
+        confirm=confirming(_enabled(specs, "profiles"), _enabled(specs, "servers")),
         teams=teams,
         users=users,
         keys=_keys(keys, secrets, teams, users),

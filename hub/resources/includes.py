@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from hub.core.principal import Globs
 from hub.core.refusal import Fault
 from hub.resources.shaping import HintsSpec, ProfileServerSpec
-from hub.resources.tools import ProfileSpec
+from hub.resources.tools import ProfileSpec, ServerSpec
 
 _MOST_INSTRUCTIONS = 8192
 
@@ -43,6 +44,33 @@ def _flat(name: str, profiles: Mapping[str, ProfileSpec], made: dict[str, Profil
 def _narrowed(selection: ProfileServerSpec, only: HintsSpec | None) -> ProfileServerSpec:
     """A selection of an included profile, with what holds for the whole of that profile."""
     return selection if only is None else selection.model_copy(update={"only": only.also(selection.only)})
+
+
+def confirming(
+    profiles: Mapping[str, ProfileSpec], servers: Mapping[str, ServerSpec]
+) -> dict[tuple[str, str], tuple[Globs, ...]]:
+    """Whose calls wait for their user: for a profile and a server of it, what either says, and each profile that it includes.
+
+    Each of them counts for itself, so that no profile lets go what its server or a profile within it demands.
+    """
+    found: dict[tuple[str, str], tuple[Globs, ...]] = {}
+    for name, spec in flat(profiles).items():
+        within = [profiles[one] for one in _within(name, profiles)]
+        for server in spec.servers:
+            said = [one.servers[server].confirm for one in within if server in one.servers]
+            said += [servers[server].confirm] if server in servers else []
+            globs = dict.fromkeys(Globs(tuple(patterns)) for patterns in said if patterns)
+            if globs:
+                found[name, server] = tuple(globs)
+    return found
+
+
+def _within(name: str, profiles: Mapping[str, ProfileSpec]) -> list[str]:
+    """A profile and all that it includes, each once."""
+    found = [name]
+    for one in found:
+        found += [inner for inner in profiles[one].include if inner in profiles and inner not in found]
+    return found
 
 
 def include_faults(profiles: Mapping[str, ProfileSpec]) -> Iterator[Fault]:

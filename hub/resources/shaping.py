@@ -60,7 +60,8 @@ class ProfileServerSpec(Spec):
 
     `tools`, `prompts` and `resources` are globs over the server's own names (of a resource, its URI or template;
     `!` takes away); `hide` takes tools away whatever else chooses them; `only` keeps the tools whose annotations say
-    so (`read_only: true`). Calls of tools in `confirm`, which are globs too, wait until their caller's user has agreed.
+    so (`read_only: true`). Calls of tools in `confirm`, which are globs too, wait until their caller's user has agreed, as
+    do those that the server's own `confirm` names, and that of a profile which is included.
     `rename` maps an own name to the public one (used as it is, without prefix); `describe`
     replaces descriptions, `annotate` annotations; `arguments` pins arguments: hidden from clients and added by the
     hub on each call; `defaults` are added where the caller gives none. `prompt_rules` and `resource_rules` do the

@@ -166,8 +166,8 @@ class Snapshot:
     `keys` maps the SHA-256 of a credential to what it gives. `attached` is the route of a ("key", NAME) or
     ("team", NAME). `own_credentials` gives, for a provider and an owner ("user", NAME) or ("team", NAME), the
     reference of their own credential. `names` leads from every other name of a model to its own. `budgets`,
-    `limits` and `guardrails` map a resource's name to its spec, disabled ones left out. `stops` are the emergency
-    stops, by scope.
+    `limits` and `guardrails` map a resource's name to its spec, disabled ones left out. `confirm` says which tools of
+    a profile's server (profile, server) wait for their user. `stops` are the emergency stops, by scope.
     """
 
     generation: int
@@ -181,6 +181,9 @@ class Snapshot:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     servers: Mapping[str, ServerSpec] = field(default_factory=dict[str, ServerSpec])
     profiles: Mapping[str, ProfileSpec] = field(default_factory=dict[str, ProfileSpec])
+    confirm: Mapping[tuple[str, str], tuple[Globs, ...]] = field(
+        default_factory=dict[tuple[str, str], tuple[Globs, ...]]
+    )
     teams: Mapping[str, TeamSpec] = field(default_factory=dict[str, TeamSpec])
     users: Mapping[str, UserSpec] = field(default_factory=dict[str, UserSpec])
     keys: Mapping[bytes, KeyGrant] = field(default_factory=dict[bytes, KeyGrant])
@@ -191,6 +194,10 @@ class Snapshot:
     exports: Mapping[str, ExportSpec] = field(default_factory=dict[str, ExportSpec])
     stops: Mapping[tuple[str, str], Stop] = field(default_factory=dict[tuple[str, str], Stop])
     _fares: dict[tuple[str, str], Fare] = field(default_factory=dict[tuple[str, str], Fare], compare=False, repr=False)
+
+    def asks_first(self, profile: str, server: str, tool: str) -> bool:
+        """Whether a call of a server's tool (by its own name) through a profile waits until its user has agreed."""
+        return any(globs.allows(tool) for globs in self.confirm.get((profile, server), ()))
 
     def catalogue_model(self, target: str) -> CatalogModel | None:
         """What the bundled catalogue knows about `provider/model`, by the provider's kind."""

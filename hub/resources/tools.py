@@ -100,7 +100,10 @@ class ServerSpec(Spec):
     `operations` are globs over operation ids, or over `METHOD /path`. `forward` names headers of the client's request that
     go on to this server, each under another name where one is given. `parallel` calls of it run at a time; further
     ones wait. `repeat` are globs over the tools that may be called once more when an answer breaks off, of those of which
-    the server says that this does no harm (`idempotentHint`). A process is stopped after `idle_stop` seconds without a
+    the server says that this does no harm (`idempotentHint`). Calls of tools in `confirm`, globs too, wait in every profile
+    until their caller's user has agreed. The arguments of a call are checked before it goes out:
+    against the tool's own `schema`; with `strict` they may only be those that it names, also where it leaves that open; or
+    not at all (`off`). A process is stopped after `idle_stop` seconds without a
     call, and started again by the next one; it is ended when it and what it started have more than `memory_mib` of memory
     or more than so many `processes`.
     """
@@ -122,6 +125,8 @@ class ServerSpec(Spec):
     timeouts: ServerTimeoutsSpec = ServerTimeoutsSpec()
     parallel: Annotated[int, Field(ge=1, le=1000)] = 64
     repeat: Choice = Field(default_factory=lambda: ["*"])
+    confirm: Choice = Field(default_factory=list)
+    check_arguments: Literal["schema", "strict", "off"] = "schema"
     idle_stop: Seconds = 900.0
     memory_mib: Annotated[int, Field(ge=16, le=1 << 20)] = 2048
     processes: Annotated[int, Field(ge=1, le=4096)] = 64

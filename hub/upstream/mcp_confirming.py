@@ -37,7 +37,7 @@ async def confirmed(asked: bytes, parking: Parking, caller: CallerContext, go: G
     A modern caller is asked by an interim result, and the call waits for the next round.
     """
     if lacks(caller.capabilities, ELICIT) or (caller.era is Era.LEGACY and caller.ask is None):
-        return _refused(_UNASKED)
+        return RpcReply.failure(_UNASKED)
     if caller.ask is None:
         return await parking.begin(caller, lambda able: _asked(asked, able, replace(caller, notify=able.notify), go))
     return await _asked(asked, caller, caller, go)
@@ -47,7 +47,7 @@ async def _asked(asked: bytes, able: CallerContext, caller: CallerContext, go: G
     assert able.ask is not None
     reply = await able.ask(ELICIT, asked)
     answer = json.decode(reply.result or b"{}", type=dict[str, object])
-    return await go(caller) if answer.get("action") == "accept" else _refused(_DECLINED)
+    return await go(caller) if answer.get("action") == "accept" else RpcReply.failure(_DECLINED)
 
 
 def agreed(reply: RpcReply) -> RpcReply:
@@ -60,7 +60,3 @@ def agreed(reply: RpcReply) -> RpcReply:
         return reply
     members = {**parse_object(reply.result or b"{}"), "requestState": Raw(json.encode(AGREED))}
     return RpcReply(result=encode_object(members), era=reply.era, own=True)
-
-
-def _refused(text: str) -> RpcReply:
-    return RpcReply(result=json.encode({"content": [{"type": "text", "text": text}], "isError": True}))

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from hub.core.principal import ANONYMOUS, Principal
 from hub.upstream.exchange import Endpoint
@@ -39,6 +39,11 @@ class RpcReply(Struct, frozen=True):
     error: bytes | None = None
     era: Era = Era.LEGACY
     own: bool = False
+
+    @classmethod
+    def failure(cls, text: str) -> "RpcReply":
+        """The result of a tool that was not called, or failed, for the model that called it."""
+        return cls(result=json.encode({"content": [{"type": "text", "text": text}], "isError": True}))
 
 
 Ask = Callable[[str, bytes], Awaitable[RpcReply]]

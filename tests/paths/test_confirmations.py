@@ -23,6 +23,10 @@ def hub(tmp_path_factory):
         profiles = {
             name: {"security": "none", "prefix": "never", "servers": {name: {"confirm": CONFIRM}}} for name in servers
         }
+        # One that its servers' owner guards, whoever composes a profile of it, and one made without the demand.
+        servers["guarded"] = {**servers["old"], "confirm": ["test_simple_text"]}
+        profiles["composed"] = {"security": "none", "prefix": "never", "servers": {"guarded": {}}}
+        profiles["around"] = {"security": "none", "include": ["old"], "prefix": "never", "servers": {"old": {}}}
         with running_hub(tmp_path_factory.mktemp("confirm"), {"servers": servers, "profiles": profiles}) as started:
             servers_ready(started, *servers)
             yield started
@@ -93,6 +97,14 @@ async def test_progress_comes_to_the_caller_who_agreed(client):
     async with client() as one:
         said = await one.call("test_tool_with_progress", answer=saying("accept"), token="t")
         assert [note["params"]["progressToken"] for note in said.notes if "progress" in note["params"]][-1:] == ["t"]
+
+
+@pytest.mark.parametrize("profile", ["composed", "around"])
+async def test_a_profile_that_leaves_the_demand_out_is_still_bound_by_it(hub, profile):
+    """What the server says, and a profile that is included, holds in each profile that is made of them."""
+    async with CLIENTS["old"](f"{hub.url}/mcp/{profile}", ABLE) as one:
+        said = await one.call("test_simple_text", answer=saying("decline"))
+        assert "did not agree" in said.text
 
 
 async def test_no_other_way_leads_around_the_question(client):

@@ -30,9 +30,9 @@ KEY, OTHER, NARROW = "key-ci-0123456789", "key-ann-0123456789", "key-narrow-0123
 ACCEPT = "application/json, text/event-stream"
 
 
-def tool(name="echo", **fields):
-    """A definition as a server would give it, raw."""
-    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+def tool(name="echo", needed=(), **fields):
+    """A definition as a server would give it, raw; `needed` are the arguments that it requires."""
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}, **({"required": needed} if needed else {})}
     return msgspec.Raw(
         json.dumps({"name": name, "description": f"The {name}.", "inputSchema": schema, **fields}).encode()
     )

@@ -17,8 +17,8 @@ SEARCH, CODE = "/mcp/demo?mode=search", "/mcp/demo?mode=code"
 @pytest.fixture
 def desk():
     made = Desk()
-    made.offer("alpha", offers(tool("create_issue", description="Open a new issue in a repository."), "add"))
-    made.offer("beta", offers(tool("list_issues", description="List the issues of a repository."), "echo"))
+    made.offer("alpha", offers(tool("create_issue", ["text"], description="Open a new issue in a repository."), "add"))
+    made.offer("beta", offers(tool("list_issues", ["text"], description="List the issues of a repository."), "echo"))
     return made
 
 
@@ -62,7 +62,7 @@ async def test_tools_are_found_described_and_called(desk):
 async def test_direct_calls_by_name_still_work(desk):
     for path in (SEARCH, CODE):
         assert text(await called(desk, path, "alpha__add")) == "alpha: add"
-        assert text(await called(desk, path, "create_issue")) == "alpha: create_issue"
+        assert text(await called(desk, path, "create_issue", {"text": "x"})) == "alpha: create_issue"
 
 
 async def test_nobody_finds_or_calls_what_they_may_not(desk):

@@ -190,7 +190,7 @@ SCHEMA = {
 
 def test_pinned_arguments_are_hidden_and_kept_for_the_call():
     spec = {"servers": {"a": {"arguments": {"x": {"region": "eu", "deep": {"k": [1, None]}}}}}}
-    made = view(spec, a=offers(tool("x", inputSchema=SCHEMA), "y"))
+    made = view(spec, a=offers(tool("x", inputSchema=SCHEMA), tool("y", ["text"])))
     (shown, other) = listed(made)
     assert shown["inputSchema"] == {
         "type": "object", "properties": {"n": SCHEMA["properties"]["n"]}, "required": ["n"], "additionalProperties": False,

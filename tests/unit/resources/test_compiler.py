@@ -30,6 +30,37 @@ def test_an_empty_hub_compiles():
     assert snapshot.resolve("anything") is None
 
 
+def test_what_a_server_or_an_included_profile_demands_survives_composing():
+    """Who composes a profile of the same servers, or includes one and says another selection, lets nothing go."""
+    snapshot = compiled(
+        servers={
+            "guarded": {"command": ["a"], "confirm": ["delete_*", "!delete_mine"]},
+            "plain": {"command": ["b"]},
+        },
+        profiles={
+            "careful": {"servers": {"guarded": {"confirm": ["close"]}, "plain": {"confirm": ["send"]}}},
+            "own": {"servers": {"guarded": {"confirm": ["!delete_*"]}, "plain": {}}},
+            "around": {"include": ["careful"], "servers": {"guarded": {}, "plain": {"confirm": ["!*"]}}},
+            "further": {"include": ["around"]},
+        },
+    )
+    waiting = {
+        profile: [
+            f"{server}/{tool}"
+            for server, tools in {"guarded": ["close", "delete_all", "delete_mine"], "plain": ["send", "read"]}.items()
+            for tool in tools
+            if snapshot.asks_first(profile, server, tool)
+        ]
+        for profile in snapshot.profiles
+    }
+    assert waiting == {
+        "careful": ["guarded/close", "guarded/delete_all", "plain/send"],
+        "own": ["guarded/delete_all"],
+        "around": ["guarded/close", "guarded/delete_all", "plain/send"],
+        "further": ["guarded/close", "guarded/delete_all", "plain/send"],
+    }
+
+
 def test_the_digest_depends_on_what_is_said_and_not_on_its_order():
     one = compiled(teams={"a": {}, "b": {"title": "B"}}, providers={"openai": OPENAI})
     two = compiled(providers={"openai": OPENAI}, teams={"b": {"title": "B"}, "a": {}})

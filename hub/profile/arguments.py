@@ -1,0 +1,73 @@
+"""Whether the arguments of a call fit their tool's schema: looked at before anything goes out."""
+
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from hub.core.json_schema import JsonSchema, Unsure
+from hub.profile.offers import object_of
+from hub.profile.view import Tool
+
+_MOST_KEPT = 4096  # schemas; each is compiled again when it is needed again
+_MOST_TOLD = 8  # faults of one call
+_LARGE = 32 << 10  # bytes: from here on, looking may take milliseconds
+_ADVICE = "Nothing was called. Correct the arguments by the tool's input schema, and call it again."
+_OPEN = frozenset({"additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf"})
+_anything = msgspec.json.Decoder()
+
+
+class Schemas:
+    """The input schemas of tools, each compiled when it is first needed, and kept as long as it is in use.
+
+    They are a server's own words. One that cannot be understood, or takes too long to follow, lets every call pass.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[bytes, str], JsonSchema | None] = OrderedDict()
+
+    def is_large(self, tool: Tool, arguments: bytes) -> bool:
+        """Whether this is better looked at in a thread."""
+        return len(tool.offered) + len(arguments) > _LARGE
+
+    def fault(self, tool: Tool, arguments: bytes, rule: str) -> str:
+        """What is wrong with the arguments (a JSON object) that the server gets, said to a model; "" when nothing is.
+
+        `rule` is `schema`, or `strict`: then arguments that an object's schema does not name do not fit either.
+        """
+        schema = self._of(tool, rule)
+        if schema is None:
+            return ""
+        try:
+            found = schema.misfits(_anything.decode(arguments), len(arguments))
+        except Unsure:
+            return ""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return f"The arguments of {tool.name} hold a number that is too large. {_ADVICE}"
+        if not found:
+            return ""
+        told = "; ".join(f"{where or 'the whole'} {why}" for where, why in found[:_MOST_TOLD])
+        more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        return f"The arguments of {tool.name} are not as it takes them: {told}{more}. {_ADVICE}"
+
+    def _of(self, tool: Tool, rule: str) -> JsonSchema | None:
+        key = tool.offered, rule
+        try:
+            self._known.move_to_end(key)
+            return self._known[key]
+        except KeyError:
+            made = self._known[key] = _compiled(tool.offered, rule)
+            while len(self._known) > _MOST_KEPT:
+                self._known.popitem(last=False)
+            return made
+
+
+def _compiled(definition: bytes, rule: str) -> JsonSchema | None:
+    """The input schema in a definition; None for one that says nothing, or that nobody understands."""
+    try:
+        schema: Any = _anything.decode(object_of(definition).get("inputSchema", b"true"))
+        if rule == "strict" and isinstance(schema, dict) and "properties" in schema and not _OPEN & schema.keys():
+            schema = {**schema, "additionalProperties": False}
+        return JsonSchema(schema)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unsure):
+        return None
