@@ -15,7 +15,7 @@ from hub.core.ids import new_id
 from hub.core.nesting import is_deeper
 from hub.core.principal import EVERYTHING, NOTHING, Access, Principal
 from hub.core.refusal import Malformed, NotFound, Refusal, UpstreamFailed
-from hub.core.telemetry import headers_in_meta, meta_with
+from hub.core.telemetry import meta_with
 from hub.core.usage import Usage
 from hub.identity import Identity
 from hub.ledger import Ledger, Record
@@ -225,7 +225,7 @@ class ToolPath:
             params = target.params(call.arguments, meta)
             several = len(visit.view.readable) > 1
             ask = _named(target.server, caller.ask) if several and caller.ask else caller.ask
-            caller = replace(caller, trace=headers_in_meta(meta), ask=ask)
+            caller = replace(caller, meta=meta, ask=ask)
             reply = await self._relay(visit, target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)

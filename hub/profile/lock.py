@@ -20,17 +20,16 @@ Variant = tuple[str, str, str]  # the server, the tool's own name, and what tell
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
-    """A tool's definition as it was approved: by somebody, or by being there when the lock was set (`by` is '')."""
+class Definition:
+    """What a server says of one of its tools, raw; `own` is the tool's name there."""
 
     server: str
     own: str
     definition: bytes
-    by: str = ""
 
     @property
     def key(self) -> Key:
-        """Whose definition it is."""
+        """Which tool it is of."""
         return self.server, self.own
 
     @property
@@ -45,29 +44,22 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class Pin(Definition):
+    """A tool's definition as it was approved: by somebody, or by being there when the lock was set (`by` is '')."""
+
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift(Definition):
     """A tool that is not as it was approved: `state` is new or changed, `diff` what differs, line by line.
 
-    `definition` is what it says now. `personal` says that only some of the accounts at its server are offered it.
+    `personal` says that only some of the accounts at its server are offered it.
     """
 
-    server: str
-    own: str
     state: str
-    digest: str
     diff: tuple[str, ...]
-    definition: bytes = b""
     personal: bool = False
-
-    @property
-    def key(self) -> Key:
-        """Which tool it is."""
-        return self.server, self.own
-
-    @property
-    def variant(self) -> Variant:
-        """Which definition of which tool it is."""
-        return self.server, self.own, self.digest
 
     @property
     def label(self) -> str:
@@ -119,7 +111,7 @@ def drifted(before: Pin | None, now: Pin, *, personal: bool = False) -> Drift:
     """How a tool's definition differs from the one that was approved, if one was."""
     diff = differences(before.definition if before else b"{}", now.definition)
     state = "changed" if before else "new"
-    return Drift(now.server, now.own, state, now.digest, tuple(diff), now.definition, personal)
+    return Drift(*now.key, now.definition, state, tuple(diff), personal)
 
 
 def differences(before: bytes, after: bytes) -> Iterable[str]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hub.core.logs import get_logger
 from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
+from hub.core.telemetry import headers_in_meta
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
 from hub.upstream.failures import BrokenOff
@@ -48,7 +49,7 @@ def forwarded(forward: tuple[tuple[bytes, str], ...], caller: CallerContext) -> 
     """The headers of a caller's request that go on to a server, under the names that it wants, and those of a trace."""
     own = tuple((theirs, caller.headers[ours].decode("latin-1")) for ours, theirs in forward if ours in caller.headers)
     named = {theirs.lower() for theirs, _ in own}
-    return (*own, *(pair for pair in caller.trace if pair[0] not in named))
+    return (*own, *(pair for pair in headers_in_meta(caller.meta) if pair[0] not in named))
 
 
 class HttpLink(PostingLink):

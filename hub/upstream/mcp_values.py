@@ -70,7 +70,7 @@ class CallerContext(Struct, frozen=True):
     of the server's log, "" when they named none. `deadline` is a reading of `time.monotonic()`; None leaves only
     the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
     caller sees it, "" where nobody could go there. `headers` are those of their request, names in lower case.
-    `trace` is where the call stands in one, as headers. `later(method, params)` tells their client something when the
+    `meta` is the `_meta` that the call goes out with. `later(method, params)` tells their client something when the
     call is over, where it listens then.
     """
 
@@ -85,7 +85,7 @@ class CallerContext(Struct, frozen=True):
     resume: Resume | None = None
     site: str = ""
     headers: Mapping[bytes, bytes] = {}
-    trace: tuple[tuple[str, str], ...] = ()
+    meta: bytes = b"{}"
     later: Callable[[str, bytes], None] | None = None
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths.test_mcp_matrix import full_server
 from tests.support.hubs import ADMIN_KEY, ROOT, running_hub, servers_ready
+from tests.support.mcp_full_running import full_servers
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow]
 BIN = Path(__file__).parent / "node" / "node_modules" / ".bin"
@@ -20,7 +20,7 @@ SUMMARY = re.compile(r"Total: (\d+) passed, (\d+) failed")
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     with contextlib.ExitStack() as stack:
-        servers = {"full": {"url": stack.enter_context(full_server("both")), "allow_private": True}}
+        servers = stack.enter_context(full_servers(full="both"))
         profiles = {"full": {"security": "none", "prefix": "never", "servers": {"full": {}}}}
         folder = tmp_path_factory.mktemp("conformance")
         started = stack.enter_context(running_hub(folder, {"servers": servers, "profiles": profiles}))

@@ -1,12 +1,12 @@
 """Tools that ask their caller's user first: with clients and servers of either era, and never without a word."""
 
-import contextlib
 import json
 
 import pytest
 
-from tests.paths.test_mcp_matrix import CLIENTS, full_server
+from tests.paths.test_mcp_matrix import CLIENTS
 from tests.support.hubs import running_hub, servers_ready
+from tests.support.mcp_full_running import full_servers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ABLE = {"elicitation": {"form": {}}}
@@ -15,11 +15,7 @@ CONFIRM = ["test_*", "!test_image_content"]
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with contextlib.ExitStack() as stack:
-        servers = {
-            name: {"url": stack.enter_context(full_server(era)), "allow_private": True}
-            for name, era in (("old", "2025"), ("new", "2026"))
-        }
+    with full_servers(old="2025", new="2026") as servers:
         profiles = {
             name: {"security": "none", "prefix": "never", "servers": {name: {"confirm": CONFIRM}}} for name in servers
         }

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.support.hubs import ROOT, running_hub, servers_ready
+from tests.support.hubs import running_hub, servers_ready
+from tests.support.mcp_full_running import full_servers
 from tests.support.mcp_talkers import META, NewTalker, OldTalker, heard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -17,24 +16,9 @@ EVERYTHING = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}},
 CLIENTS = {"old": OldTalker, "new": NewTalker}
 
 
-@contextlib.contextmanager
-def full_server(era):
-    """The full test server, in a process of its own; its URL."""
-    command = [sys.executable, "-m", "tests.support.mcp_full_http", era]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with contextlib.ExitStack() as stack:
-        servers = {
-            name: {"url": stack.enter_context(full_server(era)), "allow_private": True}
-            for name, era in (("old", "2025"), ("new", "2026"))
-        }
+    with full_servers(old="2025", new="2026") as servers:
         one = {"security": "none", "prefix": "never"}
         profiles = {name: {**one, "servers": {name: {}}} for name in servers}
         profiles["both"] = {"security": "none", "servers": {name: {} for name in servers}}

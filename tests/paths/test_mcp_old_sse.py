@@ -1,7 +1,6 @@
 """HTTP+SSE, the transport of 2024-11-05: a server that knows nothing else, and a client that knows nothing else."""
 
 import asyncio
-import contextlib
 import json
 
 import httpx2
@@ -10,8 +9,8 @@ import pytest
 from mcp import types
 from mcp.client.sse import sse_client
 
-from tests.paths.test_mcp_matrix import full_server
 from tests.support.hubs import running_hub, servers_ready
+from tests.support.mcp_full_running import full_servers
 from tests.support.mcp_talkers import NewTalker, OldTalker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -20,10 +19,8 @@ EVERYTHING = {"elicitation": {"form": {}}, "sampling": {}}
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with contextlib.ExitStack() as stack:
-        url = stack.enter_context(full_server("2025")).replace("/mcp", "/sse")
-        modern = stack.enter_context(full_server("2026"))
-        servers = {"sse": {"url": url, "allow_private": True}, "new": {"url": modern, "allow_private": True}}
+    with full_servers(sse="2025", new="2026") as servers:
+        servers["sse"]["url"] = servers["sse"]["url"].replace("/mcp", "/sse")
         profiles = {name: {"security": "none", "prefix": "never", "servers": {name: {}}} for name in servers}
         with running_hub(tmp_path_factory.mktemp("sse"), {"servers": servers, "profiles": profiles}) as started:
             servers_ready(started, *servers)

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from hub.cli import stdio as stdio_command
-from tests.paths.test_mcp_matrix import full_server
 from tests.support.hubs import ROOT, running_hub, servers_ready
+from tests.support.mcp_full_running import full_servers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 P = "io.modelcontextprotocol/"
@@ -24,8 +24,7 @@ ABLE = {"elicitation": {"form": {}}}
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with full_server("both") as url:
-        servers = {"full": {"url": url, "allow_private": True}}
+    with full_servers(full="both") as servers:
         profiles = {"full": {"prefix": "never", "servers": {"full": {}}}}
         folder = tmp_path_factory.mktemp("stdio")
         with running_hub(folder, {"servers": servers, "profiles": profiles}) as started:

@@ -81,6 +81,7 @@ async def call(
     if "within" in caller:
         caller["deadline"] = time.monotonic() + caller.pop("within")
     params = {"name": tool, "arguments": dict(arguments)} | ({"_meta": meta} if meta else {})
+    caller["meta"] = json.dumps(meta or {}).encode()
     return await servers.request(server, "tools/call", json.dumps(params).encode(), caller=CallerContext(**caller))
 
 

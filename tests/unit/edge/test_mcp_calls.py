@@ -6,6 +6,7 @@ import json
 import pytest
 
 from hub.core.refusal import Unavailable, UpstreamFailed
+from hub.core.telemetry import headers_in_meta
 from hub.upstream import RpcReply, ServerState
 from tests.support.mcp_desk import META, OTHER, Desk, offers, plain, tool, until
 
@@ -88,7 +89,11 @@ async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk
     await desk.legacy("tools/call", {"name": "alpha__echo", "_meta": {**parent, "baggage": "a=b"}})
     for (*_, params, caller), more in zip(desk.servers.requests, ({}, {"baggage": "a=b"}), strict=True):
         meta = json.loads(params)["_meta"]
-        assert dict(caller.trace) == meta == {"traceparent": meta["traceparent"], "tracestate": "v=1", **more}
+        assert (
+            dict(headers_in_meta(caller.meta))
+            == meta
+            == {"traceparent": meta["traceparent"], "tracestate": "v=1", **more}
+        )
         assert meta["traceparent"].startswith(f"00-{trace}-")
         assert "00f067aa0ba902b7" not in meta["traceparent"]
 

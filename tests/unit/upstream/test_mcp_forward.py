@@ -33,14 +33,14 @@ async def test_named_headers_go_on_and_no_others(tmp_path, era):
 
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_a_trace_goes_on_in_headers_too_unless_the_server_gets_the_clients_own(tmp_path, era):
-    trace = (("traceparent", "00-aa-bb-01"), ("tracestate", "v=1"))
+    meta = {"traceparent": "00-aa-bb-01", "tracestate": "v=1"}
     async with McpUpstream(era) as upstream:
         own = {"url": upstream.url, "forward": {"x-trace": "Traceparent"}}
         async with pool(tmp_path, {"a": {"url": upstream.url}, "b": own}) as servers:
             await ready(servers, "a", "b")
-            got = json.loads(text(await call(servers, "a", "headers", trace=trace)))
+            got = json.loads(text(await call(servers, "a", "headers", meta=meta)))
             assert (got["traceparent"], got["tracestate"]) == ("00-aa-bb-01", "v=1")
-            got = json.loads(text(await call(servers, "b", "headers", trace=trace, headers={b"x-trace": b"theirs"})))
+            got = json.loads(text(await call(servers, "b", "headers", meta=meta, headers={b"x-trace": b"theirs"})))
             assert got["traceparent"] == "theirs"
         assert sum("traceparent" in one.headers for one in upstream.requests) == 2
 
