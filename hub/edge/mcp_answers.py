@@ -19,6 +19,7 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 # How long a modern client may keep a list. Changes are announced, so this is only a backstop.
 TTL_MS = 5000
 GAPS = "hub/gaps"
+REVISION = "hub/revision"
 _SERVER_INFO = f"{META}serverInfo"
 
 
@@ -61,8 +62,8 @@ def discovered(path: ToolPath, visit: Visit) -> bytes:
     return _encode(result)
 
 
-def item_list(visit: Visit, kind: Kind, era: Era) -> bytes:
-    """The result of a list: one page, since it is served from memory and clients want all of it.
+def item_list(visit: Visit, kind: Kind, era: Era, after: str, cursor: Callable[[str], str]) -> bytes:
+    """The result of a list, from behind the item `after`: all of it, unless it is very long; then a `cursor` leads on.
 
     What is missing is named in `_meta`. Where everything is, that is an error: an empty list would be taken for
     a profile without tools. Raises RpcFault -32603.
@@ -72,14 +73,17 @@ def item_list(visit: Visit, kind: Kind, era: Era) -> bytes:
         reasons = "; ".join(f"{gap['server']}: {gap['message']}" for gap in gaps)
         data = {"code": "upstream_error", "gaps": gaps}
         raise RpcFault(INTERNAL, f"No server of this profile can be reached. {reasons}"[:2000], status=200, data=data)
-    meta: dict[str, Any] = {GAPS: gaps} if gaps else {}
-    head = b'{"' + kind.encode() + b'":' + visit.view.listing(visit.principal, kind)
+    meta: dict[str, Any] = {REVISION: visit.view.listed(visit.principal, kind).revision}
+    if gaps:
+        meta[GAPS] = gaps
+    page, last = visit.view.page(visit.principal, kind, after)
+    head = b'{"' + kind.encode() + b'":' + page
+    if last:
+        head += b',"nextCursor":' + _encode(cursor(last))
     if era is Era.MODERN:
         meta[_SERVER_INFO] = server_info(visit)
         head += b',"ttlMs":%d,"cacheScope":"private","resultType":"complete"' % TTL_MS
-    if meta:
-        head += b',"_meta":' + _encode(meta)
-    return head + b"}"
+    return head + b',"_meta":' + _encode(meta) + b"}"
 
 
 def relayed(

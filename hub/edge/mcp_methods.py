@@ -23,7 +23,7 @@ from hub.edge.mcp_faults import relayed_error, unknown_method
 from hub.edge.mcp_params import check_params
 from hub.edge.mcp_request import CAPABILITIES, NOTHING, Request, legacy_caller, modern_caller
 from hub.edge.mcp_sessions import Session
-from hub.edge.mcp_states import bound_to, home_of, opened, own_task, public_task, sealed
+from hub.edge.mcp_states import bound_to, cursors_of, home_of, opened, own_task, public_task, read_on, sealed
 from hub.edge.mcp_streams import Outbox
 from hub.profile import Kind, Target
 from hub.tool_path import Answered, ToolPath, Visit
@@ -187,10 +187,11 @@ class Methods:
     # -- both ------------------------------------------------------------------------------------------------------
 
     def _listed(self, request: Request, message: Message, era: Era) -> bytes:
-        _check_cursor(message)
-        kind = LISTS[message.method]
-        self._path.look_for_own(request.visit)
-        return item_list(request.visit, kind, era)
+        kind, visit = LISTS[message.method], request.visit
+        bound = cursors_of(visit, kind)
+        after = read_on(self._seals, bound, message.params)
+        self._path.look_for_own(visit)
+        return item_list(visit, kind, era, after, lambda last: self._seals.name(bound, last))
 
     async def _completion(self, request: Request, message: Message, caller: CallerContext) -> bytes:
         call = _call(request, message, "completion/", message.params)
@@ -238,8 +239,3 @@ def _session_of(request: Request) -> Session:
     if request.session is None:
         raise RpcFault(INVALID_PARAMS, "Subscriptions exist within a session only. Send 'initialize' first.")
     return request.session
-
-
-def _check_cursor(message: Message) -> None:
-    if bytes(message.params.get("cursor", b"null")) != b"null":
-        raise RpcFault(INVALID_PARAMS, "This cursor is not one of ours: the list has one page.")

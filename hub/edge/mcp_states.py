@@ -9,7 +9,7 @@ from msgspec import Raw
 from hub.core.principal import Principal
 from hub.core.seals import Broken, Seals
 from hub.edge.mcp_envelope import INVALID_PARAMS, Message, Object, RpcFault, is_object
-from hub.profile import ProfileView
+from hub.profile import Kind, ProfileView
 from hub.tool_path import Visit
 from hub.upstream import AGREED, Resume
 
@@ -72,6 +72,23 @@ def opened(seals: Seals, bound: bytes, params: Object) -> tuple[Object, Resume |
     if not value[1:].startswith(_PARKED):
         return kept, None  # the same request once more
     return kept, Resume(value[1 + len(_PARKED) :].partition(_AT)[0], bytes(responses or b"{}"))
+
+
+def cursors_of(visit: Visit, kind: Kind) -> bytes:
+    """What a cursor is good for: this list, of this profile, for this principal."""
+    return f"cursor\0{visit.principal.id}\0{visit.view.name}\0{kind}".encode("utf-8", "surrogatepass")
+
+
+def read_on(seals: Seals, bound: bytes, params: Object) -> str:
+    """Behind which item a list is read on; "" from its beginning. Raises RpcFault -32602 for what is no cursor of it."""
+    cursor = params.get("cursor")
+    if cursor is None or bytes(cursor) == b"null":
+        return ""
+    try:
+        return seals.named(bound, _text.decode(bytes(cursor)))
+    except (Broken, msgspec.DecodeError):
+        message = "params.cursor is not one that this list gave out. Read the list from its beginning, without it."
+        raise RpcFault(INVALID_PARAMS, message) from None
 
 
 def home_of(seals: Seals, bound: bytes, params: Object) -> str:

@@ -1,8 +1,10 @@
 """A profile as its clients see it: tools, prompts and resources under public names, and the way back to each."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import accumulate
 
 import msgspec
 from msgspec import Raw
@@ -13,6 +15,7 @@ from hub.profile.naming import Given
 from hub.profile.uris import UriSpace, template_matcher
 
 _MOST_LISTS = 256  # one for each kind and set of grants in use
+PAGE_BYTES = 1 << 20  # of definitions at once: all of nearly every list, since some clients read one page alone
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 
@@ -131,6 +134,14 @@ class Readable:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list as a caller sees it: the JSON array of all definitions, and what tells it from another."""
+
+    whole: bytes
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileView:
     """A profile as its clients see it: everything by public name, sorted; and what is missing, said openly.
 
@@ -163,8 +174,8 @@ class ProfileView:
     max_results: Mapping[str, int] = field(default_factory=dict[str, int])
     resources_as_tools: bool = False
     whole: "ProfileView | None" = None
-    _lists: dict[tuple[Kind, tuple[Access, ...]], bytes] = field(
-        default_factory=dict[tuple[Kind, tuple[Access, ...]], bytes], repr=False
+    _lists: dict[tuple[Kind, tuple[Access, ...]], Listed] = field(
+        default_factory=dict[tuple[Kind, tuple[Access, ...]], Listed], repr=False
     )
 
     # -- finding ---------------------------------------------------------------------------------------------------
@@ -232,13 +243,32 @@ class ProfileView:
 
     def listing(self, principal: Principal, kind: Kind = Kind.TOOLS) -> bytes:
         """The JSON array of the definitions that `principal` may see: made once for each set of grants."""
+        return self.listed(principal, kind).whole
+
+    def listed(self, principal: Principal, kind: Kind) -> Listed:
+        """The list that `principal` may see, and its revision."""
         key = (kind, principal.access)
         made = self._lists.get(key)
         if made is None:
             chosen = (item.definition for item in self.items(kind).values() if self.allows(principal, item))
-            made = b"[" + b",".join(chosen) + b"]"
-            made = next((known for known in self._lists.values() if known == made), made)  # most see the same
+            whole = b"[" + b",".join(chosen) + b"]"
+            made = next((known for known in self._lists.values() if known.whole == whole), None)  # most see the same
+            made = made or Listed(whole, hashlib.sha256(whole).hexdigest()[:16])
             if len(self._lists) >= _MOST_LISTS:
                 self._lists.clear()
             self._lists[key] = made
         return made
+
+    def page(self, principal: Principal, kind: Kind, after: str = "") -> tuple[bytes, str]:
+        """What of a list follows the item of that name, as a JSON array of bounded size; and, if more follows, its last name.
+
+        By name, so that whoever reads on sees everything once, also where the list has changed meanwhile.
+        """
+        whole = self.listing(principal, kind)
+        if not after and len(whole) <= PAGE_BYTES:
+            return whole, ""
+        items = [item for item in self.items(kind).values() if item.name > after and self.allows(principal, item)]
+        ends = accumulate(len(item.definition) + 1 for item in items)
+        taken = items[: max(1, sum(end < PAGE_BYTES for end in ends))]
+        page = b"[" + b",".join(item.definition for item in taken) + b"]"
+        return page, taken[-1].name if len(taken) < len(items) else ""

@@ -9,7 +9,7 @@ from hub.core.seals import Seals
 from hub.edge.mcp_handles import Handles
 from hub.edge.mcp_sessions import Sessions
 from hub.upstream import ServerState
-from tests.support.mcp_desk import KEY, META, NARROW, OTHER, Desk, offers, plain, until
+from tests.support.mcp_desk import KEY, META, NARROW, OTHER, Desk, offers, plain, tool, until
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +81,60 @@ async def test_a_list_is_the_same_bytes_each_time(desk):
     first = (await desk.modern("tools/list")).body
     desk.offer("beta", offers("echo"))
     assert (await desk.modern("tools/list")).body == first
+
+
+def long(*numbers):
+    return offers(*(tool(f"t{number:03}", description="d" * 8000) for number in numbers))
+
+
+async def read_on(desk, ask, **options):
+    """All pages of a list; `options` go with each request."""
+    pages, cursor = [], {}
+    while cursor is not None:
+        pages.append((await ask("tools/list", cursor, **options)).result)
+        cursor = {"cursor": pages[-1]["nextCursor"]} if "nextCursor" in pages[-1] else None
+    return pages
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_very_long_list_has_pages_on_which_everything_stands_once(desk, era):
+    desk.offer("alpha", long(*range(300)))
+    pages = await read_on(desk, getattr(desk, era))
+    assert len(pages) == 3
+    assert [one["name"] for page in pages for one in page["tools"]] == [f"alpha__t{n:03}" for n in range(300)] + [
+        "beta__echo"
+    ]
+    assert len({page["_meta"]["hub/revision"] for page in pages}) == 1
+    assert len({(page.get("ttlMs"), page.get("cacheScope")) for page in pages}) == 1
+    assert all(len(json.dumps(page)) < 1_100_000 for page in pages)
+    again = await read_on(desk, getattr(desk, era))
+    assert again == pages
+
+
+async def test_a_list_that_changes_while_it_is_read_still_tells_everything_that_stays_once(desk):
+    desk.offer("alpha", long(*range(0, 300, 2)))
+    first = (await desk.modern("tools/list")).result
+    desk.offer("alpha", long(*range(300)[:298]))
+    rest = (await desk.modern("tools/list", {"cursor": first["nextCursor"]})).result
+    told = [one["name"] for one in (*first["tools"], *rest["tools"])]
+    assert len(set(told)) == len(told)
+    assert {f"alpha__t{number:03}" for number in range(0, 298, 2)} <= set(told)
+    assert rest["_meta"]["hub/revision"] != first["_meta"]["hub/revision"]
+    desk.offer("alpha", long(1))
+    assert names(await desk.modern("tools/list", {"cursor": first["nextCursor"]})) == ["beta__echo"]
+
+
+async def test_a_cursor_is_good_for_its_own_list_and_caller_only(desk):
+    desk.offer("alpha", long(*range(300)))
+    cursor = {"cursor": (await desk.modern("tools/list")).result["nextCursor"]}
+    assert (await desk.modern("tools/list", cursor)).status == 200
+    for method, options in [
+        ("tools/list", {"key": OTHER}),
+        ("prompts/list", {}),
+        ("tools/list", {"path": "/mcp/open"}),
+    ]:
+        assert (await desk.modern(method, cursor, **options)).fault == (400, -32602, 1)
+    assert (await desk.legacy("tools/list", {"cursor": cursor["cursor"][:-1]})).fault == (200, -32602, 1)
 
 
 # -- what is missing ---------------------------------------------------------------------------------------------------
