@@ -168,15 +168,19 @@ class Bridge:
 
     async def _repeated(self, message: Message) -> dict[str, str]:
         """The arguments of a modern call that its tool wants repeated in headers: the client knows of no headers."""
-        params = message["params"]
-        asked = {"jsonrpc": "2.0", "id": "tools", "method": "tools/list", "params": {"_meta": params.get("_meta")}}
-        response = await self._http.post(self._url, json=asked, headers=self._headers(asked))
-        try:
-            (tool,) = (one for one in response.json()["result"]["tools"] if one["name"] == params.get("name"))
-            raw = {"arguments": Raw(json.dumps(params.get("arguments") or {}).encode())}
-            return dict(param_headers(mirrored_of(tool["inputSchema"]), raw))
-        except (ValueError, LookupError, TypeError):
-            return {}
+        params, page = message["params"], {"_meta": message["params"].get("_meta")}
+        raw = {"arguments": Raw(json.dumps(params.get("arguments") or {}).encode())}
+        while True:
+            asked = {"jsonrpc": "2.0", "id": "tools", "method": "tools/list", "params": page}
+            response = await self._http.post(self._url, json=asked, headers=self._headers(asked))
+            try:
+                result = response.json()["result"]
+                for tool in result["tools"]:
+                    if tool["name"] == params.get("name"):
+                        return dict(param_headers(mirrored_of(tool["inputSchema"]), raw))
+                page["cursor"] = result["nextCursor"]
+            except (ValueError, LookupError, TypeError):
+                return {}
 
     def _headers(self, message: Message) -> dict[str, str]:
         headers = {"accept": _ACCEPT, "content-type": "application/json"}

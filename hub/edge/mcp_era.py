@@ -17,12 +17,11 @@ from hub.edge.mcp_envelope import (
 from hub.upstream import NAMED_BY, Era
 
 MODERN = "2026-07-28"
-LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
+LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 SUPPORTED = (MODERN, *LEGACY)
 BATCHING = "2025-03-26"
 META = "io.modelcontextprotocol/"
 
-OLDER = ("2024-11-05",)  # some clients go on naming the version that they asked for
 _VERSION = b"mcp-protocol-version"
 _ROUTING = (_VERSION, b"mcp-method", b"mcp-name")
 _MAX_HEADER = 4096
@@ -52,7 +51,7 @@ def era_of(headers: Mapping[bytes, bytes], message: Message) -> Era:
     if is_modern(message):
         return Era.MODERN
     version = headers.get(_VERSION, b"").decode("latin-1")
-    if message.method == "initialize" or not version or version in LEGACY or version in OLDER:
+    if message.method == "initialize" or not version or version in LEGACY:
         return Era.LEGACY
     if version == MODERN:
         return Era.MODERN

@@ -6,7 +6,7 @@ import msgspec
 
 from hub.edge.mcp_answers import initialized
 from hub.edge.mcp_envelope import INVALID_PARAMS, Message, RpcFault, is_object, notification_bytes, result_bytes
-from hub.edge.mcp_era import LEGACY, OLDER
+from hub.edge.mcp_era import LEGACY
 from hub.edge.mcp_methods import RELAYED, Methods
 from hub.edge.mcp_request import Request
 from hub.edge.mcp_sessions import Session
@@ -37,9 +37,7 @@ class LegacyDesk:
 
     async def initialized(self, request: Request, message: Message, session: Session) -> bytes:
         """The answer to `initialize` of a client whose session is there already."""
-        version, session.capabilities = self.agreed(message)
-        asked = message.text("protocolVersion")
-        session.version = asked if asked in OLDER else version
+        session.version, session.capabilities = self.agreed(message)
         return result_bytes(message.id, initialized(self._path, request.visit, session.version))
 
     async def result(self, request: Request, message: Message, outbox: Outbox | None) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.mcp_desk import KEY, META, MODERN, Desk, plain
 
 pytestmark = pytest.mark.anyio
-SUPPORTED = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
+SUPPORTED = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
 
 @pytest.fixture
