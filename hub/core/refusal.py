@@ -10,7 +10,7 @@
     +-- InvalidSpec        422   invalid_spec, with the path of each fault
     +-- TooLarge           413   body_too_large
     +-- Throttled          429   rate_limited, budget_exhausted, too_many_parallel
-    +-- UpstreamFailed     5xx   upstream_error, upstream_protocol, upstream_timeout
+    +-- UpstreamFailed     5xx   upstream_error, upstream_protocol, upstream_timeout, result_too_large
     +-- Unavailable        503   model_not_ready, overloaded
 
 A Refusal is raised anywhere and rendered once, in the caller's own shape, by `hub.edge`.

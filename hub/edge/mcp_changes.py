@@ -8,9 +8,10 @@ from hub.core.calls import Credentials
 from hub.core.refusal import Refusal, Throttled
 from hub.edge.mcp_streams import Outbox
 from hub.profile import Kind
-from hub.tool_path import ToolPath, Visit
+from hub.tool_path import OPEN_PROFILE, ToolPath, Visit
 
-MOST_STREAMS = 1000  # open at once, of one principal
+MOST_STREAMS = 50  # open at once, of one key or person
+MOST_AT_ALL = 1000  # of one process; whoever comes to an open profile without a key has as many together
 # The lists whose changes are announced under one name, by that name.
 ANNOUNCED: Mapping[str, tuple[Kind, ...]] = {
     "tools": (Kind.TOOLS,),
@@ -28,9 +29,10 @@ class Changes:
 
     @contextlib.contextmanager
     def counted(self, principal: str) -> Iterator[None]:
-        """While a stream of a principal is open. Raises Throttled `too_many_parallel`."""
-        if self._open[principal] >= MOST_STREAMS:
-            message = f"There are {MOST_STREAMS} open streams of this key. Close one first."
+        """While a stream of a principal (its id) is open. Raises Throttled `too_many_parallel`."""
+        most = MOST_AT_ALL if principal == OPEN_PROFILE.id else MOST_STREAMS
+        if self._open[principal] >= most or self._open.total() >= MOST_AT_ALL:
+            message = f"There are {most} open streams of this key, or {MOST_AT_ALL} of all. Close one first."
             raise Throttled("too_many_parallel", message, retry_after=10)
         self._open[principal] += 1
         try:

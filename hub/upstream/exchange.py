@@ -70,13 +70,13 @@ async def chunks_of(response: Response) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def read_whole(response: Response, most: int = MOST_BODY) -> bytes:
-    """The whole body. Raises UpstreamFailed `upstream_protocol` when it has more than `most` bytes."""
+async def read_whole(response: Response, most: int = MOST_BODY, code: str = "upstream_protocol") -> bytes:
+    """The whole body. Raises UpstreamFailed `code` when it has more than `most` bytes."""
     pieces: list[bytes] = []
     size = 0
     while chunk := await response.read():
         size += len(chunk)
         if size > most:
-            raise UpstreamFailed("upstream_protocol", f"The answer has more than {most >> 20} MiB.")
+            raise UpstreamFailed(code, f"The answer has more than {most >> 20} MiB.")
         pieces.append(chunk)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

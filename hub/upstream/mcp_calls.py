@@ -98,12 +98,12 @@ class Calls:
         answers = (self._take(message, own) for message in messages)
         return [answer for answer in answers if answer]
 
-    def garbled(self, head: bytes, fault: str) -> None:
+    def garbled(self, head: bytes, fault: str, code: str = "upstream_protocol") -> None:
         """Something came that is no message. Whoever waits for the answer that it was to be does so in vain."""
         self.noise += 1
         number = mcp_wire.number_in(head)
         if number is not None:
-            self.fail_one(number, UpstreamFailed("upstream_protocol", fault))
+            self.fail_one(number, UpstreamFailed(code, fault))
 
     def _take(self, message: Message, own: Pending | None) -> bytes:
         if not message.method:

@@ -22,6 +22,9 @@ MOST_DEPTH = 64
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x1f\x7f]*\Z")
 _NOTHING = Raw(b"")
+# Characters that no one sees but a model; the flags of England, Scotland and Wales are written with them, too.
+_TAG = re.compile("[\U000e0000-\U000e007f]")
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 
 DefinitionT = TypeVar("DefinitionT")
 
@@ -141,7 +144,9 @@ def _check_whole(raw: bytes, description: str | None) -> None:
         raise ValueError(f"its definition has more than {MOST_DEFINITION >> 10} KiB")
     if is_deeper(raw, MOST_DEPTH):
         raise ValueError(f"its definition is nested more than {MOST_DEPTH} deep")
-    json.decode(raw)
+    whole = json.decode(raw)
+    if (b"\xf3\xa0" in raw or b"\\udb40" in raw.lower()) and _TAG.search(_FLAG.sub("", json.encode(whole).decode())):
+        raise ValueError("it holds characters that only a model sees (tags, U+E0000 to U+E007F)")
     if len((description or "").encode()) > MOST_DESCRIPTION:
         raise ValueError(f"its description has more than {MOST_DESCRIPTION >> 10} KiB")
 

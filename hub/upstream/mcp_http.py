@@ -110,7 +110,7 @@ class HttpLink(PostingLink):
         if kind.startswith("text/event-stream"):
             await self._whole_stream(response, pending)
         elif kind.startswith("application/json"):
-            self._take(await read_whole(response, MOST_RESULT), pending)
+            self._take(await read_whole(response, MOST_RESULT, mcp_wire.TOO_LARGE), pending)
         else:
             what = f"'{kind[:64]}'" if kind else f"nothing (HTTP status {response.status})"
             raise UpstreamFailed("upstream_protocol", f"it answers with {what} where JSON is due; is its url right?")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from hub.core.refusal import UpstreamFailed
+from hub.upstream.mcp_wire import TOO_LARGE
 
 _MOST_ID = 1024  # bytes
 LINES_PER_SECOND = 20_000  # of one server, on one stream
@@ -118,4 +119,4 @@ class Events:
             self.retry = int(value) / 1000
 
     def _oversized(self, head: bytes) -> None:
-        raise UpstreamFailed("upstream_protocol", f"its answer has more than {self._most >> 20} MiB")
+        raise UpstreamFailed(TOO_LARGE, f"its answer has more than {self._most >> 20} MiB")

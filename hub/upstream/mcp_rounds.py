@@ -1,6 +1,7 @@
 """Rounds of a modern request, driven for a caller of the old era: the server's questions are put to them one by one."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +15,12 @@ from hub.upstream.mcp_wire import MISSING_CAPABILITY, Message, NotRpc, encode_ob
 MOST_ROUNDS = 16
 MOST_QUESTIONS = 16
 _PAUSE = 0.5  # seconds before a request is sent again whose server only wanted time
+# What the specification forbids to ask for in a form, which the client sees: names and titles of its fields, in words.
+_SECRET = re.compile(
+    r"\b(?:pass ?(?:word|phrase|code)|passwd|(?:api|access|private|secret) key|(?:access|auth|bearer|refresh) token"
+    r"|client secret|(?:credit )?card number|cvv|cvc)\b"
+)
+_WORDS = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _CANCELLED = Raw(b'{"action":"cancel"}')
 
 
@@ -89,12 +96,32 @@ def _missing(asked: Required, caller: CallerContext) -> str:
 
 
 def check_question(method: str, params: bytes) -> None:
-    """Raise UpstreamFailed for a question that would send somebody elsewhere than to a web page."""
-    if method != "elicitation/create" or not mode_of(params):
+    """Raise UpstreamFailed for what may be asked of nobody: a secret in a form, or to go elsewhere than to a web page."""
+    if method != "elicitation/create":
+        return
+    if not mode_of(params):
+        asked = next((name for name in _fields(params) if _SECRET.search(" ".join(_WORDS.split(name)).lower())), "")
+        if asked:
+            raise UpstreamFailed(
+                "upstream_protocol", f"it asks for '{asked[:64]}' in a form, which only a page of its own may"
+            )
         return
     url = parse_text(bytes(parse_object(params).get("url", b"")))
     if not url.lower().startswith(("https://", "http://")) or not url.isprintable():
         raise UpstreamFailed("upstream_protocol", "it wants to send its user to an address that is no web page")
+
+
+def _fields(params: bytes) -> list[str]:
+    """Names and titles of the texts that a form asks for, where it offers none to choose from."""
+    try:
+        properties = parse_object(bytes(parse_object(bytes(parse_object(params)["requestedSchema"]))["properties"]))
+        fields = {name: parse_object(bytes(raw)) for name, raw in properties.items()}
+    except (NotRpc, KeyError):
+        return []
+    texts = {
+        name: one for name, one in fields.items() if bytes(one.get("type", b"")) == b'"string"' and "enum" not in one
+    }
+    return [*texts, *(parse_text(bytes(one.get("title", b""))) for one in texts.values())]
 
 
 def missing_error(capability: str) -> bytes:

@@ -45,7 +45,7 @@ class StdioLink(Link):
                 self._answer(answer)
 
     def _oversized(self, head: bytes) -> None:
-        self.calls.garbled(head, f"its answer has more than {MOST_RESULT >> 20} MiB")
+        self.calls.garbled(head, f"its answer has more than {MOST_RESULT >> 20} MiB", mcp_wire.TOO_LARGE)
 
     @property
     def _is_behind(self) -> bool:

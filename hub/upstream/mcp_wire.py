@@ -20,6 +20,7 @@ INVALID_PARAMS = -32602
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
+TOO_LARGE = "result_too_large"  # the code of a refusal: a message has more bytes than are read
 
 META = "io.modelcontextprotocol/"
 CLIENT_INFO = json.encode({"name": "agent-tool-hub", "title": "Agent tool hub", "version": __version__})

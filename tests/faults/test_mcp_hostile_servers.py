@@ -181,7 +181,10 @@ def test_an_answer_that_cannot_be_read_is_told_at_once(client, server, say):
 @pytest.mark.parametrize("server", [*WHOLE, *FLOWING])
 def test_an_answer_without_bounds_is_cut_off(client, server):
     huge = b'{"jsonrpc":"2.0","id":SAME,"result":{"a":"FILL"}}'
-    assert "more than 16 MiB" in refusal(called(client, server, huge, end="nothing"), server)
+    said = called(client, server, huge, end="nothing")
+    assert "more than 16 MiB" in refusal(said, server)
+    # Over HTTP+SSE, all answers come on one stream, and all calls end with it.
+    assert said["error"]["data"]["code"] == ("upstream_error" if server == "sse" else "result_too_large")
     assert serves(client, server)
 
 

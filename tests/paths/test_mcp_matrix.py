@@ -248,6 +248,31 @@ async def test_nobody_is_sent_where_no_page_is(client):
     assert "no web page" in said.error["message"]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"secret": "password"},
+        {"secret": "userApiKey"},
+        {"secret": "x", "title": "Access token"},
+        {"secret": "card_number"},
+    ],
+    ids=str,
+)
+async def test_nobody_is_asked_for_a_secret_in_a_form(client, field):
+    """The client would see it, and with it the model's context: the specification has a page of the server's for that."""
+    async with client() as one:
+        said = await one.call("trap", field, answer=accept(ok=True))
+    assert said.questions == []
+    assert "in a form, which only a page of its own may" in said.error["message"]
+
+
+@pytest.mark.parametrize("field", ["passwords_to_check", "token_count", "key", "discard"])
+async def test_what_only_sounds_like_a_secret_may_be_asked(client, field):
+    async with client() as one:
+        said = await one.call("trap", {"secret": field}, answer=lambda *_: {"action": "decline"})
+    assert json.loads(said.text) == {"action": "decline"}
+
+
 async def test_a_page_that_is_needed_first_is_asked_for_and_the_call_goes_on(client, era, server):
     async with client() as one:
         said = await one.call("url_error", answer=lambda *_: {"action": "accept"})

@@ -185,9 +185,9 @@ async def test_instructions_are_merged_the_profiles_own_first(desk):
 # -- changes, modern ---------------------------------------------------------------------------------------------------
 
 
-def listening(desk, wanted=None, key=KEY, id_="listen:0", **headers):
+def listening(desk, wanted=None, key=KEY, id_="listen:0", path="/mcp/demo", **headers):
     params = {"notifications": {"toolsListChanged": True} if wanted is None else wanted}
-    return desk.talk(*desk.modern_request("subscriptions/listen", params, id_, key=key, headers=headers))
+    return desk.talk(*desk.modern_request("subscriptions/listen", params, id_, path, key, headers))
 
 
 async def acknowledged(talk):
@@ -307,6 +307,18 @@ async def test_streams_are_bounded(desk, monkeypatch):
             await acknowledged(other)
     async with listening(desk) as again:
         await acknowledged(again)
+
+
+async def test_all_streams_together_are_bounded_and_an_open_profile_has_more_than_one_key(desk, monkeypatch):
+    monkeypatch.setattr("hub.edge.mcp_changes.MOST_STREAMS", 1)
+    monkeypatch.setattr("hub.edge.mcp_changes.MOST_AT_ALL", 3)
+    async with listening(desk) as one, listening(desk, path="/mcp/open", key=None) as two:
+        await acknowledged(one)
+        await acknowledged(two)
+        async with listening(desk, path="/mcp/open", key=None) as three:
+            await acknowledged(three)
+            async with listening(desk, key=OTHER) as four:
+                assert (await four.answer()).status == 429
 
 
 # -- changes, legacy ---------------------------------------------------------------------------------------------------
