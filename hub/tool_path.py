@@ -1,6 +1,7 @@
 """A tool call, straight through: who, recorded, admitted, which tool, relayed, settled."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -145,6 +146,10 @@ class ToolPath:
         """What each server of a profile says that it can do, raw JSON; None for one that was never seen."""
         known = (self._servers.definitions(server) for server in visit.view.readable)
         return [one.capabilities if one.revision else None for one in known]
+
+    def holds(self, visit: Visit) -> float:
+        """For how many seconds the lists of a profile hold, by the word of its servers; without end where none says so."""
+        return min((self._servers.definitions(server).ttl for server in visit.view.readable), default=math.inf)
 
     def address(self, visit: Visit, uri: str) -> Address:
         """Where a resource is. Raises NotFound `resource_not_found`, or Forbidden."""

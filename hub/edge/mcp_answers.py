@@ -16,7 +16,7 @@ from hub.upstream import Era
 
 _encode = msgspec.json.encode
 _members = msgspec.json.Decoder(dict[str, Raw])
-# How long a modern client may keep a list. Changes are announced, so this is only a backstop.
+# How long a modern client may keep a list at most. Changes are announced, so this is only a backstop.
 TTL_MS = 5000
 GAPS = "hub/gaps"
 REVISION = "hub/revision"
@@ -62,8 +62,8 @@ def discovered(path: ToolPath, visit: Visit) -> bytes:
     return _encode(result)
 
 
-def item_list(visit: Visit, kind: Kind, era: Era, after: str, cursor: Callable[[str], str]) -> bytes:
-    """The result of a list, from behind the item `after`: all of it, unless it is very long; then a `cursor` leads on.
+def item_list(visit: Visit, kind: Kind, era: Era, page: bytes, cursor: str, ttl: float) -> bytes:
+    """The result of a list that holds for `ttl` seconds: a page of it, from which a `cursor` leads on, or "".
 
     What is missing is named in `_meta`. Where everything is, that is an error: an empty list would be taken for
     a profile without tools. Raises RpcFault -32603.
@@ -76,13 +76,12 @@ def item_list(visit: Visit, kind: Kind, era: Era, after: str, cursor: Callable[[
     meta: dict[str, Any] = {REVISION: visit.view.listed(visit.principal, kind).revision}
     if gaps:
         meta[GAPS] = gaps
-    page, last = visit.view.page(visit.principal, kind, after)
     head = b'{"' + kind.encode() + b'":' + page
-    if last:
-        head += b',"nextCursor":' + _encode(cursor(last))
+    if cursor:
+        head += b',"nextCursor":' + _encode(cursor)
     if era is Era.MODERN:
         meta[_SERVER_INFO] = server_info(visit)
-        head += b',"ttlMs":%d,"cacheScope":"private","resultType":"complete"' % TTL_MS
+        head += b',"ttlMs":%d,"cacheScope":"private","resultType":"complete"' % (1000 * min(ttl, TTL_MS / 1000))
     return head + b',"_meta":' + _encode(meta) + b"}"
 
 

@@ -191,7 +191,9 @@ class Methods:
         bound = cursors_of(visit, kind)
         after = read_on(self._seals, bound, message.params)
         self._path.look_for_own(visit)
-        return item_list(visit, kind, era, after, lambda last: self._seals.name(bound, last))
+        page = visit.view.page(visit.principal, kind, after)
+        cursor = self._seals.name(bound, page[1]) if page[1] else ""
+        return item_list(visit, kind, era, page[0], cursor, self._path.holds(visit))
 
     async def _completion(self, request: Request, message: Message, caller: CallerContext) -> bytes:
         call = _call(request, message, "completion/", message.params)

@@ -43,6 +43,7 @@ class Knowledge:
             rejected=listing.rejected,
             plain=listing.plain,
             listed=self._now(),
+            ttl=listing.ttl,
         )
         if not same or not ready:
             self._changed()

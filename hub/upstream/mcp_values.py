@@ -1,5 +1,6 @@
 """What the MCP side of upstream takes and gives: frozen values and the ports that it is handed."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -125,8 +126,8 @@ class ServerDefinitions:
 
     `listed` is when the server last said so itself. `plain` says that it offers the same to every client, whatever that
     can do; `common` that it is what several accounts have in common. `revision` grows whenever any of it changes.
-    `rejected` pairs the name of each definition that was left out with the reason. `server_info` and `capabilities` are
-    raw JSON.
+    `ttl` is for how many seconds it holds by the server's own word. `rejected` pairs the name of each definition that was
+    left out with the reason. `server_info` and `capabilities` are raw JSON.
     """
 
     tools: tuple[ToolDefinition, ...] = ()
@@ -146,6 +147,7 @@ class ServerDefinitions:
     plain: bool = False
     common: bool = False
     listed: float = 0.0
+    ttl: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import pytest
 
@@ -135,6 +136,13 @@ async def test_a_cursor_is_good_for_its_own_list_and_caller_only(desk):
     ]:
         assert (await desk.modern(method, cursor, **options)).fault == (400, -32602, 1)
     assert (await desk.legacy("tools/list", {"cursor": cursor["cursor"][:-1]})).fault == (200, -32602, 1)
+
+
+@pytest.mark.parametrize(("ttl", "told"), [(math.inf, 5000), (60.0, 5000), (1.5, 1500), (1e-9, 0)])
+async def test_a_list_holds_no_longer_than_its_servers_say(desk, ttl, told):
+    desk.offer("beta", offers("echo", ttl=ttl))
+    for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
+        assert (await desk.modern(method)).result["ttlMs"] == told
 
 
 # -- what is missing ---------------------------------------------------------------------------------------------------

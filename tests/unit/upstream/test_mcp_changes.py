@@ -1,5 +1,6 @@
 """The stream on which a server announces changes: one that is too large is not asked for again and again."""
 
+import math
 from dataclasses import replace
 from itertools import count
 
@@ -63,4 +64,6 @@ async def test_a_list_is_looked_at_again_when_it_does_not_hold_any_more_unless_c
             silent.set(tools=3)
             await until(lambda: "tool_002" in [tool.name for tool in servers.definitions("silent").tools])
             await silent.received("tools/list", 10)
+            assert servers.definitions("silent").ttl == 0.02
+            assert servers.definitions("telling").ttl == math.inf
             assert sum(message["method"] == "tools/list" for message in telling.messages) <= 2
