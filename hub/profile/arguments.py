@@ -1,7 +1,7 @@
 """Whether the arguments of a call fit their tool's schema: looked at before anything goes out."""
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,16 +15,25 @@ _LARGE = 32 << 10  # bytes: from here on, looking may take milliseconds
 _ADVICE = "Nothing was called. Correct the arguments by the tool's input schema, and call it again."
 _OPEN = frozenset({"additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf"})
 _anything = msgspec.json.Decoder()
+_object = msgspec.json.Decoder(dict[str, Any])
+
+
+class _Known(NamedTuple):
+    """A schema, and the arguments that it names and does not require."""
+
+    schema: JsonSchema
+    optional: frozenset[str]
 
 
 class Schemas:
     """The input schemas of tools, each compiled when it is first needed, and kept as long as it is in use.
 
     They are a server's own words. One that cannot be understood, or takes too long to follow, lets every call pass.
+    An argument that may be left out may be null as well: many clients and models say so that they leave it out.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[bytes, str], JsonSchema | None] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, str], _Known | None] = OrderedDict()
 
     def is_large(self, tool: Tool, arguments: bytes) -> bool:
         """Whether this is better looked at in a thread."""
@@ -35,11 +44,14 @@ class Schemas:
 
         `rule` is `schema`, or `strict`: then arguments that an object's schema does not name do not fit either.
         """
-        schema = self._of(tool, rule)
-        if schema is None:
+        known = self._of(tool, rule)
+        if known is None:
             return ""
         try:
-            found = schema.misfits(_anything.decode(arguments), len(arguments))
+            given: dict[str, Any] = _object.decode(arguments)
+            if None in given.values():
+                given = {name: one for name, one in given.items() if one is not None or name not in known.optional}
+            found = known.schema.misfits(given, len(arguments))
         except Unsure:
             return ""
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -50,7 +62,7 @@ class Schemas:
         more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
         return f"The arguments of {tool.name} are not as it takes them: {told}{more}. {_ADVICE}"
 
-    def _of(self, tool: Tool, rule: str) -> JsonSchema | None:
+    def _of(self, tool: Tool, rule: str) -> _Known | None:
         key = tool.offered, rule
         try:
             self._known.move_to_end(key)
@@ -62,12 +74,20 @@ class Schemas:
             return made
 
 
-def _compiled(definition: bytes, rule: str) -> JsonSchema | None:
+def _compiled(definition: bytes, rule: str) -> _Known | None:
     """The input schema in a definition; None for one that says nothing, or that nobody understands."""
     try:
         schema: Any = _anything.decode(object_of(definition).get("inputSchema", b"true"))
         if rule == "strict" and isinstance(schema, dict) and "properties" in schema and not _OPEN & schema.keys():
             schema = {**schema, "additionalProperties": False}
-        return JsonSchema(schema)
+        return _Known(JsonSchema(schema), _optional(schema))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unsure):
         return None
+
+
+def _optional(schema: Any) -> frozenset[str]:
+    named = schema.get("properties") if isinstance(schema, dict) else None
+    required = schema.get("required") if isinstance(schema, dict) else None
+    if not isinstance(named, dict):
+        return frozenset()
+    return frozenset(named).difference(map(str, required) if isinstance(required, list) else ())

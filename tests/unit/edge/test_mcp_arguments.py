@@ -58,6 +58,14 @@ async def test_what_fits_goes_out_as_it_came(desk):
     assert desk.servers.params["arguments"] == {"city": "Rome", "days": 2.0}
 
 
+async def test_what_may_be_left_out_may_be_null(desk):
+    """Clients and models say so that they leave it out; the server gets what they said."""
+    assert "isError" not in (await called(desk, {"city": "Rome", "days": None})).result
+    assert desk.servers.params["arguments"] == {"city": "Rome", "days": None}
+    for wrong in ({"city": None}, {"city": "Rome", "more": None}):
+        assert (await called(desk, wrong)).result["isError"]
+
+
 async def test_a_number_that_nobody_can_hold_is_told(desk):
     body, *how = desk.modern_request("tools/call", {"name": "alpha__echo", "arguments": {"city": "Rome", "days": 11}})
     answer = await desk.ask(body.replace(b"11", b"1e999"), *how)
