@@ -67,10 +67,8 @@ class ToolModes:
                 return _text(grep_text(text, given.text("pattern"), given.number("context", 0, 20)))
             case "run_program":
                 return await self._run(view, principal, given.text("program"), call)
-            case "read_resource":
-                raise Malformed("malformed", f"{tool.name} takes uri, the URI of a resource.")
-            case _:
-                raise Malformed("malformed", f"{tool.name} takes name, the name of a tool, and arguments, an object.")
+            case _:  # `inner_call` has taken the place of every other call that its schema lets through
+                raise Malformed("malformed", f"The arguments of {tool.name} cannot be read.")
 
     def fit(self, view: ProfileView, principal: Principal, target: Target, result: bytes) -> bytes:
         """A tool's result that is not longer than the profile allows; the rest of a longer one is kept for its caller."""

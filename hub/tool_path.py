@@ -266,6 +266,9 @@ class ToolPath:
 
         if target.tool is None:
             result = self._modes.kept(visit.view, visit.principal, call.tool.removeprefix(_KEPT))
+        elif unfit := await self._unfit(visit, target, call.arguments):
+            record.failed("invalid_arguments", unfit, 200)
+            result = RpcReply.failure(unfit).result or b""
         else:
             result = await self._modes.answer(visit.view, visit.principal, target.tool, call.arguments, inner)
         record.status = 200

@@ -38,7 +38,8 @@ class _Own:
             "inputSchema": schema,
             "annotations": {"title": self.title, **self.hints},
         }
-        return Tool(self.name, "", self.name, json.dumps(definition).encode(), meta=self.name)
+        raw = json.dumps(definition).encode()
+        return Tool(self.name, "", self.name, raw, offered=raw, meta=self.name)
 
 
 FIND = _Own(

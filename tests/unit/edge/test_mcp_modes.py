@@ -80,12 +80,22 @@ async def test_nobody_finds_or_calls_what_they_may_not(desk):
     assert not desk.servers.requests
 
 
-@pytest.mark.parametrize("arguments", [{}, {"name": 5}, {"name": "alpha__add", "arguments": []}, {"arguments": {}}])
-async def test_a_call_tool_without_a_tool_says_what_it_needs(desk, arguments):
-    answer = await called(desk, SEARCH, "call_tool", arguments)
-    assert "call_tool takes name" in answer.body.decode()
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("call_tool", {}, "name is missing"),
+        ("call_tool", {"name": 5}, "name has to be a string"),
+        ("call_tool", {"name": "alpha__add", "arguments": []}, "arguments has to be an object"),
+        ("call_tool", {"arguments": {}}, "name is missing"),
+        ("find_tools", {"query": "x", "limit": 99}, "limit has to be at least 1 and at most 50"),
+    ],
+)
+async def test_the_hubs_own_tools_say_what_they_need_where_a_model_reads_it(desk, name, arguments, said):
+    answer = await called(desk, SEARCH, name, arguments)
+    assert (answer.status, answer.result["isError"]) == (200, True)
+    assert f"The arguments of {name} are not as it takes them: {said}" in text(answer)
     (entry,) = desk.entries.closed
-    assert (entry.outcome, entry.tool) == ("refused", "call_tool")
+    assert (entry.outcome, entry.code, entry.tool) == ("error", "invalid_arguments", name)
 
 
 async def test_a_program_calls_tools_each_with_an_entry(desk):
@@ -218,7 +228,7 @@ async def test_nobody_reads_by_a_tool_what_they_may_not(library):
             "There is no resource"
             in (await called(library, "/mcp/demo", "read_resource", {"uri": uri})).error["message"]
         )
-    assert "takes uri" in (await called(library, "/mcp/demo", "read_resource", {"uri": 5})).error["message"]
+    assert "uri has to be a string" in text(await called(library, "/mcp/demo", "read_resource", {"uri": 5}))
 
 
 async def test_a_servers_own_tool_of_that_name_is_not_hidden(library):
