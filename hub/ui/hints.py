@@ -70,7 +70,7 @@ HINTS: Mapping[str, str] = {
     "servers.auth": "How the hub signs in there, and with whose account.",
     "servers.parallel": "Further calls wait.",
     "servers.confirm": "Tools whose calls wait until the user has agreed, in every profile. One pattern per line.",
-    "servers.check_arguments": "schema: arguments have to fit the tool's. strict: and be named by it. off: not looked at.",
+    "servers.check_arguments": "schema: they have to fit the tool's schema. strict: only those that it names. off: not checked.",
     "servers.idle_stop": "Its process ends after so many seconds without a call, and starts again with the next.",
     "servers.memory_mib": "Its process is ended beyond that.",
     "servers.processes": "How many it may start.",
