@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import re2
 
 STEPS = 20_000  # for a value; one for each object, list, reference and branch, and more for larger ones
 _MOST_SHOWN = 200  # characters of what is allowed
-_PATTERN_MEMORY = 8 << 20
+_PATTERN_MEMORY = 1 << 20
 
 
 class Unsure(Exception):
@@ -191,19 +192,27 @@ def pattern_check(schema: Schema) -> Check:
 
 def matcher(pattern: Any) -> Callable[[str, Steps], bool] | None:
     """Whether a pattern is found in a text, in linear time; None for a pattern that cannot be looked for so."""
+    if not isinstance(pattern, str) or _regex(pattern) is None:
+        return None
+
+    def matches(text: str, steps: Steps) -> bool:
+        found = _regex(pattern)
+        steps.take(len(text) * found.programsize // 64 + 1)  # at worst, each part is tried at each character
+        return found.search(text) is not None
+
+    return matches
+
+
+@lru_cache(maxsize=256)
+def _regex(pattern: str) -> Any:
+    """A pattern, ready to be looked for; None for none. So many of them are kept, whatever refers to them: each takes memory."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _PATTERN_MEMORY
     try:
-        compiled = re2.compile(pattern, options)
-    except (re2.error, TypeError, ValueError):
+        return re2.compile(pattern, options)
+    except (re2.error, ValueError):
         return None
-
-    def matches(text: str, steps: Steps) -> bool:
-        steps.take(len(text) // 64 + 1)
-        return compiled.search(text) is not None
-
-    return matches
 
 
 def unique_check(schema: Schema) -> Check:

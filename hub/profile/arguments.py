@@ -1,6 +1,7 @@
 """Whether the arguments of a call fit their tool's schema: looked at before anything goes out."""
 
 from collections import OrderedDict
+from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,7 +10,7 @@ from hub.core.json_schema import JsonSchema, Unsure
 from hub.profile.offers import object_of
 from hub.profile.view import Tool
 
-_MOST_KEPT = 4096  # schemas; each is compiled again when it is needed again
+_MOST_KEPT = 2 << 20  # bytes of definitions; what is compiled of them can take fifty times as much
 _MOST_TOLD = 8  # faults of one call
 _LARGE = 32 << 10  # bytes: from here on, looking may take milliseconds
 _ADVICE = "Nothing was called. Correct the arguments by the tool's input schema, and call it again."
@@ -34,6 +35,8 @@ class Schemas:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[bytes, str], _Known | None] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()  # large ones are looked at in threads
 
     def is_large(self, tool: Tool, arguments: bytes) -> bool:
         """Whether this is better looked at in a thread."""
@@ -68,10 +71,17 @@ class Schemas:
             self._known.move_to_end(key)
             return self._known[key]
         except KeyError:
-            made = self._known[key] = _compiled(tool.offered, rule)
-            while len(self._known) > _MOST_KEPT:
-                self._known.popitem(last=False)
-            return made
+            return self._kept(key, _compiled(tool.offered, rule))
+
+    def _kept(self, key: tuple[bytes, str], made: _Known | None) -> _Known | None:
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = made
+                self._size += len(key[0])
+            while self._size > _MOST_KEPT:
+                (definition, _), _ = self._known.popitem(last=False)
+                self._size -= len(definition)
+        return made
 
 
 def _compiled(definition: bytes, rule: str) -> _Known | None:

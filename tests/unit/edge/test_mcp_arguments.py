@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hub.profile import Schemas, Tool
 from tests.support.mcp_desk import Desk, offers, tool
 
 pytestmark = pytest.mark.anyio
@@ -124,3 +125,12 @@ async def test_a_program_and_a_found_tool_are_told_the_same(desk):
     answer = await called(desk, program, "run_program", path="/mcp/demo?mode=code")
     assert "city has to be a string" in answer.result["content"][0]["text"]
     assert desk.servers.requests == []
+
+
+def test_so_many_schemas_are_kept_and_no_more():
+    """What is compiled of a definition takes much more memory than it; one that is needed again is compiled again."""
+    kept = Schemas()
+    for number in range(1000):
+        raw = bytes(tool(f"t{number}", description="d" * 8000, inputSchema=SCHEMA))
+        assert "city has to be a string" in kept.fault(Tool("t", "s", "t", raw, offered=raw), b'{"city":1}', "schema")
+    assert 100 < len(kept._known) < 300
