@@ -130,10 +130,10 @@ class ToolPath:
         """Where a call leads; what is not there may be the caller's own, at a server that was not asked yet. Raises Refusal."""
         try:
             return visit, target_of(visit.view, call)
-        except NotFound:
+        except NotFound as missing:
             principal, snapshot, name = visit.principal, visit.snapshot, visit.view.name
             if not await self._servers.own_known(visit.view.readable, principal.user):
-                raise
+                raise _unclear(visit, call) or missing from None
             view = self._catalogue.view_of(snapshot, name, principal.user, self._servers.personal) or visit.view
             again = replace(visit, view=presented(view, visit.mode or snapshot.profiles[name].mode))
             return again, target_of(again.view, call)
@@ -335,6 +335,14 @@ class ToolPath:
     def _failed(self, server: str, code: str, message: str, cause: Refusal | None = None) -> ServerFailed:
         state = self._servers.definitions(server).state
         return ServerFailed(code, message, server, str(state), cause=cause)
+
+
+def _unclear(visit: Visit, call: ToolCall) -> NotFound | None:
+    """What to say where a tool is called by its own name, which others have too: by which names they are told apart."""
+    tools = (visit.view.whole or visit.view).visible(visit.principal) if call.method == "tools/call" else []
+    names = [tool.name for tool in tools if tool.own == call.tool]
+    said = f"The name '{call.tool[:128]}' is not of one tool alone. Call it by its whole name: {', '.join(names[:10])}."
+    return NotFound("tool_not_found", said) if names else None
 
 
 def _error(error: bytes) -> tuple[int, str]:

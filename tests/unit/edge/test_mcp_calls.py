@@ -8,7 +8,7 @@ import pytest
 from hub.core.refusal import Unavailable, UpstreamFailed
 from hub.core.telemetry import headers_in_meta
 from hub.upstream import RpcReply, ServerState
-from tests.support.mcp_desk import META, OTHER, Desk, offers, plain, tool, until
+from tests.support.mcp_desk import META, NARROW, OTHER, Desk, offers, plain, tool, until
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +115,16 @@ async def test_arguments_may_be_left_out(desk):
     for params in ({}, {"arguments": None}):
         assert (await desk.legacy("tools/call", {"name": "alpha__echo", **params})).status == 200
         assert desk.servers.params["arguments"] == {}
+
+
+async def test_a_name_that_several_tools_have_is_told_apart_for_who_may_call_them(desk):
+    for path in ("/mcp/demo", "/mcp/demo?mode=search"):
+        answer = await desk.modern("tools/call", {"name": "echo"}, path=path)
+        assert answer.fault == (400, -32602, 1)
+        assert answer.error["message"].endswith("Call it by its whole name: alpha__echo, beta__echo.")
+    narrow = await desk.modern("tools/call", {"name": "echo"}, key=NARROW)
+    assert narrow.error["message"].endswith("Call it by its whole name: alpha__echo.")
+    assert "whole name" not in (await desk.modern("tools/call", {"name": "nothing"})).error["message"]
 
 
 async def test_a_servers_own_error_passes_as_it_is(desk):
