@@ -24,7 +24,9 @@ from hub.core.json_values import (
     unsure,
 )
 
-__all__ = ["JsonSchema", "Misfit", "Unsure"]
+__all__ = ["UNKNOWN", "JsonSchema", "Misfit", "Unsure", "shown"]
+
+UNKNOWN = "is not known here"  # why a member does not fit of whose name the schema says nothing
 
 # What decides, is rare, and is not understood here.
 _BEYOND = frozenset(
@@ -177,7 +179,7 @@ def _others(compiler: _Compiler, schema: Schema, known: Collection[str]) -> Othe
     patterned = [(matcher(one), check) for one, check in compiler.by_name(schema.get("patternProperties")).items()]
     last = compiler.check(schema.get("additionalProperties", True))
     if last is _nothing:
-        wrong = [Misfit("", f"is not known here; {'there is ' + shown(known) if known else 'nothing is'}")]
+        wrong = [Misfit("", UNKNOWN)]
         last = lambda value, steps: wrong  # noqa: E731 - a check like each other
     if last is None and not patterned:
         return None

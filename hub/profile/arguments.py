@@ -1,12 +1,13 @@
 """Whether the arguments of a call fit their tool's schema: looked at before anything goes out."""
 
+import re
 from collections import OrderedDict
 from threading import Lock
 from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.core.json_schema import JsonSchema, Unsure
+from hub.core.json_schema import UNKNOWN, JsonSchema, Unsure, shown
 from hub.profile.offers import object_of
 from hub.profile.view import Tool
 
@@ -20,9 +21,10 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Known(NamedTuple):
-    """A schema, and the arguments that it names and does not require."""
+    """A schema, the arguments that it names, and those of them that it does not require."""
 
     schema: JsonSchema
+    named: tuple[str, ...]
     optional: frozenset[str]
 
 
@@ -59,11 +61,15 @@ class Schemas:
             return ""
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return f"The arguments of {tool.name} hold a number that is too large. {_ADVICE}"
+        # What the operator has pinned is not the caller's to mend, nor theirs to know of.
+        found = [misfit for misfit in found if re.split(r"[.[]", misfit.where, maxsplit=1)[0] not in tool.pinned]
         if not found:
             return ""
         told = "; ".join(f"{where or 'the whole'} {why}" for where, why in found[:_MOST_TOLD])
         more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
-        return f"The arguments of {tool.name} are not as it takes them: {told}{more}. {_ADVICE}"
+        names = shown(name for name in known.named if name not in tool.pinned) or "none"
+        takes = f" It takes: {names}." if any(why == UNKNOWN for _, why in found) else ""
+        return f"The arguments of {tool.name} are not as it takes them: {told}{more}.{takes} {_ADVICE}"
 
     def _of(self, tool: Tool, rule: str) -> _Known | None:
         key = tool.offered, rule
@@ -90,14 +96,14 @@ def _compiled(definition: bytes, rule: str) -> _Known | None:
         schema: Any = _anything.decode(object_of(definition).get("inputSchema", b"true"))
         if rule == "strict" and isinstance(schema, dict) and "properties" in schema and not _OPEN & schema.keys():
             schema = {**schema, "additionalProperties": False}
-        return _Known(JsonSchema(schema), _optional(schema))
+        return _Known(JsonSchema(schema), *_names(schema))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unsure):
         return None
 
 
-def _optional(schema: Any) -> frozenset[str]:
+def _names(schema: Any) -> tuple[tuple[str, ...], frozenset[str]]:
     named = schema.get("properties") if isinstance(schema, dict) else None
     required = schema.get("required") if isinstance(schema, dict) else None
     if not isinstance(named, dict):
-        return frozenset()
-    return frozenset(named).difference(map(str, required) if isinstance(required, list) else ())
+        return (), frozenset()
+    return tuple(named), frozenset(named).difference(map(str, required) if isinstance(required, list) else ())

@@ -121,7 +121,7 @@ WEATHER = {
         ({"city": "R"}, ["city has to have at least 2 characters"]),
         ({"city": 5, "units": "k"}, ["city has to be a string", 'units has to be one of "c", "f"']),
         ({"city": "Rome", "days": "two"}, ["days has to be an integer or has to be null"]),
-        ({"city": "Rome", "zip": 1}, ["zip is not known here; there is city, days, units, at"]),
+        ({"city": "Rome", "zip": 1}, ["zip is not known here"]),
         ({"city": "Rome", "at": [{}, {"hour": 24}]}, ["at[1].hour has to be at most 23"]),
         ([], [" has to be an object"]),
     ],

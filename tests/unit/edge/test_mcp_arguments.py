@@ -85,7 +85,7 @@ async def test_a_server_may_be_stricter_than_its_schemas_or_not_be_checked_at_al
     assert "isError" not in (await called(desk, {"more": 1}, "alpha__open")).result
     desk.apply(servers=servers)
     answer = await called(desk, {"more": 1}, "alpha__open")
-    assert "more is not known here; there is text" in answer.result["content"][0]["text"]
+    assert "more is not known here. It takes: text." in answer.result["content"][0]["text"]
     servers["alpha"]["check_arguments"] = "off"
     desk.apply(servers=servers)
     assert "isError" not in (await called(desk, {"city": 5})).result
@@ -99,6 +99,16 @@ async def test_arguments_are_looked_at_as_the_server_gets_them(desk):
     assert "isError" not in (await called(desk, {"city": 7})).result
     assert desk.servers.params["arguments"] == {"days": 3, "city": "Rome"}
     assert (await called(desk, {"days": "x"})).result["isError"]
+
+
+async def test_nobody_is_told_of_what_the_operator_has_pinned(desk):
+    rules = {"arguments": {"echo": {"city": 5, "hidden": "s3cret"}}}
+    desk.apply(profiles={**desk.resources["profiles"], "demo": {"servers": {"alpha": rules}}})
+    assert "isError" not in (await called(desk, {})).result
+    assert desk.servers.params["arguments"] == {"city": 5, "hidden": "s3cret"}
+    said = (await called(desk, {"days": "x", "evil": 1})).result["content"][0]["text"]
+    assert "days has to be an integer; evil is not known here. It takes: days." in said
+    assert not any(word in said for word in ("city", "hidden", "s3cret"))
 
 
 async def test_a_changed_schema_holds_from_the_next_call_on(desk):
