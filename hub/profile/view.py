@@ -1,10 +1,10 @@
 """A profile as its clients see it: tools, prompts and resources under public names, and the way back to each."""
 
 import hashlib
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import accumulate
 
 import msgspec
 from msgspec import Raw
@@ -135,10 +135,14 @@ class Readable:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list as a caller sees it: the JSON array of all definitions, and what tells it from another."""
+    """A list as a caller sees it: the JSON array of all definitions, and what tells it from another.
+
+    `items` are those of a list that is too long for one page.
+    """
 
     whole: bytes
     revision: str
+    items: tuple[Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,25 +254,36 @@ class ProfileView:
         key = (kind, principal.access)
         made = self._lists.get(key)
         if made is None:
-            chosen = (item.definition for item in self.items(kind).values() if self.allows(principal, item))
-            whole = b"[" + b",".join(chosen) + b"]"
+            chosen = self._chosen(principal, kind)
+            whole = _array(chosen)
             made = next((known for known in self._lists.values() if known.whole == whole), None)  # most see the same
-            made = made or Listed(whole, hashlib.sha256(whole).hexdigest()[:16])
+            made = made or Listed(
+                whole, hashlib.sha256(whole).hexdigest()[:16], chosen if len(whole) > PAGE_BYTES else ()
+            )
             if len(self._lists) >= _MOST_LISTS:
                 self._lists.clear()
             self._lists[key] = made
         return made
+
+    def _chosen(self, principal: Principal, kind: Kind) -> tuple[Item, ...]:
+        return tuple(item for item in self.items(kind).values() if self.allows(principal, item))
 
     def page(self, principal: Principal, kind: Kind, after: str = "") -> tuple[bytes, str]:
         """What of a list follows the item of that name, as a JSON array of bounded size; and, if more follows, its last name.
 
         By name, so that whoever reads on sees everything once, also where the list has changed meanwhile.
         """
-        whole = self.listing(principal, kind)
-        if not after and len(whole) <= PAGE_BYTES:
-            return whole, ""
-        items = [item for item in self.items(kind).values() if item.name > after and self.allows(principal, item)]
-        ends = accumulate(len(item.definition) + 1 for item in items)
-        taken = items[: max(1, sum(end < PAGE_BYTES for end in ends))]
-        page = b"[" + b",".join(item.definition for item in taken) + b"]"
-        return page, taken[-1].name if len(taken) < len(items) else ""
+        listed = self.listed(principal, kind)
+        if not after and not listed.items:
+            return listed.whole, ""
+        items = listed.items or self._chosen(principal, kind)
+        first = last = bisect_right(items, after, key=lambda item: item.name)
+        size = 0
+        while last < len(items) and (size == 0 or size + len(items[last].definition) < PAGE_BYTES):
+            size += len(items[last].definition) + 1
+            last += 1
+        return _array(items[first:last]), items[last - 1].name if last < len(items) else ""
+
+
+def _array(items: Iterable[Item]) -> bytes:
+    return b"[" + b",".join(item.definition for item in items) + b"]"
