@@ -88,12 +88,13 @@ async def test_each_of_them_works(client, tool, arguments, part):
         assert part in json.dumps((await one.call(tool, arguments)).result)
 
 
-async def test_a_question_of_a_published_server_reaches_the_client(client):
-    def answer(method, params):
-        if method == "roots/list":
-            return {"roots": [{"uri": "file:///home", "name": "home"}]}
-        return {"role": "assistant", "model": "m", "content": {"type": "text", "text": "sampled"}}
+def answer(method, params):
+    if method == "roots/list":  # asked whenever the server has just got to know of a client, whatever it calls
+        return {"roots": [{"uri": "file:///home", "name": "home"}]}
+    return {"role": "assistant", "model": "m", "content": {"type": "text", "text": "sampled"}}
 
+
+async def test_a_question_of_a_published_server_reaches_the_client(client):
     async with client() as one:
         names = [tool["name"] for tool in (await one.request("tools/list")).result["tools"]]
         sampling = next(name for name in names if "sampl" in name.lower())
@@ -108,4 +109,5 @@ async def test_prompts_and_resources_of_a_published_server_are_there(client):
         resources = (await one.request("resources/list")).result["resources"]
         assert any(prompt["name"].startswith("everything__") for prompt in prompts)
         first = next(item for item in resources if "everything" in item["uri"])
-        assert (await one.request("resources/read", {"uri": first["uri"]})).result["contents"][0]["uri"] == first["uri"]
+        read = await one.request("resources/read", {"uri": first["uri"]}, answer=answer)
+        assert read.result["contents"][0]["uri"] == first["uri"]
