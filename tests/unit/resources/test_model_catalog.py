@@ -1,9 +1,9 @@
 """The bundled catalogue: large, exact, and never guessing."""
 
-import msgspec
 import gc
 import tracemalloc
 
+import msgspec
 import pytest
 
 from hub.ledger.pricing import version_of
