@@ -108,14 +108,14 @@ def usage(
     if connection.json:
         show_json(items)
         return
-    numbers = ("calls", "errors", "in", "cached", "out", "cache", "USD", "unpriced", *_TIMES)
+    numbers = ("calls", "errors", "in", "cached", "out", "tok/s", "cache", "USD", "unpriced", *_TIMES)
     table(
         (*by.split(","), *numbers),
         (
             (
                 *(item["group"].get(name.strip(), "") for name in by.split(",")),
                 item["calls"], item["errors"], item["input"], item["cache_read"], item["output"] + item["reasoning"],
-                "" if item["cache_read_ratio"] is None else f"{item['cache_read_ratio']:.0%}",
+                item["tokens_per_second"] or "", "" if item["cache_read_ratio"] is None else f"{item['cache_read_ratio']:.0%}",
                 item["cost_usd"], item["unpriced"] or "", *(_milliseconds(item[name]) for name in _TIMES.values()),
             )
             for item in items

@@ -55,6 +55,9 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
+_AT_ONCE_MS = 50.0
+
+
 class Entry(Struct, frozen=True, omit_defaults=True):
     """Who called what, how it went, what it used and what it cost.
 
@@ -113,3 +116,15 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     own_micro_usd: int | None = None
     route: str = ""  # the route that gave the targets of a model call
     repriced: str = ""  # earlier costs with their price versions, JSON text, when a price was corrected
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How fast the answer was written: tokens by the time from its first one on, or by all of it; None without any.
+
+        Of a stream that came at once, as a proxy between may give it, the time of the whole call counts.
+        """
+        tokens, after = self.usage.completion, self.duration_ms - (self.ttft_ms or 0.0)
+        seconds = (after if self.stream and after >= _AT_ONCE_MS else self.duration_ms) / 1000
+        return (
+            round(tokens / seconds, 2) if tokens and seconds > 0 and self.call == "model" and not self.cache else None
+        )

@@ -11,7 +11,7 @@ from msgspec import Struct
 from hub.core.entry import Entry
 from hub.core.usage import Usage
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 OTHER = "other"
 _MOST_SERIES = 200
 
@@ -143,6 +143,9 @@ class Metrics:
         self.calls = Counter("hub_requests_total", "Authenticated calls, by how they ended.", ("call", "outcome"))
         self.seconds = Histogram("hub_request_seconds", "Duration of calls.", "call")
         self.first_byte = Histogram("hub_first_byte_seconds", "Time to the first byte of an answer.", "call")
+        self.per_token = Histogram(
+            "hub_output_token_seconds", "Time that each token of an answer took, on average.", "provider"
+        )
         self.attempts = Counter("hub_upstream_attempts_total", "Tries at upstreams.", ("provider", "outcome"))
         self.tokens = Counter("hub_tokens_total", "Tokens, in buckets that do not overlap.", ("provider", "bucket"))
         self.searches = Counter("hub_searches_total", "Web searches that providers made.", ("provider",))
@@ -152,7 +155,7 @@ class Metrics:
         self._counters = (
             self.calls, self.attempts, self.tokens, self.searches, self.cost, self.unpriced, self.http_refused,
         )  # fmt: skip
-        self._histograms = (self.seconds, self.first_byte)
+        self._histograms = (self.seconds, self.first_byte, self.per_token)
         self._gauges: list[_Gauge] = []
 
     def gauge(
@@ -187,6 +190,9 @@ class Metrics:
         ):
             if amount := sum(amounts):
                 self.tokens.add(amount, provider, bucket)
+        paces = [1 / pace for each in entries if (pace := each.tokens_per_second)]
+        if paces:
+            self.per_token.add(paces, provider)
         if searches := sum([each.usage.searches for each in entries]):
             self.searches.add(searches, provider)
         known = [each.cost_micro_usd for each in entries if each.cost_micro_usd is not None]

@@ -150,6 +150,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
     view["at"] = iso(entry.at)
     view["cost_usd"] = usd(entry.cost_micro_usd)
     view.setdefault("cost_micro_usd", None)
+    view["tokens_per_second"] = entry.tokens_per_second
     view["usage"] = {name: getattr(entry.usage, name) for name in entry.usage.__struct_fields__}
     for name in ("plan", "raw_usage", "repriced"):
         if name in view:
@@ -181,10 +182,17 @@ def usage_view(row: Totals) -> dict[str, Any]:
         "estimated": row.estimated,
         "cache_read_ratio": round(row.usage.cache_read / prompt, 4) if prompt else None,
         "mean_duration_ms": round(row.duration_ms / row.calls, 3) if row.calls else None,
+        "tokens_per_second": _pace(row),
         **percentiles_view("duration", row.duration),
         **percentiles_view("ttft", row.first_byte),
         "untimed": row.untimed,
     }
+
+
+def _pace(row: Totals) -> float | None:
+    """Tokens of answers by the time of all calls together, their waiting included."""
+    tokens = row.usage.completion
+    return round(tokens * 1000 / row.duration_ms, 2) if tokens and row.duration_ms else None
 
 
 def percentiles_view(name: str, found: Percentiles | None) -> dict[str, float | None]:

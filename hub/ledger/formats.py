@@ -29,7 +29,7 @@ _TEXTS = (
     "cache", "price_version", "error",
 )  # fmt: skip
 _WHOLE = ("status", "cost_micro_usd", "saved_micro_usd", "own_micro_usd", "request_bytes", "response_bytes")
-_REAL = ("ttft_ms", "duration_ms")
+_REAL = ("ttft_ms", "duration_ms", "tokens_per_second")
 COLUMNS = (*_TEXTS, *_WHOLE, *_REAL, *BUCKETS, "estimated", "stream", "attempts", "tags", "findings")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CHUNK = 64 << 10

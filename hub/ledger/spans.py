@@ -71,6 +71,7 @@ def _model(entry: Entry) -> dict[str, Value]:
         names.CACHE_CREATION_TOKENS: (usage.cache_write_5m + usage.cache_write_1h) or None,
         names.REASONING_TOKENS: usage.reasoning or None,
         names.TIME_TO_FIRST_CHUNK: None if entry.ttft_ms is None else entry.ttft_ms / 1000,
+        names.HUB_PACE: entry.tokens_per_second,
         names.HUB_COST: entry.cost_micro_usd,
         names.HUB_ESTIMATED: usage.estimated or None,
         names.HUB_SEARCHES: usage.searches or None,

@@ -168,6 +168,9 @@ def test_usage_as_a_table_and_as_csv(hub, key, tmp_path):
             assert item[f"duration_{percent}_ms"] == pytest.approx(call["duration_ms"], rel=0.06)
             assert item[f"ttft_{percent}_ms"] is None  # not a stream
         assert item["untimed"] == 0
+        tokens = call["usage"]["output"] + call["usage"]["reasoning"]
+        assert item["tokens_per_second"] == pytest.approx(tokens * 1000 / call["duration_ms"], rel=0.01)
+        assert call["tokens_per_second"] == pytest.approx(item["tokens_per_second"], rel=0.01)
         text = client.get("/api/v1/usage", params={"group_by": "tag:project", "format": "csv"}).text
         assert any(row["tag:project"] == "zeus" and row["calls"] == "1" for row in csv.DictReader(io.StringIO(text)))
     about = ("--by", "tag:project", "--of-key", "recorded", "--tag", "project=zeus", "--call", "model")

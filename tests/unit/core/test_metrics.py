@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
+
 from hub.core.entry import AttemptRecord
 from hub.core.metrics import Metrics
+from hub.core.usage import Usage
 from tests.support.ledger import entry
 
 LINE = re.compile(r'[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\.)*"(,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [0-9.e+-]+')
@@ -28,3 +31,25 @@ def test_every_line_is_one_that_prometheus_reads():
     metrics.gauge("hub_now", "Now.", lambda: 1.5)
     for line in metrics.render().splitlines():
         assert line.startswith(("# HELP ", "# TYPE ")) or LINE.fullmatch(line), line
+
+
+@pytest.mark.parametrize(
+    ("told", "pace"),
+    [
+        ({"stream": True, "ttft_ms": 1000.0}, 100.0),
+        ({"stream": True, "ttft_ms": 1990.0}, 50.0),  # it came at once
+        ({"ttft_ms": 1000.0}, 50.0),
+        ({}, 50.0),
+        ({"usage": Usage(input=9)}, None),
+        ({"cache": "hit"}, None),
+        ({"call": "tool"}, None),
+    ],
+)
+def test_how_fast_an_answer_was_written(told, pace):
+    said = {"call": "model", "usage": Usage(output=90, reasoning=10), "duration_ms": 2000.0, "provider": "p"}
+    one = entry(1, **{**said, **told})
+    assert one.tokens_per_second == pace
+    metrics = Metrics()
+    metrics.observe(one)
+    counted = [line for line in metrics.render().splitlines() if line.startswith("hub_output_token_seconds_sum")]
+    assert counted == ([] if pace is None else [f'hub_output_token_seconds_sum{{provider="p"}} {1 / pace!r}'])
