@@ -113,6 +113,7 @@ def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
         "message": message,
         "logprobs": {"content": weights, "refusal": None} if weights else None,
         "finish_reason": FINISH[answer.stop],
+        **rated(answer.ratings),
     }
     return {
         "id": answer.id or f"chatcmpl-{ask.id}",
@@ -123,6 +124,11 @@ def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
         "usage": write_usage(answer.usage or Usage()),
         **({"service_tier": answer.tier} if answer.tier in ("auto", "default", "flex", "priority", "scale") else {}),
     }
+
+
+def rated(ratings: tuple[Any, ...]) -> dict[str, Any]:
+    """Gemini's judgements of an answer, where its own endpoint in this dialect tells what the dialect has no name for."""
+    return {"extra_content": {"google": {"safety_ratings": list(ratings)}}} if ratings else {}
 
 
 def annotation(citation: Citation) -> dict[str, Any] | None:

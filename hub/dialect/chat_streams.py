@@ -16,6 +16,7 @@ from hub.dialect.chat_answers import (
     arguments_text,
     citation_of,
     detail,
+    rated,
     write_usage,
 )
 from hub.dialect.given import whole_json
@@ -220,18 +221,26 @@ class ChatWriter:
             return b""
         return self._delta({"reasoning_details": [detail(Thinking(held[0], signature, held[1], held[2]))]})
 
-    def _delta(self, delta: dict[str, Any], finish: str | None = None, logprobs: list[Any] | None = None) -> bytes:
+    def _delta(
+        self,
+        delta: dict[str, Any],
+        finish: str | None = None,
+        logprobs: list[Any] | None = None,
+        ratings: tuple[Any, ...] = (),
+    ) -> bytes:
         choice = {
             "index": 0,
             "delta": delta,
             "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
             "finish_reason": finish,
         }
+        if ratings:
+            choice |= rated(ratings)
         tail = b',"usage":null}' if self._ask.call.wants_usage else b"}"
         return b"%b[%b]%b\n\n" % (self._head, msgspec.json.encode(choice), tail)
 
     def _ended(self, end: Ended) -> bytes:
-        out = self._delta({}, FINISH[end.stop])
+        out = self._delta({}, FINISH[end.stop], ratings=end.ratings)
         if self._ask.call.wants_usage:
             usage = msgspec.json.encode(write_usage(end.usage or Usage()))
             out += b'%b[],"usage":%b}\n\n' % (self._head, usage)

@@ -46,6 +46,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
         model=model,
         content=tuple(blocks),
         stop=stop_of(body, called=called) or "end",
+        ratings=ratings_of(body),
         usage=buckets_of(body.get("usageMetadata"), charged(queries_in(a_list(body.get("candidates"))), model)),
     )
 
@@ -53,6 +54,16 @@ def read_answer(body: dict[str, Any]) -> Answer:
 def first_candidate(body: dict[str, Any]) -> dict[str, Any]:
     """The answer; others to the same call are left out."""
     return a_dict(next(iter(a_list(body.get("candidates"))), None))
+
+
+def ratings_of(body: dict[str, Any]) -> tuple[Any, ...]:
+    """How harmful the provider takes the answer to be; where the prompt was refused, the prompt."""
+    return tuple(
+        rating
+        for held in (first_candidate(body), a_dict(body.get("promptFeedback")))
+        for rating in a_list(held.get("safetyRatings"))
+        if isinstance(rating, dict)
+    )
 
 
 def parts_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from hub.dialect.gemini_answers import (
     citations_of,
     first_candidate,
     parts_of,
+    ratings_of,
     read_part,
     stop_of,
     write_call,
@@ -40,6 +41,7 @@ class GeminiReader:
         self._usage: Usage | None = None
         self._model = ""
         self._queries: set[str] = set()
+        self._ratings: tuple[Any, ...] = ()
         self.done = False
 
     def read(self, data: bytes, kind: str) -> Iterator[Happening | Searched]:
@@ -69,6 +71,7 @@ class GeminiReader:
             for one in citations_of(candidate):
                 yield Cited(self._index, one)
         self._stop = stop_of(body, called=self._called) or self._stop
+        self._ratings = ratings_of(body) or self._ratings
 
     def _block(self, block: Text | Thinking | ToolUse) -> Iterator[Happening]:
         if isinstance(block, ToolUse):
@@ -104,7 +107,7 @@ class GeminiReader:
             yield from self._shut()
             searches = charged(self._queries, self._model)
             usage = replace(self._usage, searches=searches) if self._usage is not None and searches else self._usage
-            yield Ended(self._stop, "", usage)
+            yield Ended(self._stop, "", usage, ratings=self._ratings)
 
 
 class GeminiWriter:

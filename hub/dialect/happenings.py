@@ -62,12 +62,13 @@ class Shut(Struct, frozen=True, gc=False):
 
 
 class Ended(Struct, frozen=True):
-    """The answer is complete. `usage` is all that was used, when the provider says so."""
+    """The answer is complete. `usage` is all that was used, when the provider says so; `ratings` as in an `Answer`."""
 
     stop: str
     sequence: str = ""
     usage: Usage | None = None
     tier: str = ""
+    ratings: tuple[Any, ...] = ()
 
 
 class Searched(Struct, frozen=True, gc=False):

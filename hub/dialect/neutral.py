@@ -185,7 +185,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """A whole reply. `stop` is one of `STOPS`."""
+    """A whole reply. `stop` is one of `STOPS`. `ratings` are Gemini's judgements of how harmful it is, as they came."""
 
     id: str
     model: str
@@ -195,6 +195,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     tier: str = ""
     created: int = 0
+    ratings: tuple[Any, ...] = ()
 
 
 STOPS = ("end", "length", "sequence", "tool", "refusal", "filter", "pause", "context")

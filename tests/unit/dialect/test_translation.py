@@ -120,3 +120,32 @@ def test_an_error_keeps_the_providers_words():
     assert body["type"] == "error"
     assert body["error"]["message"] == "Slow down"
     assert body["error"]["type"] == "rate_limit_error"
+
+
+RATINGS = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}]
+
+
+def gemini(**more):
+    part = {
+        "content": {"parts": [{"text": "No."}], "role": "model"},
+        "finishReason": "SAFETY",
+        "safetyRatings": RATINGS,
+    }
+    return {"candidates": [part], "modelVersion": "g", "responseId": "r", **more}
+
+
+def test_safety_ratings_of_gemini_reach_a_caller_of_chat_completions():
+    asked = {"model": "m", "messages": QUESTION}
+    whole = json.loads(lane_of(CHAT, Dialect.GEMINI, asked, "gemini").whole(json.dumps(gemini()).encode()).body)
+    (choice,) = whole["choices"]
+    assert (choice["finish_reason"], choice["extra_content"]) == (
+        "content_filter",
+        {"google": {"safety_ratings": RATINGS}},
+    )
+    refused = {"promptFeedback": {"blockReason": "SAFETY", "safetyRatings": RATINGS}}
+    whole = json.loads(lane_of(CHAT, Dialect.GEMINI, asked, "gemini").whole(json.dumps(refused).encode()).body)
+    assert whole["choices"][0]["extra_content"] == {"google": {"safety_ratings": RATINGS}}
+    carried = lane_of(CHAT, Dialect.GEMINI, {**asked, "stream": True}, "gemini")
+    out, _ = streamed(carried, f"data: {json.dumps(gemini())}\n\n".encode())
+    last = [choice for event in events(out) for choice in event["choices"]][-1]
+    assert last["extra_content"] == {"google": {"safety_ratings": RATINGS}}
