@@ -46,7 +46,8 @@ class TargetState:
     """What is observed of one target. Times in seconds; None where nothing was measured.
 
     `rests` is for how long every credential of it is still cooling; `ttft` the time to the first token and
-    `per_token` the time for each further one, both smoothed.
+    `per_token` the time for each further one, both smoothed. `failing` is the share of tries that failed, smoothed, `room`
+    the share that is left of the tightest of its provider's limits, as its answers told; 1 where they told nothing lately.
     """
 
     circuit: Circuit = Circuit.CLOSED
@@ -54,6 +55,8 @@ class TargetState:
     in_flight: int = 0
     ttft: float | None = None
     per_token: float | None = None
+    failing: float = 0.0
+    room: float = 1.0
 
 
 FRESH = TargetState()
@@ -83,6 +86,7 @@ class Observation(Struct, frozen=True):
     ttft: float | None = None
     duration: float = 0.0
     output_tokens: int = 0
+    room: float | None = None
     abandoned: bool = False  # the caller left: it says nothing about the target
     callers: bool = False  # the credential was the caller's own: it says nothing about the hub's
 

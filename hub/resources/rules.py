@@ -12,7 +12,9 @@ from hub.resources.targets import TargetSpec
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Strategy = Literal["weighted", "priority", "least_busy", "lowest_ttft", "lowest_latency", "lowest_cost"]
+Strategy = Literal[
+    "weighted", "priority", "least_busy", "power_of_two", "most_headroom", "lowest_ttft", "lowest_latency", "lowest_cost"
+]  # fmt: skip
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 # Headers that hold credentials: a rule on them would put a secret into a resource.
 SECRET_HEADERS = frozenset(

@@ -22,6 +22,7 @@ DEAD_SECONDS = 60.0  # a refused credential is asked again then: it may have bee
 COOL_SECONDS, LONGEST_COOL = 2.0, 60.0
 _SMOOTH = 0.2
 _MOST = 4096  # targets, credentials and sessions that are remembered
+_KEEP_ROOM = 60.0  # limits are per minute
 _KEEP_SESSION = 3600.0
 SPAN, SLOT = 300.0, 10.0
 _COUNTED = (Failure.OVERLOADED, Failure.DOWN)
@@ -38,6 +39,8 @@ class _Target:
     in_flight: int = 0
     ttft: float | None = None
     per_token: float | None = None
+    failing: float = 0.0
+    room: tuple[float, float] = (1.0, 0.0)  # what was left of the provider's limits, and until when that says something
 
     def close(self) -> None:
         """It is well again: what was is forgotten."""
@@ -94,7 +97,10 @@ class Health:
         rests = min(self._rest(deployment.target, s, now) for s in (deployment.secret, *deployment.spares))
         if target is None:
             return TargetState(rests=rests) if rests else FRESH
-        return TargetState(self._circuit(target, now), rests, target.in_flight, target.ttft, target.per_token)
+        return TargetState(
+            self._circuit(target, now), rests, target.in_flight, target.ttft, target.per_token, target.failing,
+            target.room[0] if now < target.room[1] else 1.0,
+        )  # fmt: skip
 
     def kept(self, key: str) -> str:
         """The target that `key` was given within the last hour, or ""."""
@@ -131,6 +137,8 @@ class Health:
             return
         now = self._now()
         self._note(seen, now)
+        if seen.room is not None:
+            state.room = (seen.room, now + _KEEP_ROOM)
         before = state.opened_until
         if seen.failure in _COUNTED:
             self._count_failure(state, probed)
@@ -216,6 +224,7 @@ class Health:
     def _count_failure(self, state: _Target, probed: bool) -> None:
         now = self._now()
         state.in_a_row += 1
+        state.failing = _smoothed(state.failing, 1.0)
         state.recent.append((now, False))
         if state.opened_until is not None:
             if probed:
@@ -228,6 +237,7 @@ class Health:
 
     def _count_success(self, state: _Target, seen: Observation, now: float) -> None:
         state.in_a_row = 0
+        state.failing = _smoothed(state.failing, 0.0)
         if state.opened_until is not None:
             state.close()
         state.recent.append((now, True))

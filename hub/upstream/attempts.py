@@ -70,7 +70,7 @@ class Record(Protocol):
 class Attempt:
     """A try that runs: knows its target and number, and writes itself down once, for the ledger and for health."""
 
-    __slots__ = ("_answered", "_began", "_ended", "_health", "_record", "deployment", "number", "status")
+    __slots__ = ("_answered", "_began", "_ended", "_health", "_record", "deployment", "number", "room", "status")
 
     def __init__(self, deployment: Deployment, number: int, record: Record, health: HealthLog) -> None:
         self._began = perf_counter()
@@ -81,6 +81,7 @@ class Attempt:
         self.deployment = deployment
         self.number = number
         self.status = 0
+        self.room: float | None = None
         health.began(deployment.target)
 
     def trace_headers(self, call: ModelCall) -> tuple[tuple[str, str], ...]:
@@ -132,6 +133,7 @@ class Attempt:
                 ttft=self._answered,
                 duration=seconds,
                 output_tokens=output_tokens,
+                room=self.room,
                 failure=failed and failed.kind,
                 code=code,
                 reached=failed is None or failed.reached,

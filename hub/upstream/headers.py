@@ -40,6 +40,16 @@ _WAITS = {
     "x-ms-retry-after-ms": 0.001,
     "retry-after": 1.0,
 }  # and what one of it is, in seconds
+# What is left of a provider's limits, and how much there is.
+_LIMITS = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-limit-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-limit"),
+    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-limit"),
+    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-limit"),
+)
+_LEFT = frozenset(left for left, _ in _LIMITS)
+_DIGITS = 19  # a limit that is as long is none
 _NUMBER = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
 
@@ -89,6 +99,24 @@ def reply_headers(response: Response) -> dict[str, str]:
         if "retry-after-ms" in given:
             headers["retry-after-ms"] = str(int(wait * 1000))
     return headers
+
+
+def room_of(headers: Mapping[str, str]) -> float | None:
+    """The share that is left of the tightest limit that a provider tells of; None when it tells of none."""
+    least: float | None = None
+    if _LEFT.isdisjoint(headers.keys()):
+        return None
+    for left, limit in _LIMITS:
+        if (
+            (told := headers.get(left)) is None
+            or not (most := headers.get(limit, "")).isdecimal()
+            or not told.isdecimal()
+        ):
+            continue
+        if len(most) < _DIGITS and len(told) < _DIGITS and int(most):
+            share = min(int(told) / int(most), 1.0)
+            least = share if least is None else min(share, least)
+    return least
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -31,7 +31,7 @@ from hub.upstream.course import Course, RetryBudget
 from hub.upstream.credentials import ProviderSecrets
 from hub.upstream.delivery import Delivery
 from hub.upstream.exchange import Endpoint, Response, read_whole
-from hub.upstream.headers import reply_headers, retry_after
+from hub.upstream.headers import reply_headers, retry_after, room_of
 from hub.upstream.hedging import Race
 from hub.upstream.streaming import opened
 from hub.upstream.verdicts import Failed, class_of, class_of_report, row_of
@@ -166,7 +166,7 @@ class ModelUpstream:
         lane = self._lanes(call, attempt.deployment)
         record.lane = lane.name
         response = await self._senders.send(attempt, call, lane, seconds)
-        attempt.status = response.status
+        attempt.status, attempt.room = response.status, room_of(response.headers)
         try:
             check_status(response.status)
             if response.status >= 400:

@@ -351,3 +351,18 @@ async def test_the_providers_own_id_of_a_request_goes_on_beside_the_hubs(script,
             _, _, _, headers = await send(models, plan(deployment(only.url)), call(stream=stream))
             assert headers["x-upstream-request-id"] == "req_vendor"
             assert name not in headers
+
+
+async def test_what_a_provider_says_is_left_of_its_limits_is_known_of_the_target():
+    async with up.Upstream() as upstream, sender() as models:
+        target = deployment(upstream.url)
+        upstream.default = up.chat("hi").headed(
+            {"x-ratelimit-remaining-requests": "5", "x-ratelimit-limit-requests": "100"}
+        )
+        await send(models, plan(target))
+        assert models.health.of(target).room == 0.05
+        upstream.default = up.openai_error(429).headed(
+            {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-limit-tokens": "9"}
+        )
+        await send(models, plan(target))
+        assert models.health.of(target).room == 0.0

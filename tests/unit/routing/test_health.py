@@ -74,6 +74,20 @@ def test_a_probe_whose_caller_left_leaves_room_for_another():
     assert health.of(A).circuit is Circuit.HALF_OPEN
 
 
+def test_what_fails_and_what_is_left_of_limits_is_known_for_a_while():
+    health, clock = made()
+    report(health, room=0.25)
+    assert (health.of(A).failing, health.of(A).room) == (0.0, 0.25)
+    report(health, Failure.DOWN)
+    report(health, Failure.KEY_THROTTLED, room=0.0)  # that is no failure of the target
+    assert (0 < health.of(A).failing < 1, health.of(A).room) == (True, 0.0)
+    clock.now += 60
+    assert health.of(A).room == 1.0
+    for _ in range(50):
+        report(health)
+    assert health.of(A).failing < 0.01
+
+
 def test_half_of_the_tries_failing_opens_the_circuit():
     health, _ = made()
     for number in range(AT_LEAST):

@@ -1,5 +1,6 @@
 """Strategies, stickiness, and what is left out while others remain."""
 
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -61,6 +62,42 @@ def test_lowest_latency_is_by_first_token_or_by_the_whole_answer():
     assert order(hub_of(A, B, C, strategy="lowest_latency"), health=health)[0] == "openai/c", "never measured: try it"
 
 
+def test_of_two_the_one_that_carries_less_leads():
+    slow, quick = TargetState(ttft=2.0, in_flight=1), TargetState(ttft=0.5, in_flight=1)
+    drawn = Counter()
+    for hub, states in (
+        (hub_of(A, B, strategy="power_of_two"), {"openai/a": slow, "openai/b": quick}),
+        (hub_of(A, B, strategy="power_of_two"), {"openai/a": TargetState(0, 0, 9, 0.5), "openai/b": quick}),
+        (hub_of(A, B, strategy="power_of_two"), {"openai/a": TargetState(ttft=0.5, failing=0.9), "openai/b": quick}),
+    ):
+        for pick in (0.01, 0.5, 0.99):
+            drawn[order(hub, health=Seen(states), pick=pick)[0]] += 1
+    assert drawn == {"openai/b": 9}
+
+
+def test_of_many_the_best_does_not_get_all_and_the_worst_gets_none():
+    states = {"openai/a": TargetState(ttft=0.1), "openai/b": TargetState(ttft=0.2), "openai/c": TargetState(ttft=9.0)}
+    hub, dice, led = hub_of(A, B, C, strategy="power_of_two"), random.Random(7), Counter()
+    for _ in range(900):
+        at = Conditions(health=Seen(states), pick=dice.random)
+        led[plan(hub, grant(), said("m"), at).attempts[0].target] += 1
+    assert 500 < led["openai/a"] < 700  # it is one of the two in two of three draws
+    assert 200 < led["openai/b"] < 400
+    assert led["openai/c"] == 0
+
+
+def test_most_headroom_is_by_what_providers_say_is_left():
+    health = Seen({"openai/a": TargetState(room=0.1), "openai/b": TargetState(room=0.6)})
+    hub = hub_of(A, B, strategy="most_headroom")
+    assert order(hub, health=health) == ["openai/b", "openai/a"]
+    assert order(hub, health=Seen({"openai/b": TargetState(room=0.6)}))[0] == "openai/a"  # it told of no limit
+
+
+def test_a_session_stays_under_power_of_two():
+    health = Seen({"openai/a": TargetState(ttft=9.0)}, kept="openai/a")
+    assert order(hub_of(A, B, strategy="power_of_two"), call=said("m", session="s"), health=health)[0] == "openai/a"
+
+
 def test_lowest_cost_is_by_the_price_of_this_call():
     dear, cheap, unknown = target("anthropic/claude-haiku"), target("openai/gpt-5-mini"), target("local/qwen3")
     hub = hub_of(unknown, dear, cheap, strategy="lowest_cost")
@@ -69,7 +106,11 @@ def test_lowest_cost_is_by_the_price_of_this_call():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.sampled_from(["weighted", "least_busy", "lowest_ttft", "lowest_cost"]), st.integers(1, 9), st.integers(1, 9))
+@given(
+    st.sampled_from(["weighted", "least_busy", "power_of_two", "most_headroom", "lowest_cost"]),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
 def test_no_strategy_leaves_its_priority(strategy, first, second):
     hub = hub_of(
         target("openai/a", 1, first), target("openai/b", 0, second), target("openai/c", 1, 1), strategy=strategy

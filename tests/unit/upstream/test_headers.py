@@ -1,0 +1,37 @@
+"""What is read of a provider's headers."""
+
+import pytest
+
+from hub.upstream.headers import room_of
+
+
+def left(*pairs, prefix="x-ratelimit-"):
+    return {f"{prefix}{name}": value for name, value in pairs}
+
+
+@pytest.mark.parametrize(
+    ("headers", "room"),
+    [
+        ({}, None),
+        (left(("remaining-requests", "25"), ("limit-requests", "100")), 0.25),
+        (
+            left(
+                ("remaining-requests", "90"),
+                ("limit-requests", "100"),
+                ("remaining-tokens", "10"),
+                ("limit-tokens", "1000"),
+            ),
+            0.01,
+        ),
+        (left(("requests-remaining", "0"), ("requests-limit", "50"), prefix="anthropic-ratelimit-"), 0.0),
+        (left(("input-tokens-remaining", "9"), ("input-tokens-limit", "10"), prefix="anthropic-ratelimit-"), 0.9),
+        (left(("remaining-requests", "200"), ("limit-requests", "100")), 1.0),
+        (left(("remaining-requests", "25")), None),
+        (left(("remaining-requests", "25"), ("limit-requests", "0")), None),
+        (left(("remaining-requests", "-1"), ("limit-requests", "100")), None),
+        (left(("remaining-requests", "²"), ("limit-requests", "²")), None),
+        (left(("remaining-requests", "9" * 5000), ("limit-requests", "9" * 5000)), None),
+    ],
+)
+def test_what_is_left_of_the_tightest_limit(headers, room):
+    assert room_of(headers) == room
