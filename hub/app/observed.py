@@ -147,6 +147,7 @@ class Observed:
             "tokens_last_minute": found.tokens,
             "tool_calls_last_minute": found.tool_calls,
             "parallel": found.parallel,
+            "waiting": found.waiting,
         }
 
     async def server(self, name: str) -> dict[str, Any]:

@@ -176,6 +176,7 @@ class Principal:
     grants it. `roles` maps a team's name to the role held there; `""` is the whole hub. `ends_at` (seconds since the
     epoch) is when the first level ends. `capture` is how much of their calls is kept, by their key or else their
     team; None leaves it to the hub. `via` tells the secrets of one key apart: the beginning of the presented one's hash.
+    `priority` is 0 for calls that go before others where calls wait, 1, or 2 for those that go after them.
     """
 
     id: str
@@ -189,6 +190,7 @@ class Principal:
     conditions: tuple[Access, ...] = ()  # those levels of `access` that are conditional
     capture: Capture | None = None
     via: str = ""
+    priority: int = 1
 
     @property
     def is_admin(self) -> bool:

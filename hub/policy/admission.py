@@ -56,7 +56,8 @@ class Policy:
             old = self._budgets.get(name)
             budgets[name] = old if old is not None and old.adopt(spec) else BudgetRule(name, spec, now)
         self._budgets = budgets
-        self._limits = {name: LimitRule(name, spec) for name, spec in snapshot.limits.items()}
+        queues = {name: rule.queue for name, rule in self._limits.items()}
+        self._limits = {name: LimitRule(name, spec, queues.get(name)) for name, spec in snapshot.limits.items()}
         self._limits_by_scope = _by_scope(self._limits.values())
         self._budgets_by_scope = _by_scope(budgets.values())
         named = {

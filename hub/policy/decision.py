@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from math import inf
+from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from hub.core.calls import Dialect, ModelCall, ToolCall
 from hub.core.entry import Finding
-from hub.core.meters import PURSE, Ask, Claim, Meters, Taken
+from hub.core.meters import PURSE, SLOTS, Ask, Claim, Meters, Taken
 from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
@@ -156,11 +158,11 @@ class Decision:
         Raises Throttled (`rate_limited`, `too_many_parallel`, `budget_exhausted`), Malformed `guardrail_blocked`,
         Elsewhere for a call that shall go to another model, or Unavailable when shared meters cannot be asked.
         """
-        taken = await self._policy.meters.take(self._claim) if self._claim.asks else Taken()
+        self._task = asyncio.current_task()
+        taken = await self._granted() if self._claim.asks else Taken()
         if taken.refused is not None:
             raise self._refusal(taken, taken.refused)
         self._taken = taken
-        self._task = asyncio.current_task()
         self._policy.opened(self)
         if self._screening is not None:
             try:
@@ -168,6 +170,44 @@ class Decision:
             except BaseException as error:
                 self.give_back(error)
                 raise
+
+    async def _granted(self) -> Taken:
+        """What the meters say, once it is this call's turn at every limit where calls wait."""
+        taken, ends = None, inf
+        for place, rule in enumerate(self._ask_of):  # nobody overtakes those who wait
+            if isinstance(rule, LimitRule) and rule.queue and self._claim.asks[place].kind is SLOTS:
+                taken = Taken(refused=place)
+        taken = taken or await self._policy.meters.take(self._claim)
+        while taken.refused is not None and self._claim.asks[taken.refused].kind is SLOTS:
+            rule = self._ask_of[taken.refused]
+            if not isinstance(rule, LimitRule) or rule.spec.queue is None:
+                break
+            ends = min(ends, monotonic() + rule.spec.queue.seconds)
+            self._policy.opened(self)  # who waits can be ended, too
+            try:
+                taken = await self._waited(rule, rule.spec.queue.most, ends, taken.refused)
+            except asyncio.CancelledError as error:
+                self._raise_ended(error)
+                raise
+            finally:
+                self._policy.closed(self)
+        return taken
+
+    async def _waited(self, rule: LimitRule, most: int, ends: float, place: int) -> Taken:
+        """What the meters say when it is this call's turn. Raises Throttled when it waited in vain."""
+        waiter = rule.queue.join(self.principal.priority, most)
+        if waiter is None:
+            raise self._refusal(Taken(refused=place), place)
+        try:
+            while not waiter.pushed_out and (left := ends - monotonic()) > 0:
+                if rule.queue.is_first(waiter):
+                    taken = await self._policy.meters.take(self._claim)
+                    if taken.refused != place:
+                        return taken
+                await rule.queue.turn(waiter, left)
+        finally:
+            rule.queue.leave(waiter)
+        raise self._refusal(Taken(refused=place), place)
 
     def afford(self) -> None:
         """Take nothing, and raise what a budget says against the call as its money stands: see `take`."""
@@ -268,8 +308,15 @@ class Decision:
             self._screen.left()
         if self._claim.asks:
             self._policy.meters.settle(self._claim, taken, self._used())
+            for limit in self._applying.limits:
+                if limit.queue:
+                    limit.queue.wake()
             if self._applying.budgets:
                 self._tell()
+        self._raise_ended(error)
+
+    def _raise_ended(self, error: BaseException | None) -> None:
+        """Raise why the call was ended from outside, where that is what `error` is about."""
         if self.ended is not None and isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None:

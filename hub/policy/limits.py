@@ -1,9 +1,11 @@
 """Rates: requests, tokens and tool calls per minute, and calls at the same time, per scope."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from hub.core.meters import RATE, SLOTS, Ask, Meters, Taken
 from hub.core.refusal import Throttled
+from hub.policy.queues import Queue
 from hub.resources.spending import LimitSpec
 
 _UNITS = (("requests", "rpm"), ("tokens", "tpm"), ("tool calls", "tool_calls_per_minute"))
@@ -22,15 +24,17 @@ class LimitStatus:
     tokens: int
     tool_calls: int
     parallel: int
+    waiting: int = 0
 
 
 class LimitRule:
     """One limit. What is counted survives a change of its numbers, and not of its scope."""
 
-    __slots__ = ("_limits", "_meters", "_parallel", "_request", "_told", "name", "spec")
+    __slots__ = ("_limits", "_meters", "_parallel", "_request", "_told", "name", "queue", "spec")
 
-    def __init__(self, name: str, spec: LimitSpec) -> None:
+    def __init__(self, name: str, spec: LimitSpec, queue: Queue | None = None) -> None:
         self.name = name
+        self.queue = queue or Queue()
         self.spec = spec
         where = "/".join(spec.scope.parts)
         meters = self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
@@ -55,10 +59,14 @@ class LimitRule:
     def refusal(self, ask: Ask, taken: Taken) -> Throttled:
         """The refusal for want of room: `rate_limited` with `retry_after`, or `too_many_parallel`."""
         if ask.kind is SLOTS:
+            queue = self.spec.queue
+            waited = (
+                "" if queue is None else f", {queue.most} can wait for {queue.seconds:g} s, and {len(self.queue)} do"
+            )
             return Throttled(
                 "too_many_parallel",
-                f"Limit '{self.name}' allows {self.spec.parallel} calls at the same time. Wait for one to end.",
-                retry_after=1,
+                f"Limit '{self.name}' allows {self.spec.parallel} calls at the same time{waited}. Wait for one to end.",
+                retry_after=1 if queue is None else ceil(queue.seconds),
             )
         unit, limit = ask.meter.rpartition(":")[2], ask.limit or 0
         if ask.amount > limit:
@@ -84,7 +92,9 @@ class LimitRule:
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""
         used = [meters.level(self._meters[unit], RATE).used for unit, _ in _UNITS]
-        return LimitStatus(used[0], used[1], used[2], meters.level(self._meters["parallel"], SLOTS).used)
+        return LimitStatus(
+            used[0], used[1], used[2], meters.level(self._meters["parallel"], SLOTS).used, len(self.queue)
+        )
 
 
 def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ it grants nothing); the levels below it may narrow (left out, they narrow nothin
 import json
 from datetime import datetime
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
@@ -71,6 +71,7 @@ def _capture(value: object) -> object:
     return value
 
 
+Priority = Literal["high", "normal", "low"]
 CaptureField = Annotated[Capture | None, BeforeValidator(_capture)]
 
 
@@ -112,7 +113,8 @@ class TeamSpec(AccessSpec):
 
     `capture` is how much is kept of the bodies of its calls, within the hub's data boundary; `none` keeps no entry.
     `cache` gives answers again to the same request; it is off unless it is given, and never reaches another team.
-    `clients` is what is pushed to the clients of its people, such as Claude Code, once they have signed in.
+    `clients` is what is pushed to the clients of its people, such as Claude Code, once they have signed in. `priority`
+    says who goes first where calls wait for room at a limit with a `queue`.
     """
 
     title: Title = ""
@@ -121,6 +123,7 @@ class TeamSpec(AccessSpec):
     clients: ClientsSpec | None = None
     route: Name | None = None
     capture: CaptureField = None
+    priority: Priority = "normal"
 
 
 class UserSpec(AccessSpec):
@@ -143,7 +146,7 @@ class KeySpec(AccessSpec):
     `route` decides where its model calls go, before the team's route and the model's own; `routes` are those that
     the caller may name in `x-hub-route`. `capture` takes the place of the team's. `strict` refuses a model call of
     which a field cannot be carried into the provider's dialect, instead of leaving the field out and naming it in
-    `x-hub-dropped-fields`.
+    `x-hub-dropped-fields`. `priority` may be lower than the team's, never higher.
     """
 
     title: Title = ""
@@ -153,5 +156,6 @@ class KeySpec(AccessSpec):
     route: Name | None = None
     routes: list[Glob] = Field(default_factory=list, max_length=100)
     strict: bool = False
+    priority: Priority | None = None
     capture: CaptureField = None
     enabled: bool = True

@@ -179,6 +179,15 @@ def _kept(team: TeamSpec | None, key: KeySpec | None) -> Capture | None:
     return team.capture if team is not None else None
 
 
+_PRIORITIES = ("high", "normal", "low")
+
+
+def _priority(team: TeamSpec | None, key: KeySpec | None) -> int:
+    """The lower one of the team's and the key's; without a team, a key's own."""
+    said = [spec.priority for spec in (team, key) if spec is not None and spec.priority is not None]
+    return max(map(_PRIORITIES.index, said), default=1)
+
+
 def principal_of_user(name: str, spec: UserSpec, teams: Mapping[str, TeamSpec]) -> Principal:
     """The person, as they are when they sign in to the web apps."""
     roles: dict[str, Role] = dict(spec.teams)
@@ -193,6 +202,7 @@ def principal_of_user(name: str, spec: UserSpec, teams: Mapping[str, TeamSpec]) 
         team=team,
         roles=roles,
         capture=_kept(teams.get(team), None),
+        priority=_priority(teams.get(team), None),
         **bounds,
     )
 
@@ -218,6 +228,7 @@ def _principal(
         team=team,
         roles=roles,
         capture=_kept(teams.get(team), spec),
+        priority=_priority(teams.get(team), spec),
         **bounds,
     )
 

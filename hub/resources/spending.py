@@ -92,8 +92,19 @@ class BudgetSpec(Spec):
         return self
 
 
+class QueueSpec(Spec):
+    """How many calls may wait for others to end, and for how many seconds each."""
+
+    most: Annotated[int, Field(gt=0, le=10_000)] = 100
+    seconds: Annotated[float, Field(gt=0, le=300)] = 10
+
+
 class LimitSpec(Spec):
-    """Requests, tokens and tool calls per minute, and calls at the same time."""
+    """Requests, tokens and tool calls per minute, and calls at the same time.
+
+    With `queue`, calls beyond `parallel` wait for their turn instead of being refused at once; keys of a higher `priority`
+    go first. What finds the queue full, or waits too long, is refused.
+    """
 
     title: Title = ""
     scope: ScopeSpec
@@ -101,10 +112,13 @@ class LimitSpec(Spec):
     tpm: Annotated[int, Field(gt=0, le=1_000_000_000_000)] | None = None
     tool_calls_per_minute: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     parallel: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    queue: QueueSpec | None = None
     enabled: bool = True
 
     @model_validator(mode="after")
     def _says_something(self) -> "LimitSpec":
         if not any((self.rpm, self.tpm, self.tool_calls_per_minute, self.parallel)):
             raise ValueError("a limit sets at least one of rpm, tpm, tool_calls_per_minute, parallel")
+        if self.queue is not None and self.parallel is None:
+            raise ValueError("queue goes with parallel: only what ends makes room for those who wait")
         return self

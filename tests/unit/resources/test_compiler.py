@@ -194,3 +194,20 @@ def test_a_key_rests_with_its_user_and_ends_with_its_secret():
     assert principal("k", keys={"k": {"enabled": False}}) is None
     snapshot = compiled([KeySecret("k", b"d", ends_at=5.0)], keys={"k": {"expires_at": "1970-01-01T00:00:09Z"}})
     assert snapshot.keys[b"d"].ends_at == 5.0
+
+
+@pytest.mark.parametrize(
+    ("team", "key", "priority"),
+    [
+        ({}, {}, 1),
+        ({"priority": "high"}, {}, 0),
+        ({"priority": "high"}, {"priority": "low"}, 2),
+        ({"priority": "low"}, {"priority": "high"}, 2),
+        ({}, {"priority": "high"}, 1),
+        (None, {"priority": "high"}, 0),
+    ],
+)
+def test_a_key_may_ask_for_less_than_its_team_never_for_more(team, key, priority):
+    teams = {} if team is None else {"t": team}
+    said = principal("k", teams=teams, keys={"k": {**key, **({} if team is None else {"team": "t"})}})
+    assert said.priority == priority
