@@ -132,6 +132,14 @@ class UpstreamFailed(Refusal):
     retryable = True
 
 
+class Reported(UpstreamFailed):
+    """The provider reports an error in an answer whose status says that it succeeded; `told` is the status of that error."""
+
+    def __init__(self, message: str, told: int) -> None:
+        super().__init__("upstream_error", message, status=told if told in (400, 404, 413, 422, 429) else None)
+        self.told = told
+
+
 class Unavailable(Refusal):
     """The hub cannot serve this right now."""
 

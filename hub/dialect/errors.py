@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from hub.core.calls import Dialect
-from hub.core.refusal import Refusal
-from hub.core.values import a_dict, a_list, a_text
+from hub.core.refusal import Refusal, Reported, UpstreamFailed
+from hub.core.values import a_dict, a_list, a_number, a_text
 
 # What vendors call an error of this status. Where one is missing, the class of the status decides.
 _ANTHROPIC: Mapping[int, str] = {
@@ -133,6 +133,30 @@ def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
 _MOST_MESSAGE = 2000
 
 
+# What any answer to a call in a dialect holds.
+_HOLDS = {
+    Dialect.OPENAI_CHAT: (b'"choices"',),
+    Dialect.OPENAI_RESPONSES: (b'"output"', b'"status"'),
+    Dialect.ANTHROPIC_MESSAGES: (b'"content"',),
+    Dialect.GEMINI: (b'"candidates"', b'"promptFeedback"', b'"usageMetadata"'),
+    Dialect.BEDROCK: (b'"output"',),
+}
+
+
+def check_answer(spoken: Dialect, body: bytes) -> None:
+    """Raise UpstreamFailed where a JSON object is no answer in a dialect: Reported for an error that came as a success."""
+    holds = _HOLDS.get(spoken)
+    if holds is None or any(name in body for name in holds):
+        return
+    given = a_dict(msgspec.json.decode(body))
+    if not given.get("error") and not given.get("errors"):
+        raise UpstreamFailed(
+            "upstream_protocol", "The provider answered with a JSON object that is no answer to the call."
+        )
+    code = a_number(a_dict(given.get("error")).get("code")) or 0
+    raise Reported(f"The provider answered with an error: {message_of(body)[0]}", code if 400 <= code < 600 else 502)
+
+
 def message_of(body: bytes) -> tuple[str, str]:
     """What an error reply says, in any dialect, and its own code or type; the start of the body when it is no JSON."""
     try:
@@ -146,3 +170,12 @@ def message_of(body: bytes) -> tuple[str, str]:
     message = a_text(held.get("message")) or a_text(held.get("Message")) or a_text(error) or a_text(held.get("detail"))
     code = a_text(held.get("code")) or a_text(held.get("type")) or a_text(held.get("status"))
     return message[:_MOST_MESSAGE] or "The provider answered with an error and did not say why.", code[:80]
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body is JSON."""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -11,7 +11,7 @@ from hub.core.usage import Usage
 from hub.core.wire import StreamReader, Whole
 from hub.dialect.ask import Ask, Names, narrowed
 from hub.dialect.codecs import HEARD, SPOKEN
-from hub.dialect.errors import error_body, message_of
+from hub.dialect.errors import check_answer, error_body, is_json, message_of
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
@@ -43,6 +43,12 @@ def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Estimate | T
     return Translate(call, deployment, spoken)
 
 
+def told(call: ModelCall, status: int, body: bytes) -> bytes:
+    """An error reply of a provider in the caller's dialect, in the provider's own words."""
+    message, code = message_of(body)
+    return error_body(call.dialect, Refusal(code or "upstream_error", message, status=status), call.origin.request_id)
+
+
 class Passthrough:
     """Both sides speak one dialect. See `hub.core.wire.Lane`."""
 
@@ -68,12 +74,12 @@ class Passthrough:
         """See `hub.core.wire.Lane`."""
         tier = _TIERS.get(self.spoken)
         usage = self._wire.usage(body) or self._wire.estimate(self._call, len(body))
+        check_answer(self.spoken, body)
         return Whole(body, usage, tier(body) if tier is not None else "")
 
     def error(self, status: int, body: bytes) -> bytes:
-        """See `hub.core.wire.Lane`."""
-        del status
-        return body
+        """See `hub.core.wire.Lane`. What is no JSON, such as the page of a proxy between, is told in the caller's dialect."""
+        return body if is_json(body) else told(self._call, status, body)
 
     def reader(self) -> StreamReader:
         """See `hub.core.wire.Lane`."""
@@ -137,6 +143,7 @@ class Translate:
             raise UpstreamFailed(
                 "upstream_protocol", "The provider answered with something that is not a JSON object."
             ) from None
+        check_answer(self.spoken, body)
         answer = self._spoken.read_answer(given)
         if self._names:
             answer = self._names.answer(answer)
@@ -145,9 +152,7 @@ class Translate:
 
     def error(self, status: int, body: bytes) -> bytes:
         """See `hub.core.wire.Lane`. The provider's own words are kept."""
-        message, code = message_of(body)
-        refusal = Refusal(code or "upstream_error", message, status=status)
-        return error_body(self._call.dialect, refusal, self._call.origin.request_id)
+        return told(self._call, status, body)
 
     def reader(self) -> StreamReader:
         """See `hub.core.wire.Lane`."""

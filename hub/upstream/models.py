@@ -10,7 +10,7 @@ from hub.core.calls import PLAIN, Dialect, ModelCall, Reply
 from hub.core.health import Failure, HealthLog
 from hub.core.plan import Deployment, Plan
 from hub.core.raw_usage import usage_in
-from hub.core.refusal import Refusal, UpstreamFailed
+from hub.core.refusal import Refusal, Reported, UpstreamFailed
 from hub.core.shelf import Shelf
 from hub.core.stored import made
 from hub.core.wire import Lane
@@ -156,6 +156,9 @@ class ModelUpstream:
         """One try. Raises Failed when there is no answer, or an error."""
         try:
             return await self._tried(attempt, call, record, seconds)
+        except Reported as error:
+            kind = class_of(error.told, error.message.encode())
+            raise Failed(kind, error, status=error.told) from None
         except UpstreamFailed as failure:
             kind = class_of_report(failure) if attempt.status else Failure.DOWN
             raise Failed(kind, failure, reached=attempt.status > 0) from None
@@ -192,7 +195,10 @@ async def _error(response: Response, lane: Lane, attempt: Attempt) -> Failed:
         message = "The provider refuses the hub's credential. An administrator has to renew it."
         return Failed(kind, UpstreamFailed("upstream_error", message), status=status)
     failure = UpstreamFailed("upstream_error", f"The provider answered with status {status}.")
-    reply = Reply(status, _headers(response, lane, attempt), lane.error(status, body))
+    told, headers = lane.error(status, body), _headers(response, lane, attempt)
+    if told is not body:
+        headers["content-type"] = "application/json"
+    reply = Reply(status, headers, told)
     return _Answered(kind, failure, Delivery(reply, target), response)
 
 

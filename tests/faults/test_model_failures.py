@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 from msgspec.structs import replace
 
-from hub.core.calls import Arrival
+from hub.core.calls import Arrival, Dialect
 from hub.core.health import Circuit
 from hub.core.refusal import UpstreamFailed
 from tests.support import upstream as up
@@ -366,3 +366,53 @@ async def test_what_a_provider_says_is_left_of_its_limits_is_known_of_the_target
         )
         await send(models, plan(target))
         assert models.health.of(target).room == 0.0
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "outcome"),
+    [
+        ({"error": {"code": 429, "message": "Rate limit exceeded"}}, 429, "key_throttled"),
+        ({"error": {"code": 400, "message": "temperature is too high"}}, 400, "caller"),
+        ({"error": {"code": 401, "message": "no such key"}}, 502, "key_dead"),
+        ({"error": {"message": "boom"}}, 502, "overloaded"),
+        ({"error": "boom"}, 502, "overloaded"),
+        ({"success": False, "errors": [{"message": "boom"}]}, 502, "overloaded"),
+        ({}, 502, "upstream_protocol"),
+    ],
+)
+@pytest.mark.parametrize("dialect", [Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES])
+async def test_an_error_that_comes_as_a_success_is_an_error(dialect, said, status, outcome):
+    paths = {Dialect.OPENAI_CHAT: "/chat/completions"}  # Messages are translated to it
+    async with up.Upstream() as first, up.Upstream() as second, sender() as models:
+        first.default, second.default = up.json_reply(said), up.chat("from the other one")
+        broken, other = (
+            dataclasses.replace(deployment(one.url, name), paths=paths) for one, name in ((first, "a"), (second, "b"))
+        )
+        asked = call(dialect=dialect, max_tokens=9)
+        with pytest.raises(UpstreamFailed) as caught:
+            await send(models, plan(broken, same_target=0), asked)
+        assert caught.value.status == status
+        if status == 400:
+            return
+        got, body, record, _ = await send(models, plan(broken, other, same_target=0), asked)
+        assert (got, b"from the other one" in body) == (200, True)
+        assert record.tried == [("a/m", outcome), ("b/m", "ok")]
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "message"),
+    [
+        (b"<html>Bad gateway</html>", "text/html", "did not say why"),
+        (b"slow down, please", "text/plain", "slow down, please"),
+        (b"", "text/plain", "did not say why"),
+    ],
+)
+async def test_an_error_that_is_no_json_is_told_in_the_callers_dialect(body, media, message):
+    async with up.Upstream() as upstream, sender() as models:
+        upstream.default = up.raw_reply(body, status=429, content_type=media)
+        for dialect in (Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES):
+            status, told, _, headers = await send(models, plan(deployment(upstream.url)), call(dialect=dialect))
+            assert (status, headers["content-type"]) == (429, "application/json")
+            error = json.loads(told)
+            assert message in error["error"]["message"]
+            assert error.get("type") == ("error" if dialect is Dialect.ANTHROPIC_MESSAGES else None)
