@@ -29,9 +29,13 @@ _GIVE_UP_SECONDS = 86_400.0
 
 
 def payload(alert: Alert, rule: BudgetRule) -> dict[str, Any]:
-    """What is posted."""
+    """What is posted. `text` says it for people: chat programs show that of what is posted to their incoming webhooks."""
     kind, name = rule.spec.scope.parts
+    whose = f"{kind} {name}" if name else "the whole hub"
+    period = "in all" if rule.spec.period == "total" else f"a {rule.spec.period}"
+    limit, spent = f"{alert.limit / 1e6:.2f}", f"{alert.spent / 1e6:.2f}"
     return {
+        "text": f"Budget {alert.budget} ({whose}): {spent} of {limit} USD {period} are spent, {alert.level} %.",
         "id": alert.id,
         "event": "budget.alert",
         "budget": alert.budget,

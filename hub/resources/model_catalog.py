@@ -158,17 +158,23 @@ class CatalogModel(Struct, frozen=True, dict=True):
         return "chat" if self.mode == "responses" else self.mode
 
     @cached_property
-    def _there(self) -> dict[str, Price | None]:
+    def _there(self) -> dict[tuple[str, str], Price]:
         return {}
 
-    def price_in(self, place: str) -> Price | None:
-        """The price where calls are computed in `place`, "" for wherever the provider likes; None when it is not known."""
-        factor = self.uplifts.get(place, self.uplifts.get("*")) if place else None
-        if factor is None or self.price is None:
+    def price_in(self, place: str, contract: str = "1") -> Price | None:
+        """The price where calls are computed in `place`, "" for wherever the provider likes; None when it is not known.
+
+        `contract` is the factor by which one's own prices differ from the published ones; the version of the price names it.
+        """
+        uplift = self.uplifts.get(place, self.uplifts.get("*", "1")) if place else "1"
+        if self.price is None or (uplift == "1" and contract == "1"):
             return self.price
-        found = self._there.get(factor)
+        found = self._there.get((uplift, contract))
         if found is None:
-            found = self._there[factor] = self.price.times(Decimal(factor))
+            found = self.price.times(Decimal(uplift) * Decimal(contract))
+            if contract != "1":
+                found = msgspec.structs.replace(found, as_of=f"{found.as_of}*{contract}")
+            self._there[uplift, contract] = found
         return found
 
     @property

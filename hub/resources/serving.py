@@ -47,6 +47,19 @@ def _money(value: str) -> str:
 
 
 Money = Annotated[str, AfterValidator(_money)]
+
+
+def _factor(value: str) -> str:
+    try:
+        factor = Decimal(value)
+    except InvalidOperation:
+        raise ValueError('a decimal number in quotes is needed, for example "0.9" where a tenth is off') from None
+    if not factor.is_finite() or not Decimal("0.01") <= factor <= 100 or -int(factor.as_tuple().exponent) > 6:
+        raise ValueError("a factor lies between 0.01 and 100, with at most 6 decimal places")
+    return value
+
+
+Factor = Annotated[str, AfterValidator(_factor)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -89,6 +102,8 @@ class ProviderSpec(Spec):
     its models call any other path of it too, at `/v1/providers/NAME/PATH`; what that costs is known only where the
     provider says it, so budgets cannot hold such a call back. `missing_usage` is what becomes of an answer that does not
     say what it used: it is charged by an estimate of its size, its cost is unknown (`unpriced`), or it is refused.
+    `price_factor` is what the catalogue's prices of its tokens are multiplied by, for a discount or a margin; prices of your
+    own, in models, are taken as they are.
 
     With `instead_of` and `owner` it is a team's or a person's own credential: their calls to the provider that it
     names go out with it instead of the hub's, and to no other address.
@@ -106,6 +121,7 @@ class ProviderSpec(Spec):
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
     other_paths: bool = False
+    price_factor: Factor = "1"
     missing_usage: Literal["estimate", "unpriced", "refuse"] = "estimate"
     timeouts: TimeoutsSpec = TimeoutsSpec()
     enabled: bool = True
@@ -122,17 +138,15 @@ class ProviderSpec(Spec):
         if (self.instead_of is None) != (self.owner is None):
             raise ValueError("instead_of and owner belong together: whose credential stands for which provider's")
         if self.owner is not None:
-            given = {
-                "base_url",
-                "headers",
-                "models",
-                "allow_private",
-                "other_paths",
-                "timeouts",
-                "region",
-                "missing_usage",
+            given = self.model_fields_set - {
+                "kind",
+                "title",
+                "api_key",
+                "credentials",
+                "instead_of",
+                "owner",
+                "enabled",
             }
-            given &= self.model_fields_set
             if given:
                 raise ValueError(f"an own credential changes nothing else of the provider: leave out {min(given)}")
             if self.api_key is None:

@@ -228,9 +228,12 @@ class Snapshot:
     def target_price(self, target: str) -> Price | None:
         """The catalogue's price of `provider/model`; None when it is not known."""
         known = self.catalogue_model(target)
-        if known is None or not known.uplifts:
-            return known and known.price
-        return known.price_in(self.providers[target.partition("/")[0]].place)
+        if known is None:
+            return None
+        provider = self.providers[target.partition("/")[0]]
+        if not known.uplifts and provider.spec.price_factor == "1":
+            return known.price
+        return known.price_in(provider.place, provider.spec.price_factor)
 
     def canonical(self, model: str) -> str:
         """The own name of the model that is called `model`: aliases and Claude Code's prefix lead to it."""

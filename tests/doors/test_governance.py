@@ -441,6 +441,7 @@ async def test_a_spent_budget_blocks_or_sends_to_the_cheaper_model_and_alerts(wo
     alert = json.loads(told[0].body)
     assert (alert["event"], alert["budget"]) == ("budget.alert", "b")
     assert alert["percent"] in (20, 100)
+    assert alert["text"].startswith(f"Budget b (key {name}): 0.0")
     await world.put("budgets", "b", {**budget, "mode": "block"})
     refused = await world.call(key)
     assert refused.status_code == 429

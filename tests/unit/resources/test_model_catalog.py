@@ -47,6 +47,19 @@ def test_no_price_is_that_of_something_else_than_a_million_tokens():
     assert CATALOGUE.get("fireworks/accounts/fireworks/models/flux-kontext-pro").price is None  # it is for a picture
 
 
+def test_a_contract_multiplies_what_is_published_and_its_versions_say_so():
+    def at(factor, **more):
+        spec = ProviderSpec(kind="openai", api_key="env:K", price_factor=factor, **more)
+        return Snapshot(1, "", CATALOGUE, providers={"p": provider_of("p", spec)}).target_price("p/gpt-5")
+
+    usual, off, regional = at("1"), at("0.9"), at("0.5", base_url="https://eu.api.openai.com/v1")
+    assert off.rates.input * 10 == usual.rates.input * 9
+    assert off.tiers["flex"].rates.output * 10 == usual.tiers["flex"].rates.output * 9
+    assert (off.search, off.as_of) == (usual.search, f"{usual.as_of}*0.9")
+    assert version_of(off, "flex") == f"{usual.as_of}*0.9 flex"
+    assert regional.rates.input in (usual.rates.input // 2, round(usual.rates.input * 0.55))
+
+
 def test_nothing_is_guessed():
     assert CATALOGUE.get("openai/gpt-5-mini-extra") is None
     assert CATALOGUE.get("gpt-5-mini") is None

@@ -41,6 +41,8 @@ def test_every_kind_of_the_contract_exists():
         ("models", {}, "", "targets or a route"),
         ("models", {"targets": [{"model": "a/b", "weight": 0}]}, "", "weight above 0"),
         ("models", {"targets": [{"model": "a/b"}], "price": {"input": "free"}}, "price.input", "decimal"),
+        ("providers", {"kind": "demo", "price_factor": "0"}, "price_factor", "between 0.01"),
+        ("providers", {"kind": "demo", "price_factor": "-10%"}, "price_factor", "decimal"),
         ("models", {"targets": [{"model": "a/b"}], "price": {"input": "-1"}}, "price.input", "between 0"),
         ("models", {"targets": [{"model": "a/b"}], "price": {"output": "100001"}}, "price.output", "between 0"),
         ("models", {"targets": [{"model": "a/b"}], "price": {"input": "NaN"}}, "price.input", "between 0"),
