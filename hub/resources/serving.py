@@ -102,6 +102,7 @@ class ProviderSpec(Spec):
     its models call any other path of it too, at `/v1/providers/NAME/PATH`; what that costs is known only where the
     provider says it, so budgets cannot hold such a call back. `missing_usage` is what becomes of an answer that does not
     say what it used: it is charged by an estimate of its size, its cost is unknown (`unpriced`), or it is refused.
+    Without `passthrough` no caller's own credential (beside `x-hub-key`) goes out to it.
     `price_factor` is what the catalogue's prices of its tokens are multiplied by, for a discount or a margin; prices of your
     own, in models, are taken as they are.
 
@@ -121,6 +122,7 @@ class ProviderSpec(Spec):
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
     other_paths: bool = False
+    passthrough: bool = True
     price_factor: Factor = "1"
     missing_usage: Literal["estimate", "unpriced", "refuse"] = "estimate"
     timeouts: TimeoutsSpec = TimeoutsSpec()

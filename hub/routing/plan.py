@@ -11,7 +11,7 @@ from hub.routing.conditions import Conditions
 from hub.routing.decide import SHOWN, Decided, decide
 from hub.routing.facts import Facts
 from hub.routing.order import Order, expected_pico
-from hub.routing.sift import ENDPOINTS, NO_WEIGHT, Sifted, credentialed, no_endpoint, sift
+from hub.routing.sift import ENDPOINTS, NO_WEIGHT, NOT_YOURS, Sifted, credentialed, no_endpoint, sift
 
 _USUAL = Retry()
 _CALM = Conditions()
@@ -101,9 +101,14 @@ def _costs(snapshot: Snapshot, call: ModelCall, decided: Decided, facts: Facts) 
     return {name: expected_pico(snapshot.target_price(name), facts.tokens, output) for name in names}
 
 
-def _nothing(call: ModelCall, decided: Decided, sifted: Sifted) -> Unavailable | NotFound:
+def _nothing(call: ModelCall, decided: Decided, sifted: Sifted) -> Unavailable | NotFound | Forbidden:
     shown = call.model[:SHOWN]
     reasons = {drop.reason for drop in sifted.dropped} - {NO_WEIGHT}
+    if reasons == {NOT_YOURS}:
+        return Forbidden(
+            "forbidden",
+            f"The providers of '{shown}' take no credentials of callers. Send the hub's key alone, without your own beside it.",
+        )
     if reasons == {no_endpoint(call.dialect)}:
         return NotFound(
             "model_not_routed",

@@ -34,6 +34,7 @@ ENDPOINTS = {
     Dialect.RERANK: "/v1/rerank",
 }
 NO_WEIGHT = "its weight is 0"
+NOT_YOURS = "its provider takes no credentials of callers"
 Reason = Callable[[Target], str]
 
 
@@ -97,6 +98,8 @@ def sift(snapshot: Snapshot, decided: Decided, facts: Facts, health: HealthView)
     """
     sifted = Sifted(list(decided.targets))
     sifted.drop(lambda target: cannot(target, facts.call.dialect, decided.regions))
+    if facts.call.credential is not None:
+        sifted.drop(lambda target: _unwelcome(snapshot, target.deployment))
     stored = before(facts.call)
     if stored and any(target.deployment.target == (home := health.kept(stored)) for target in sifted.kept):
         sifted.drop(
@@ -111,10 +114,21 @@ def sift(snapshot: Snapshot, decided: Decided, facts: Facts, health: HealthView)
 
 def credentialed(snapshot: Snapshot, deployment: Deployment, facts: Facts) -> Deployment:
     """The deployment with the credential that this caller's calls go out with: their own comes first."""
-    row = KINDS[deployment.kind]
-    if facts.call.credential is not None and (row.passthrough or (not deployment.secret and row.env)):
+    if facts.call.credential is not None and _takes_callers(deployment):
         return replace(deployment, secret="", spares=(), own="caller")
     return with_own_credential(snapshot, deployment, facts.principal)
+
+
+def _takes_callers(deployment: Deployment) -> bool:
+    """Whether a caller's own credential goes out to a deployment in place of the hub's."""
+    row = KINDS[deployment.kind]
+    return row.passthrough or (not deployment.secret and bool(row.env))
+
+
+def _unwelcome(snapshot: Snapshot, deployment: Deployment) -> str:
+    provider = snapshot.providers.get(deployment.provider)
+    forbids = provider is not None and not provider.spec.passthrough and _takes_callers(deployment)
+    return NOT_YOURS if forbids else ""
 
 
 def with_own_credential(snapshot: Snapshot, deployment: Deployment, principal: Principal) -> Deployment:

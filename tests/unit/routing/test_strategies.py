@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from hub.core.health import FRESH, Circuit, Failure, Observation, TargetState
 from hub.core.principal import EVERYTHING, Access, Principal
-from hub.core.refusal import InvalidSpec
+from hub.core.refusal import Forbidden, InvalidSpec
 from hub.resources.snapshot import KeyGrant
 from hub.routing import Conditions, Health, plan
-from tests.unit.routing.hubs import grant, said, snapshot, target
+from tests.unit.routing.hubs import PROVIDERS, grant, said, snapshot, target
 
 
 class Seen:
@@ -286,6 +286,19 @@ def test_the_callers_own_credential_goes_only_where_it_may():
         ("anthropic/claude-haiku", "caller", ""),
         ("openai/a", "", "env:HUB"),
     ]
+
+
+def test_a_provider_may_refuse_credentials_of_callers():
+    closed = {**PROVIDERS, "anthropic": {**PROVIDERS["anthropic"], "passthrough": False}}
+    both = {"m": {"targets": [target("anthropic/claude-haiku"), target("openai/a", 1)]}}
+    own = said("m", credential=("authorization", "Bearer sk-ant-own"))
+    planned = plan(snapshot(providers=closed, models=both), grant(), own)
+    assert [(d.target, d.own) for d in planned.attempts] == [("openai/a", "")]
+    assert "no credentials of callers" in planned.dropped[0].reason
+    one = snapshot(providers=closed, models={"m": {"targets": both["m"]["targets"][:1]}})
+    with pytest.raises(Forbidden, match="without your own beside it"):
+        plan(one, grant(), own)
+    assert [d.target for d in plan(one, grant(), said("m")).attempts] == ["anthropic/claude-haiku"]
 
 
 def test_weights_hold_over_many_sessions():
