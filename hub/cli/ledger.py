@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from hub.cli.calls import Calls
 from hub.cli.client import Connection
 from hub.cli.output import say, show_diff, show_json, table
+from hub.cli.reconcile import reconcile
 from hub.core.refusal import Refusal
 
 app = App(name="audit", help="Who changed what, and is the record whole?")
@@ -237,6 +238,9 @@ def recompute(
         f"{report['checked']} calls looked at, {report['changed']} {verb}, {report['newly_priced']} had no price before."
     )
     say(f"USD {report['before_usd']} -> {report['after_usd']}")
+
+
+usage_app.command(reconcile)
 
 
 def session(name: str, /, *, connection: Connection = Connection()) -> None:

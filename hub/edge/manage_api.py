@@ -31,6 +31,7 @@ from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.profiles_api import ProfilesApi
 from hub.edge.providers_api import ProvidersApi
+from hub.edge.reconcile_api import ReconcileApi
 from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.routes import Answer, Ask, Route, listed
@@ -114,8 +115,9 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         m = self._m
         for api in (
-            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), CachesApi(m.records), AuditApi(m.records), m.own_api,
-            m.profiles_api, m.people_api, m.stops_api, m.guardrails_api, m.playground_api, m.explain_api, m.providers_api,
+            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), CachesApi(m.records), ReconcileApi(m.records),
+            AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api, m.guardrails_api,
+            m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
             SecretsApi(m.resources, m.vault, m.secrets_changed), ModelSearchApi(),
         ):  # fmt: skip

@@ -156,6 +156,25 @@ _SCHEMAS: dict[str, Any] = {
             "dry_run": {"type": "boolean", "default": False},
         },
     },
+    "Reconcile": {
+        "type": "object",
+        "required": ["provider", "rows"],
+        "properties": {
+            "provider": {"type": "string"},
+            "rows": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["day", "cost_usd"],
+                    "properties": {
+                        "day": {"type": "string", "format": "date"},
+                        "model": {"type": "string"},
+                        "cost_usd": {"type": "string"},
+                    },
+                },
+            },
+        },
+    },
     "Secret": {"type": "object", "required": ["value"], "properties": {"value": {"type": "string", "writeOnly": True}}},
 }
 

@@ -325,3 +325,51 @@ def test_the_audit_trail_as_a_file(hub, tmp_path):
     assert [row["id"] for row in rows] == list(range(1, len(rows) + 1))
     assert "create" in {row["action"] for row in rows}
     assert "chain is whole" in hub.cli("audit", "verify").stdout
+
+
+def test_an_invoice_is_compared_with_what_was_counted(hub, tmp_path):
+    hub.put("providers", "billing", {"kind": "demo"})
+    hub.put("models", "billed", {"targets": [{"model": "billing/demo-1"}], "price": {"input": "10", "output": "10"}})
+    secret = hub.put("keys", "billed", {"team": "records"})["secret"]
+    hub.put("teams", "records", {"models": ["demo", "billed"]})
+    with hub.client(secret) as client:
+        body = {"model": "billed", "messages": [{"role": "user", "content": "hello " * 3000}]}
+        assert client.post("/v1/chat/completions", json=body, headers={"x-request-id": "billed"}).status_code == 200
+    (call,) = wait_for(lambda: entries(hub, request_id="billed"))
+    day, cost = call["at"][:10], call["cost_micro_usd"]
+    assert cost > 20_000
+    file = tmp_path / "bill.csv"
+
+    def compared(*lines, columns="usage_date_utc,model,cost_usd"):
+        file.write_text("\n".join([columns, *lines]))
+        done = hub.cli("usage", "reconcile", str(file), "--provider", "billing", "--json", check=False)
+        return done, json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+    done, same = compared(f"{day}T00:00:00Z,demo-1,{cost // 2 / 1e6}", f"{day},demo-1,${(cost - cost // 2) / 1e6}")
+    (line,) = [item for item in same["items"] if item["model"] == "demo-1"]
+    assert (done.returncode, line["difference_usd"], line["calls"] >= 1) == (0, "0.000000", True)
+    done, more = compared(f'{day},"demo-1, output",1.5', f"{day},other,2")
+    assert (done.returncode, more["charged_usd"]) == (1, "3.500000")
+    told = {item["model"]: (item["charged_usd"], item["calls"] >= 1) for item in more["items"]}
+    assert told == {"demo-1": ("1.500000", True), "other": ("2.000000", False)}
+    done, daily = compared(f"{day},0.5", columns="Date,Amount")
+    assert [item["model"] for item in daily["items"]] == [None]
+    assert daily["items"][0]["calls"] >= 1
+    shown = hub.cli("usage", "reconcile", str(file), "--provider", "billing", check=False)
+    assert "1 of 1 lines differ" in shown.stdout
+    for lines, columns, why in (
+        ((f"{day},x",), "Date,Amount", "no amount"),
+        (("yesterday,1",), "Date,Amount", "YYYY-MM-DD"),
+        (("1,1",), "a,b", "--day"),
+        (("2026-02-30,1",), "Date,Amount", "no day"),
+        (("2020-01-01,1", f"{day},1"), "Date,Amount", "days apart"),
+    ):
+        done, _ = compared(*lines, columns=columns)
+        assert (done.returncode, why in done.stderr + done.stdout) == (1, True), why
+    with hub.client(secret) as client:
+        assert client.post("/api/v1/usage/reconcile", json={"provider": "demo", "rows": []}).status_code == 403
+    with hub.client() as client:
+        for bad in ({}, {"provider": "demo", "rows": []}, {"provider": "demo", "rows": [{"day": day, "cost_usd": 1}]}):
+            assert client.post("/api/v1/usage/reconcile", json=bad).json()["code"] == "malformed"
+        missing = {"provider": "none", "rows": [{"day": day, "cost_usd": "1"}]}
+        assert client.post("/api/v1/usage/reconcile", json=missing).status_code == 404
