@@ -29,7 +29,8 @@ class Deployment:
     addresses. `local` names an in-process provider ("demo") that needs no address. `context_window` is in
     tokens, None when it is not known; `region` is where the provider computes, as the operator says. `own` is
     whose credential it is instead of the hub's: `caller`, `user` or `team`, or "". `missing_usage` is what becomes of
-    an answer that does not say what it used: `estimate`, `unpriced` or `refuse`.
+    an answer that does not say what it used: `estimate`, `unpriced` or `refuse`. `betas`
+    are globs over the values of beta headers that go out.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Deployment:
     context_window: int | None = None
     own: str = ""
     missing_usage: str = "estimate"
+    betas: tuple[str, ...] = ("*",)
     target: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

@@ -98,6 +98,8 @@ class ProviderSpec(Spec):
 
     `models` are globs over the upstream's own model names that may be called as `provider/model`. `credentials`
     are further ones beside `api_key`; calls are spread over them, and one that is throttled or refused rests.
+    `betas` are globs over the values of `anthropic-beta` and `openai-beta` that go out to it: `["*", "!new-thing-*"]`
+    holds back what it would refuse.
     `region` says where the provider computes, for routes with `residency`. `other_paths` lets callers who may call all
     its models call any other path of it too, at `/v1/providers/NAME/PATH`; what that costs is known only where the
     provider says it, so budgets cannot hold such a call back. `missing_usage` is what becomes of an answer that does not
@@ -119,6 +121,7 @@ class ProviderSpec(Spec):
     instead_of: Name | None = None
     owner: OwnerSpec | None = None
     headers: dict[Header, HeaderValue] = Field(default_factory=dict)
+    betas: list[Glob] = Field(default_factory=lambda: ["*"], max_length=100)
     models: list[Glob] = Field(default_factory=lambda: ["*"], max_length=1000)
     allow_private: bool = False
     other_paths: bool = False

@@ -120,6 +120,7 @@ class Provider:
             region=self.spec.region or "",
             context_window=known.context_window if known else None,
             missing_usage=self.spec.missing_usage,
+            betas=tuple(self.spec.betas),
         )
 
     @property

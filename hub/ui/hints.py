@@ -48,6 +48,7 @@ HINTS: Mapping[str, str] = {
     "providers.owner": "Whose credential it is.",
     "providers.models": "Its own models that may be called as provider/model. One pattern per line.",
     "providers.other_paths": "Let callers use its other paths too. Budgets cannot hold such a call back.",
+    "providers.betas": "Which values of beta headers go out to it. !pattern holds one back.",
     "providers.passthrough": "Let a caller's own credential, sent beside x-hub-key, go out to it.",
     "providers.price_factor": "What its tokens cost by your contract: 0.9 where a tenth is off the published prices.",
     "providers.missing_usage": "What becomes of an answer that does not say what it used.",

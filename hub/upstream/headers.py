@@ -2,11 +2,12 @@
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import mktime_tz, parsedate_tz
 
 from hub.core.calls import Dialect, ModelCall
 from hub.core.plan import Deployment
+from hub.core.principal import Globs
 from hub.resources.provider_kinds import KINDS
 from hub.upstream.exchange import Response
 
@@ -34,6 +35,7 @@ _FROM_PROVIDER: Mapping[str, str] = {
     "x-amzn-requestid": "x-upstream-request-id",
     "x-amzn-errortype": "x-amzn-errortype",
 }
+EVERY = ("*",)
 LONGEST_RETRY = 60.0  # seconds; a provider's longer wait is not passed on as a promise
 _WAITS = {
     "retry-after-ms": 0.001,
@@ -62,13 +64,26 @@ def request_headers(
     """
     vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
     heard = call.headers
-    said = [one for one in heard if one[0] in _TO_ANY or (vendor and one[0].startswith(vendor))] if heard else ()
+    said = [one for one in heard if one[0] in _TO_ANY or (vendor and one[0].startswith(vendor))] if heard else []
+    if said and deployment.betas != EVERY:
+        said = list(_without_betas(said, Globs(deployment.betas)))
     headers = _laid({"content-type": "application/json"}, deployment, said)
     if deployment.own == "caller" and call.credential is not None:
         headers[call.credential[0].lower()] = call.credential[1]
     elif secret:
         headers[deployment.auth[0]] = deployment.auth[1] + secret
     return tuple(headers.items())
+
+
+def _without_betas(said: Iterable[tuple[str, str]], allowed: Globs) -> Iterator[tuple[str, str]]:
+    """What the caller says, without the betas that the provider shall not hear of."""
+    for name, value in said:
+        if name.endswith("-beta"):
+            kept = [beta for beta in map(str.strip, value.split(",")) if beta and allowed.allows(beta)]
+            if kept:
+                yield name, ",".join(kept)
+        else:
+            yield name, value
 
 
 def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret: str) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,11 @@
 """What is read of a provider's headers."""
 
 import pytest
+from msgspec.structs import replace
 
-from hub.upstream.headers import room_of
+from hub.core.calls import Dialect
+from hub.upstream.headers import request_headers, room_of
+from tests.support.sending import call, deployment
 
 
 def left(*pairs, prefix="x-ratelimit-"):
@@ -35,3 +38,20 @@ def left(*pairs, prefix="x-ratelimit-"):
 )
 def test_what_is_left_of_the_tightest_limit(headers, room):
     assert room_of(headers) == room
+
+
+@pytest.mark.parametrize(
+    ("betas", "kept"),
+    [
+        (("*",), "claude-code-2025, effort-2025"),
+        (("*", "!claude-code-*"), "effort-2025"),
+        (("effort-*",), "effort-2025"),
+        (("!*",), None),
+        ((), None),
+    ],
+)
+def test_betas_that_a_provider_would_refuse_are_held_back(betas, kept):
+    headers = (("anthropic-beta", "claude-code-2025, effort-2025"), ("anthropic-version", "2023-06-01"))
+    asked = replace(call(dialect=Dialect.ANTHROPIC_MESSAGES), headers=headers)
+    sent = dict(request_headers(asked, deployment("https://a.test", betas=betas), Dialect.ANTHROPIC_MESSAGES, ""))
+    assert (sent.get("anthropic-beta"), sent["anthropic-version"]) == (kept, "2023-06-01")
