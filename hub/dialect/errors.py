@@ -133,6 +133,17 @@ def error_body(dialect: Dialect, refusal: Refusal, request_id: str) -> bytes:
 _MOST_MESSAGE = 2000
 
 
+def too_long(dialect: Dialect, message: str) -> tuple[str, str]:
+    """What a provider says of a prompt that is too long, so that agents know it and shorten the conversation; and the code.
+
+    Claude Code looks for these words in the message, Codex and others for this code.
+    """
+    if dialect in (Dialect.ANTHROPIC_MESSAGES, Dialect.ANTHROPIC_COUNT):
+        known = "prompt is too long" in message.lower()
+        return message if known else f"prompt is too long: {message}", "context_too_long"
+    return message, "context_length_exceeded" if _BODIES.get(dialect) is None else "context_too_long"
+
+
 # What any answer to a call in a dialect holds.
 _HOLDS = {
     Dialect.OPENAI_CHAT: (b'"choices"',),

@@ -9,9 +9,10 @@ from hub.core.plan import Deployment
 from hub.core.refusal import Malformed, Refusal, UpstreamFailed
 from hub.core.usage import Usage
 from hub.core.wire import StreamReader, Whole
+from hub.core.wordings import LOOKED_AT, MAY_BE_TOO_LONG, TOO_LONG
 from hub.dialect.ask import Ask, Names, narrowed
 from hub.dialect.codecs import HEARD, SPOKEN
-from hub.dialect.errors import check_answer, error_body, is_json, message_of
+from hub.dialect.errors import check_answer, error_body, is_json, message_of, too_long
 from hub.dialect.estimate import estimate_tokens
 from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
@@ -46,6 +47,8 @@ def lane(call: ModelCall, deployment: Deployment) -> "Passthrough | Estimate | T
 def told(call: ModelCall, status: int, body: bytes) -> bytes:
     """An error reply of a provider in the caller's dialect, in the provider's own words."""
     message, code = message_of(body)
+    if status in MAY_BE_TOO_LONG and TOO_LONG.search(body, 0, LOOKED_AT):
+        message, code = too_long(call.dialect, message)
     return error_body(call.dialect, Refusal(code or "upstream_error", message, status=status), call.origin.request_id)
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from hub.core.health import Failure
 from hub.core.plan import Retry
 from hub.core.refusal import Refusal, UpstreamFailed
-
-_LOOKED_AT = 65_536  # bytes of an error body that are searched for its reason
+from hub.core.wordings import LOOKED_AT, MAY_BE_TOO_LONG, TOO_LONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,7 @@ _BY_STATUS: Mapping[int, Failure] = {
     503: Failure.OVERLOADED,
     529: Failure.OVERLOADED,
 }
-# How the providers say it in the body of a 400, 403, 413, 422 or 429. Their words, not their structure: those differ
-# by dialect, and gateways in between rewrite them.
-_CONTEXT = re.compile(
-    rb"context_length_exceeded|context[ _]window|maximum context length|prompt is too long|too many (?:input )?tokens"
-    rb"|exceeds? the (?:maximum|max|model'?s)[^\"]{0,40}(?:tokens|context)|input (?:is )?too long|input token count",
-    re.IGNORECASE,
-)
+# How the providers say other reasons in the body of a 400, 403, 413, 422 or 429.
 _POLICY = re.compile(
     rb"content_policy_violation|content_filter|ResponsibleAIPolicyViolation|prompt_blocked|PROHIBITED_CONTENT"
     rb"|content management policy",
@@ -82,9 +75,9 @@ class Failed(Exception):
 
 def class_of(status: int, body: bytes) -> Failure:
     """The class of an error answer, by its status and what its body says."""
-    said = body[:_LOOKED_AT]
-    if status in (400, 403, 413, 422):
-        if _CONTEXT.search(said):
+    said = body[:LOOKED_AT]
+    if status in MAY_BE_TOO_LONG:
+        if TOO_LONG.search(said):
             return Failure.CONTEXT_WINDOW
         if _POLICY.search(said):
             return Failure.CONTENT_POLICY
@@ -114,7 +107,7 @@ def class_of_report(failure: UpstreamFailed) -> Failure:
     said = f"{failure.code} {failure.message}".encode()
     if re.search(rb"overloaded|rate.?limit|throttl|429|529", said, re.IGNORECASE):
         return Failure.OVERLOADED
-    if _CONTEXT.search(said):
+    if TOO_LONG.search(said):
         return Failure.CONTEXT_WINDOW
     return Failure.DOWN
 

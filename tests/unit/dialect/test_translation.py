@@ -149,3 +149,40 @@ def test_safety_ratings_of_gemini_reach_a_caller_of_chat_completions():
     out, _ = streamed(carried, f"data: {json.dumps(gemini())}\n\n".encode())
     last = [choice for event in events(out) for choice in event["choices"]][-1]
     assert last["extra_content"] == {"google": {"safety_ratings": RATINGS}}
+
+
+RESPONSES = Dialect.OPENAI_RESPONSES
+LIMITS = {
+    Dialect.OPENAI_CHAT: {
+        "error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}
+    },
+    Dialect.ANTHROPIC_MESSAGES: {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "prompt is too long: 9 > 8"},
+    },
+    Dialect.GEMINI: {
+        "error": {"code": 400, "message": "The input token count (9) exceeds the maximum", "status": "INVALID_ARGUMENT"}
+    },
+}
+
+
+@pytest.mark.parametrize("spoken", LIMITS)
+@pytest.mark.parametrize("caller", [CHAT, RESPONSES, MESSAGES])
+def test_agents_know_a_prompt_that_is_too_long_whoever_says_it(caller, spoken):
+    if caller is spoken:
+        return
+    asked = (
+        {"model": "m", "max_tokens": 9, "messages": QUESTION}
+        if caller is not RESPONSES
+        else {"model": "m", "input": "hi"}
+    )
+    carried = lane_of(caller, spoken, asked, "gemini" if spoken is Dialect.GEMINI else "openai-compatible")
+    error = json.loads(carried.error(400, json.dumps(LIMITS[spoken]).encode()))["error"]
+    if caller is MESSAGES:
+        assert error["message"].startswith("prompt is too long: ")
+        assert error["type"] == "invalid_request_error"
+    else:
+        assert error["code"] == "context_length_exceeded"
+    assert LIMITS[spoken]["error"]["message"] in error["message"]
+    plain = json.loads(carried.error(400, b'{"error": {"message": "temperature is too high"}}'))["error"]
+    assert (plain["message"], "context" in str(plain.get("code"))) == ("temperature is too high", False)
