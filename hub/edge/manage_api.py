@@ -17,7 +17,7 @@ from hub.core.refusal import Forbidden, Malformed, NotFound, Refusal, TooLarge
 from hub.edge.accounts_api import AccountsApi
 from hub.edge.announcements_api import AnnouncementsApi
 from hub.edge.audit_api import AuditApi
-from hub.edge.caches_api import CachesApi
+from hub.edge.changes_api import ChangesApi
 from hub.edge.connections_api import ConnectionsApi
 from hub.edge.denials import Denials
 from hub.edge.explain_api import ExplainApi
@@ -115,7 +115,7 @@ class ManageApi:
     def _rows(self) -> Iterator[Route]:
         m = self._m
         for api in (
-            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), CachesApi(m.records), ReconcileApi(m.records),
+            LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), ChangesApi(m.records), ReconcileApi(m.records),
             AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api, m.guardrails_api,
             m.playground_api, m.explain_api, m.providers_api,
             m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),

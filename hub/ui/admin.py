@@ -58,7 +58,7 @@ class AdminPages:
             instance=await visit.get("/instance"),
             spend=await this_month(visit),
             series=(await visit.get("/usage", group_by="day", since=since))["items"],
-            caches=[one for one in (await visit.get("/usage/caches", limit=20))["items"] if one["fell"]],
+            odd=[one for one in (await visit.get("/usage/changes", limit=20))["items"] if one["alerts"]],
             by_model=(await visit.get("/usage", group_by="model", since=since, call="model"))["items"][:6],
             by_user=(await visit.get("/usage", group_by="user", since=since))["items"],
             calls=(await visit.calls(limit=8))["items"],

@@ -180,17 +180,17 @@ def test_usage_as_a_table_and_as_csv(hub, key, tmp_path):
     assert (tmp_path / "usage.csv").read_text().splitlines()[1].startswith("zeus,1,")
 
 
-def test_what_was_read_from_caches_by_key_and_model(hub, key):
-    chat(hub, key, **{"x-request-id": "cached"})
-    wait_for(lambda: entries(hub, request_id="cached"))
+def test_the_last_day_beside_the_week_before(hub, key):
+    chat(hub, key, **{"x-request-id": "changed"})
+    wait_for(lambda: entries(hub, request_id="changed"))
     with hub.client() as client, hub.client(key) as own:
-        items = client.get("/api/v1/usage/caches", params={"key": "recorded"}).json()["items"]
-        theirs = own.get("/api/v1/usage/caches").json()["items"]
-        assert client.get("/api/v1/usage/caches", params={"since": "2026-01-01"}).json()["code"] == "malformed"
-    assert {(one["key"], one["fell"], one["usual_cache_read_ratio"]) for one in items} == {("recorded", False, None)}
-    assert ("demo", 0.0) in {(one["model"], one["cache_read_ratio"]) for one in items}
+        items = client.get("/api/v1/usage/changes", params={"key": "recorded"}).json()["items"]
+        theirs = own.get("/api/v1/usage/changes").json()["items"]
+        assert client.get("/api/v1/usage/changes", params={"since": "2026-01-01"}).json()["code"] == "malformed"
+    assert {(one["key"], one["usual_cost_usd"], tuple(one["alerts"])) for one in items} == {("recorded", None, ())}
+    assert ("demo", 0.0, 0.0) in {(one["model"], one["cache_read_ratio"], one["error_ratio"]) for one in items}
     assert {one["key"] for one in theirs} == {"recorded"}
-    assert "usual" in hub.cli("usage", "caches").stdout
+    assert "stands out" in hub.cli("usage", "changes").stdout
 
 
 def test_usage_and_runs_go_on_past_their_first_page(hub, key):
