@@ -76,13 +76,18 @@ class BudgetRule:
             self._carried = None  # the ledger knows
 
     def _begin(self, now: float) -> None:
-        self.start, self._end = bounds(self.spec.period, self.spec.timezone, now)
+        self.start, self._end = self._bounds(now)
         self._meter = f"budget:{self.name}:{self._where}:{self.start:.0f}"
+
+    def _bounds(self, at: float) -> tuple[float, float | None]:
+        spec = self.spec
+        return bounds(spec.period, spec.timezone, at, spec.year_starts)
 
     def adopt(self, spec: BudgetSpec) -> bool:
         """Follow a changed spec, if what was counted still counts: the same scope, period and time zone."""
         same = all(
-            getattr(self.spec, part) == getattr(spec, part) for part in ("scope", "period", "timezone", "carry_over")
+            getattr(self.spec, part) == getattr(spec, part)
+            for part in ("scope", "period", "timezone", "year_starts", "carry_over")
         )
         if same and spec != self.spec:
             self.spec = spec
@@ -95,7 +100,7 @@ class BudgetRule:
         if self._end is None or now < self._end:
             return
         left = self._limit(now) - meters.level(self._meter, PURSE).used
-        follows = bounds(self.spec.period, self.spec.timezone, self._end)[0]
+        follows = self._bounds(self._end)[0]
         self._begin(now)
         self.unpriced = self._told = 0
         self._since = None
@@ -110,7 +115,7 @@ class BudgetRule:
         if self._since is not None:
             found.append(Gap(self.name, scope, self.start, self._since))
         if self._carried is None:
-            before, _ = bounds(self.spec.period, self.spec.timezone, self.start - 1)
+            before, _ = self._bounds(self.start - 1)
             found.append(Gap(self.name, scope, before, self.start))
         return found
 

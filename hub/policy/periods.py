@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-_MONTHS = {"month": 1, "quarter": 3}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
-def bounds(period: str, timezone: str, now: float) -> tuple[float, float | None]:
+def bounds(period: str, timezone: str, now: float, year_starts: int = 1) -> tuple[float, float | None]:
     """Start and end (seconds since the epoch) of the period that holds `now`; a `total` has no end.
 
-    Weeks begin on Monday; the day's length follows the zone's clock changes.
+    Weeks begin on Monday, quarters and years with the month `year_starts` (1 to 12) or three, six or nine months after
+    it; the day's length follows the zone's clock changes.
     """
     if period == "total":
         return 0.0, None
@@ -17,10 +18,9 @@ def bounds(period: str, timezone: str, now: float) -> tuple[float, float | None]
     midnight = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     if period in _MONTHS:
         span = _MONTHS[period]
-        first = (midnight.month - 1) // span * span + 1
-        start = midnight.replace(day=1, month=first)
-        after = first + span
-        end = start.replace(year=start.year + (after > 12), month=after - 12 if after > 12 else after)
+        months = midnight.year * 12 + midnight.month - 1
+        first = months - (months - year_starts + 1) % span
+        start, end = (midnight.replace(year=at // 12, month=at % 12 + 1, day=1) for at in (first, first + span))
     else:
         back, days = (midnight.weekday(), 7) if period == "week" else (0, 1)
         start = (midnight.replace(tzinfo=None) - timedelta(days=back)).replace(tzinfo=zone)

@@ -58,6 +58,7 @@ class NotifySpec(Spec):
 class BudgetSpec(Spec):
     """Money per period. `block` refuses before the call, `warn` lets it pass and says so.
 
+    Quarters and years are those of a fiscal year that begins with the month `year_starts`.
     `downgrade` sends calls to `downgrade_to` once the money is spent, `shadow` only counts. With `carry_over`, what the
     last period left (at most one period's amount) is added to this one. `unpriced` is what becomes of a call whose price
     nobody knows: it is made and counted as such, or refused.
@@ -66,7 +67,8 @@ class BudgetSpec(Spec):
     title: Title = ""
     scope: ScopeSpec
     usd: Annotated[float, Field(gt=0, le=1_000_000_000)]
-    period: Literal["day", "week", "month", "quarter", "total"] = "month"
+    period: Literal["day", "week", "month", "quarter", "year", "total"] = "month"
+    year_starts: Annotated[int, Field(ge=1, le=12)] = 1
     timezone: Annotated[str, StringConstraints(max_length=64)] = "UTC"
     mode: Literal["warn", "block", "downgrade", "shadow"] = "block"
     downgrade_to: ModelName | None = None

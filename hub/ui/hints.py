@@ -99,6 +99,7 @@ HINTS: Mapping[str, str] = {
     "budgets.usd": "For each period.",
     "budgets.mode": "block refuses before the call. warn lets it pass and says so. downgrade sends it to a cheaper model.",
     "budgets.downgrade_to": "The model that answers once the money is spent.",
+    "budgets.year_starts": "The month with which your fiscal year begins, for quarters and years.",
     "budgets.unpriced": "What becomes of a call whose price nobody knows.",
     "budgets.carry_over": "Add what the last period left.",
     "budgets.extra": "More money for a time.",

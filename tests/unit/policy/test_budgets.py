@@ -188,6 +188,7 @@ async def test_a_call_settles_in_the_period_that_it_began_in():
         ("day", "Europe/Berlin", "2026-10-25T12:00", "2026-10-24T22:00", "2026-10-25T23:00"),  # 25 hours
         ("month", "UTC", "2028-02-29T12:00", "2028-02-01T00:00", "2028-03-01T00:00"),
         ("quarter", "UTC", "2026-12-31T23:59", "2026-10-01T00:00", "2027-01-01T00:00"),
+        ("year", "UTC", "2026-12-31T23:59", "2026-01-01T00:00", "2027-01-01T00:00"),
         ("week", "UTC", "2026-11-29T23:59", "2026-11-23T00:00", "2026-11-30T00:00"),
     ],
 )
@@ -242,3 +243,21 @@ async def test_a_refusal_names_amounts_as_small_as_they_are(usd, said):
     world = World("2026-03-30T12:00", usd=usd, mode="block")
     with pytest.raises(Throttled, match=rf"allows {said} USD per month; 0\.00 is spent and 0\.00 reserved"):
         await world.spend(0, reserve=round(usd * DOLLAR) + 1)
+
+
+@pytest.mark.parametrize(
+    ("period", "starts", "now", "start", "end"),
+    [
+        ("quarter", 2, "2026-01-15", "2025-11-01", "2026-02-01"),
+        ("quarter", 2, "2026-02-01", "2026-02-01", "2026-05-01"),
+        ("quarter", 12, "2026-12-31", "2026-12-01", "2027-03-01"),
+        ("quarter", 4, "2026-04-30", "2026-04-01", "2026-07-01"),
+        ("year", 4, "2026-03-31", "2025-04-01", "2026-04-01"),
+        ("year", 4, "2026-04-01", "2026-04-01", "2027-04-01"),
+        ("year", 12, "2024-02-29", "2023-12-01", "2024-12-01"),
+        ("month", 7, "2026-12-31", "2026-12-01", "2027-01-01"),
+    ],
+)
+def test_a_fiscal_year_begins_when_it_says(period, starts, now, start, end):
+    at = [datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() for day in (now, start, end)]
+    assert bounds(period, "UTC", at[0], starts) == (at[1], at[2])
