@@ -151,9 +151,13 @@ class Metrics:
         self.searches = Counter("hub_searches_total", "Web searches that providers made.", ("provider",))
         self.cost = Counter("hub_cost_usd_total", "Cost of calls whose price is known.", ("provider",), scale=1e-6)
         self.unpriced = Counter("hub_unpriced_calls_total", "Model calls without a known price.", ("provider",))
+        self.estimated = Counter(
+            "hub_estimated_calls_total", "Model calls whose usage the provider did not say.", ("provider",)
+        )
         self.http_refused = Counter("hub_http_refused_total", "Requests refused before they were read.", ("status",))
         self._counters = (
-            self.calls, self.attempts, self.tokens, self.searches, self.cost, self.unpriced, self.http_refused,
+            self.calls, self.attempts, self.tokens, self.searches, self.cost, self.unpriced, self.estimated,
+            self.http_refused,
         )  # fmt: skip
         self._histograms = (self.seconds, self.first_byte, self.per_token)
         self._gauges: list[_Gauge] = []
@@ -193,6 +197,9 @@ class Metrics:
         paces = [1 / pace for each in entries if (pace := each.tokens_per_second)]
         if paces:
             self.per_token.add(paces, provider)
+        estimated = [each for each in entries if each.usage.estimated]
+        if provider and estimated:
+            self.estimated.add(len(estimated), provider)
         if searches := sum([each.usage.searches for each in entries]):
             self.searches.add(searches, provider)
         known = [each.cost_micro_usd for each in entries if each.cost_micro_usd is not None]

@@ -53,3 +53,10 @@ def test_how_fast_an_answer_was_written(told, pace):
     metrics.observe(one)
     counted = [line for line in metrics.render().splitlines() if line.startswith("hub_output_token_seconds_sum")]
     assert counted == ([] if pace is None else [f'hub_output_token_seconds_sum{{provider="p"}} {1 / pace!r}'])
+
+
+def test_estimated_usage_is_counted_by_provider():
+    metrics = Metrics()
+    for estimated in (True, False, True):
+        metrics.observe(entry(1, provider="p", usage=Usage(input=1, estimated=estimated)))
+    assert 'hub_estimated_calls_total{provider="p"} 2' in metrics.render().splitlines()
