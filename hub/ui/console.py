@@ -18,7 +18,7 @@ _LATELY = 7  # days over which targets are compared
 _MOST_SHOWN = 60
 _MOST_SEARCHED = 1000  # of the catalogue; the rest needs another word
 _MOST_NAMED = 24
-_ASKED = ("model", "header", "tokens", "key", "tools", "images")
+_ASKED = ("model", "header", "tokens", "max_output", "key", "tools", "images")
 
 
 async def this_month(visit: Visit) -> dict[str, Any]:
