@@ -138,10 +138,12 @@ class Policy:
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
+            limits = _applying(self._limits_by_scope, scopes)
             known = self._known[scopes] = Applying(
-                _applying(self._limits_by_scope, scopes),
+                limits,
                 _applying(self._budgets_by_scope, scopes),
                 self._guardrails.applying(scopes),
+                tuple(rule.queue for rule in limits if rule.spec.queue is not None),
             )
         return known
 

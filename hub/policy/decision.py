@@ -16,6 +16,7 @@ from hub.core.usage import Usage
 from hub.policy.budgets import BudgetRule, warning
 from hub.policy.guardrails import Elsewhere, Rule, Screening
 from hub.policy.limits import LimitRule, tightest
+from hub.policy.queues import Queue
 from hub.policy.streams import StreamScreen
 
 Scope = tuple[str, str]
@@ -44,6 +45,7 @@ class Applying(NamedTuple):
     limits: tuple[LimitRule, ...]
     budgets: tuple[BudgetRule, ...]
     guardrails: tuple[Rule, ...]
+    queues: tuple[Queue, ...] = ()  # of those limits at which calls wait for their turn
 
 
 class Rules(Protocol):
@@ -159,7 +161,10 @@ class Decision:
         Elsewhere for a call that shall go to another model, or Unavailable when shared meters cannot be asked.
         """
         self._task = asyncio.current_task()
-        taken = await self._granted() if self._claim.asks else Taken()
+        if self._applying.queues:
+            taken = await self._granted()
+        else:
+            taken = await self._policy.meters.take(self._claim) if self._claim.asks else Taken()
         if taken.refused is not None:
             raise self._refusal(taken, taken.refused)
         self._taken = taken
@@ -308,9 +313,8 @@ class Decision:
             self._screen.left()
         if self._claim.asks:
             self._policy.meters.settle(self._claim, taken, self._used())
-            for limit in self._applying.limits:
-                if limit.queue:
-                    limit.queue.wake()
+            for queue in self._applying.queues:
+                queue.wake()
             if self._applying.budgets:
                 self._tell()
         self._raise_ended(error)
