@@ -159,7 +159,7 @@ def check_answer(spoken: Dialect, body: bytes) -> None:
     holds = _HOLDS.get(spoken)
     if holds is None or any(name in body for name in holds):
         return
-    given = a_dict(msgspec.json.decode(body))
+    given = a_dict(msgspec.json.decode(body)) if is_json(body) else {}
     if not given.get("error") and not given.get("errors"):
         raise UpstreamFailed(
             "upstream_protocol", "The provider answered with a JSON object that is no answer to the call."

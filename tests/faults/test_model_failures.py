@@ -378,13 +378,15 @@ async def test_what_a_provider_says_is_left_of_its_limits_is_known_of_the_target
         ({"error": "boom"}, 502, "overloaded"),
         ({"success": False, "errors": [{"message": "boom"}]}, 502, "overloaded"),
         ({}, 502, "upstream_protocol"),
+        (b'{"a": "\xff"}', 502, "upstream_protocol"),
     ],
 )
 @pytest.mark.parametrize("dialect", [Dialect.OPENAI_CHAT, Dialect.ANTHROPIC_MESSAGES])
 async def test_an_error_that_comes_as_a_success_is_an_error(dialect, said, status, outcome):
     paths = {Dialect.OPENAI_CHAT: "/chat/completions"}  # Messages are translated to it
     async with up.Upstream() as first, up.Upstream() as second, sender() as models:
-        first.default, second.default = up.json_reply(said), up.chat("from the other one")
+        first.default = up.raw_reply(said) if isinstance(said, bytes) else up.json_reply(said)
+        second.default = up.chat("from the other one")
         broken, other = (
             dataclasses.replace(deployment(one.url, name), paths=paths) for one, name in ((first, "a"), (second, "b"))
         )
