@@ -1,7 +1,7 @@
 """How long pages of a large ledger take: `python -m bench.ledger_pages [--rows 1000000] [--database URL ...]`.
 
-Fills empty databases with entries of 30 days, sums them, and asks for a page by each filter: by a value that is common,
-one that is rare, one that was common until two weeks ago, and one that no entry has. Prints tables in Markdown. Nothing
+Fills empty databases with entries of 30 days, sums them, and asks for a page and a count by each filter: by a value that is
+common, one that is rare, one that was common until two weeks ago, and one that no entry has. Prints tables in Markdown. Nothing
 passes or fails. Without `--database` it is an embedded one in a folder that is removed afterwards; a given one keeps
 what was filled in.
 """
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,14 @@ def pages(queries: Queries, rows: int) -> Iterator[tuple[str, dict[str, Ask]]]:
     yield "failures of a week, by duration_ms", {"common": lambda: queries.logs(failed, order=order)}
 
 
+def counts(queries: Queries, rows: int) -> Iterator[tuple[str, dict[str, Ask]]]:
+    """How many calls match each filter."""
+    yield "none, counted", {"common": queries.count}
+    yield "a week, counted", {"common": lambda: queries.count(Filters(since=time.time() - 7 * 86_400))}
+    for name, kinds in filters(rows):
+        yield f"{name}, counted", {kind: lambda one=one: queries.count(one) for kind, one in kinds.items()}
+
+
 def sums(queries: Queries, sessions: Sessions, rows: int) -> Iterator[tuple[str, Ask]]:
     """Usage and sessions."""
     month = time.time() - DAYS * 86_400
@@ -249,7 +258,7 @@ async def measure(url: str, rows: int) -> None:
         queries, sessions = Queries(engine), Sessions(engine)
         print(f"\n| filter | {' | '.join(_KINDS)} | longest |\n| --- |{' ---: |' * (len(_KINDS) + 1)}")
         longest = 0.0
-        for name, kinds in pages(queries, rows):
+        for name, kinds in chain(pages(queries, rows), counts(queries, rows)):
             found = {kind: await timed(ask) for kind, ask in kinds.items()}
             told = [f"{found[kind][0]:.1f}" if kind in found else "" for kind in _KINDS]
             worst = max(most for _, most in found.values())

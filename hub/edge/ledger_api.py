@@ -23,10 +23,14 @@ class LedgerApi:
         self._followers = 0
 
     async def _logs(self, ask: Ask) -> Answer:
+        filters = filters_of(ask)
         page = await self._r.queries.logs(
-            filters_of(ask), limit=limit_of(ask), cursor=ask.query("cursor") or None, order=order_of(ask)
+            filters, limit=limit_of(ask), cursor=ask.query("cursor") or None, order=order_of(ask)
         )
-        return Answer({"items": [entry_view(entry) for entry in page.items], "next": page.next, "cut": page.cut})
+        count = await self._r.queries.count(filters)
+        items = [entry_view(entry) for entry in page.items]
+        total = {"total_count": count.calls, "total_exact": count.exact}
+        return Answer({"items": items, "next": page.next, "cut": page.cut, **total})
 
     async def _log(self, ask: Ask) -> Answer:
         entry = await self._r.queries.entry(ask.path("id"))

@@ -57,7 +57,7 @@ _SCHEMAS: dict[str, Any] = {
     },
     "CallPage": {
         "type": "object",
-        "required": ["items", "next", "cut"],
+        "required": ["items", "next", "cut", "total_count", "total_exact"],
         "properties": {
             "items": {"type": "array", "items": {"type": "object"}},
             "next": {"type": ["string", "null"]},
@@ -65,6 +65,8 @@ _SCHEMAS: dict[str, Any] = {
                 "type": "boolean",
                 "description": f"{LOOKED_AT} calls were looked at and too few of them match; `next` goes on behind them.",
             },
+            "total_count": {"type": "integer", "description": "How many calls match, on all pages together."},
+            "total_exact": {"type": "boolean", "description": "False: there are at least `total_count`, maybe more."},
         },
     },
     "History": {"$ref": "#/components/schemas/Page"},

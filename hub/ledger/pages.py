@@ -164,7 +164,7 @@ async def find(connection: AsyncConnection, search: Search) -> Page:
         rows = (await connection.execute(search.page(way))).mappings().all()
         items = tuple(to_entry(dict(row)) for row in rows[: search.limit])
         return Page(items, _after(search, rows[search.limit - 1]) if len(rows) > search.limit else None)
-    way, whole = await _chosen(connection, search)
+    way, whole = await chosen(connection, search)
     found = (await connection.execute(search.matches(way))).mappings().all()
     items = await _entries(connection, [row["id"] for row in found[: search.limit]])
     if len(found) > search.limit:
@@ -177,7 +177,7 @@ def _after(search: Search, row: Any) -> str:
     return cursor_at(row[search.order.by.value], row["id"])
 
 
-async def _chosen(connection: AsyncConnection, search: Search) -> tuple[Way, bool]:
+async def chosen(connection: AsyncConnection, search: Search) -> tuple[Way, bool]:
     """The way to go, and whether a page looks through all of it."""
     *ways, own = search.ways()
     if ways:

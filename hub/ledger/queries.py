@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
 from hub.core.entry import Entry
+from hub.ledger.counting import COUNTED, Count, count
 from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit
 from hub.ledger.pages import LOOKED_AT, Page, Search, find
 from hub.ledger.rollups import PURGED, UNGROUPED
@@ -47,6 +48,12 @@ class Queries:
         async with reading(self._engine) as connection:
             return await find(connection, search)
 
+    async def count(self, filters: Filters = Filters()) -> Count:  # noqa: B008 - frozen
+        """How many calls match in all, without reading more than a bounded number of them. Raises Malformed."""
+        async with reading(self._engine) as connection:
+            search = Search(filters, Order(), 1, None, self._dialect, self._looked_at)
+            return await count(connection, search, await stale_of(connection), max(COUNTED, self._looked_at))
+
     async def each(self, filters: Filters, most: int) -> AsyncIterator[Sequence[Entry]]:
         """The newest `most` entries that match, in pieces of up to 1,000, newest first."""
         cursor: str | None = None
@@ -83,7 +90,7 @@ class Queries:
         """
         totals_statement(filters, group_by, limit, start)
         async with reading(self._engine) as connection:
-            stale = await _stale(connection)
+            stale = await stale_of(connection)
             statement = totals_statement(
                 filters, group_by, limit, start, stale=stale, dialect=self._dialect, timed=timed
             )
@@ -110,7 +117,7 @@ class Queries:
         return used
 
 
-async def _stale(connection: AsyncConnection) -> Stale:
+async def stale_of(connection: AsyncConnection) -> Stale:
     """What the rollups do not tell yet."""
     found: dict[str, list[int]] = {"hour": [], "day": [], PURGED: []}
     for span, start in await connection.execute(select(STALE.c.span, STALE.c.start)):

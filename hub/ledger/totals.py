@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, union_all
 from sqlalchemy.sql import Select
 
 from hub.core.refusal import Malformed
@@ -199,6 +199,24 @@ def _parts(filters: Filters, group_by: tuple[Group, ...], stale: Stale | None, s
         within = or_(*(and_(ENTRY.c.at >= start, ENTRY.c.at < end) for start, end in cover.gaps))
         parts.append(_part(ENTRY, group_by, [within, *conditions(timeless, dialect=sums.dialect)], sums))
     return parts
+
+
+def rolled_calls(filters: Filters, stale: Stale, dialect: str) -> tuple[Select[Any], tuple[Filters, ...]] | None:
+    """How many entries the sums tell of (of those that are still there), and filters of those that they do not tell of.
+
+    None where no grouping knows what is asked for. Raises Malformed for a time out of range.
+    """
+    asked = {field.name for field in fields(filters) if getattr(filters, field.name) is not None}
+    grouping = _grouping(asked, ()) if stale.grouped else ()
+    since = max(0.0, stale.purged / 1e6, filters.since or 0.0)
+    cover = _cover(replace(filters, since=since), stale) if grouping else None
+    if cover is None:
+        return None
+    timeless = replace(filters, since=None, until=None)
+    told = [cover.rolled(grouping, by_day=True), *conditions(timeless, ROLLUP, dialect)]
+    ends = (gap for gap in cover.gaps if gap[0] < _FOREVER // HOUR * HOUR)  # nothing is after the last hour of all
+    gaps = (replace(filters, since=start / 1e6, until=end / 1e6) for start, end in ends)
+    return select(func.coalesce(func.sum(ROLLUP.c.calls), 0)).where(*told), tuple(gaps)
 
 
 def _grouping(asked: set[str], group_by: tuple[Group, ...]) -> tuple[str, ...]:

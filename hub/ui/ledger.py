@@ -102,6 +102,8 @@ class LedgerPages:
             entries=page["items"],
             next=page["next"],
             cut=page["cut"],
+            total=page["total_count"],
+            total_exact=page["total_exact"],
             live=visit.query("live") == "1",
             since=since,
             order=order,

@@ -88,6 +88,7 @@ def test_pages_go_on_in_every_order(hub, key):
                     page = client.get("/api/v1/logs", params=query | ({"cursor": cursor} if cursor else {})).json()
                     found += [item["id"] for item in page["items"]]
                     assert page["cut"] is False
+                    assert (page["total_count"], page["total_exact"]) == (3, True)
                     cursor = page["next"]
                     if cursor is None:
                         break

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import event
 
 from bench.ledger_pages import fill, filters
-from hub.ledger import Filters, Order, Queries, Sort
+from hub.ledger import Filters, Order, Queries, Rollups, Sort
+from hub.ledger.counting import Count, count
 from hub.ledger.pages import Search, find
+from hub.ledger.queries import stale_of
 from hub.ledger.sink import Sink
 from tests.support.ledger import entry, postgres_engine, sqlite_engine
 
@@ -191,4 +193,35 @@ async def test_pages_hold_everything_that_matches_once_and_in_order(engine):
         by = {Sort.AT: lambda one: one.at, Sort.DURATION: lambda one: one.duration_ms}.get(order.by, lambda _: 0)
         wanted.sort(key=lambda one: (by(one), one.id), reverse=not order.ascending)
         assert [one.id for one in found] == [one.id for one in wanted], (asked, order)
+        count = await queries.count(asked)
+        assert count.calls == len(wanted) if count.exact else count.calls <= len(wanted), (asked, count)
+        assert count.exact or queries._looked_at < 1000
     assert seen_cut > 8
+
+
+async def test_many_calls_are_counted_from_sums_and_what_these_do_not_tell(engine):
+    hour, start = 3_600_000_000, 1_700_000_000_000_000 // 3_600_000_000 * 3_600_000_000
+    made = [
+        entry(number, at=start + number * hour // 4, team="core" if number % 3 else "edge", session="one")
+        for number in range(200)
+    ]
+    await Sink(engine, engine, ()).write(made)
+    over = start / 1e6 + 40 * 3600 + 120  # the last hours are not summed yet
+    await Rollups(engine, now=lambda: over).refresh()
+
+    async def counted(asked, most):
+        async with engine.connect() as connection:
+            search = Search(asked, Order(), 1, None, engine.dialect.name, LOOKED_AT)
+            return await count(connection, search, await stale_of(connection), most)
+
+    middle = start / 1e6 + 12 * 3600 + 1000
+    for asked in (Filters(), Filters(team="core"), Filters(teams=("edge",)), Filters(since=middle, team="edge")):
+        wanted = sum(matches(one, asked) for one in made)
+        assert await counted(asked, 45) == Count(wanted, True), asked
+    assert await counted(Filters(), 20) == Count(180, False)  # the hours that are not summed hold more than is counted
+    assert await counted(Filters(session="one"), 150) == Count(150, False)  # by session there are no sums
+
+    assert await Rollups(engine, now=lambda: over).purge(start + 20 * hour)
+    left = [one for one in made if one.at >= start + 20 * hour]
+    assert await counted(Filters(), 45) == Count(len(left), True)
+    assert await counted(Filters(team="core"), 45) == Count(sum(one.team == "core" for one in left), True)

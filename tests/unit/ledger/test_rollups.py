@@ -79,10 +79,10 @@ async def from_entries(engine, filters, group_by):
 
 async def from_rollups(engine, queries, filters, group_by):
     """What `usage` says, in the same form."""
-    from hub.ledger.queries import _stale
+    from hub.ledger.queries import stale_of
 
     async with engine.connect() as connection:
-        stale = await _stale(connection)
+        stale = await stale_of(connection)
         statement = totals_statement(filters, group_by, 1000, stale=stale, dialect=engine.dialect.name, timed=True)
         return sorted(str(to_totals(row, group_by)) for row in (await connection.execute(statement)).mappings())
 
