@@ -29,7 +29,7 @@ class LedgerApi:
         )
         count = await self._r.queries.count(filters)
         items = [entry_view(entry) for entry in page.items]
-        total = {"total_count": count.calls, "total_exact": count.exact}
+        total = {"total_count": max(count.calls, len(items)), "total_exact": count.exact}
         return Answer({"items": items, "next": page.next, "cut": page.cut, **total})
 
     async def _log(self, ask: Ask) -> Answer:

@@ -1,7 +1,7 @@
 """Sums over the ledger: calls, tokens and money by any three dimensions, from rollups where they are exact."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -250,9 +250,15 @@ class _Cover:
 
 def _lie(span: str, ranges: Sequence[tuple[int, int]], without: Sequence[int]) -> ColumnElement[bool]:
     """That a rollup of this span lies in one of the ranges. Each is told whole, so that an index leads to it."""
-    start = ROLLUP.c.start
-    lies = or_(false(), *(and_(ROLLUP.c.span == span, start >= begin, start < end) for begin, end in ranges))
-    return and_(lies, start.not_in(without)) if without else lies
+    return or_(false(), *(and_(ROLLUP.c.span == span, *_within(begin, end, without)) for begin, end in ranges))
+
+
+def _within(begin: int, end: int, without: Sequence[int]) -> Iterator[ColumnElement[bool]]:
+    yield ROLLUP.c.start >= begin
+    yield ROLLUP.c.start < end
+    left_out = [start for start in without if begin <= start < end]
+    if left_out:
+        yield ROLLUP.c.start.not_in(left_out)
 
 
 def _cover(filters: Filters, stale: Stale) -> _Cover | None:
