@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hub import __version__
+from hub.app.forecasts import runs_out_at
 from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
 from hub.app.told import iso, listing_and_calls
@@ -61,7 +62,6 @@ class Observed:
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
         at_hand = {
-            "budgets": self._budget,
             "limits": self._limit,
             "profiles": self._profile,
             "exports": self._export,
@@ -70,6 +70,8 @@ class Observed:
         if kind in at_hand:
             return at_hand[kind](resource.name)
         match kind:
+            case "budgets":
+                return await self.budget(resource.name)
             case "keys":
                 return await self._key(resource.name)
             case "servers":
@@ -118,13 +120,13 @@ class Observed:
         return {"secrets": secrets, "last_used": iso(used.get(name))}
 
     async def budget(self, name: str) -> dict[str, Any]:
-        """What is used of a budget, and when it begins anew."""
-        return self._budget(name)
-
-    def _budget(self, name: str) -> dict[str, Any]:
-        found = self._policy.budget_status(name)
-        if found is None:
+        """What is used of a budget, when it begins anew, and when its money ends at this rate."""
+        found, spec = self._policy.budget_status(name), self._resources.snapshot().budgets.get(name)
+        if found is None or spec is None:
             return {"state": "disabled"}
+        ends = found.runs_out_at
+        if found.resets_at is None:
+            ends = await runs_out_at(self._queries, spec.scope.parts, found.limit - found.spent, time.time())
         return {
             "spent_usd": _usd(found.spent),
             "reserved_usd": _usd(found.reserved),
@@ -135,7 +137,7 @@ class Observed:
             "unpriced_calls": found.unpriced,
             "limit_usd": _usd(found.limit),
             "carried_over_usd": _usd(found.carried_over),
-            "runs_out_at": iso(found.runs_out_at),
+            "runs_out_at": iso(ends),
         }
 
     def _limit(self, name: str) -> dict[str, Any]:

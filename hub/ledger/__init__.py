@@ -20,7 +20,7 @@ from hub.ledger.sessions import Run, SessionLine, Sessions
 from hub.ledger.sink import OnWritten
 from hub.ledger.spool import Durability, Spool
 from hub.ledger.tail import Tail
-from hub.ledger.totals import Dimension, Totals, parse_dimensions
+from hub.ledger.totals import Dimension, Totals, parse_dimensions, scope_filters
 from hub.ledger.writer import Writer
 
 __all__ = [
@@ -62,5 +62,6 @@ __all__ = [
     "cost_micro_usd",
     "csv_lines",
     "parse_dimensions",
+    "scope_filters",
     "written",
 ]

@@ -18,7 +18,7 @@ class BudgetStatus:
     """What of a budget is used in the current period, in micro-dollars; times in seconds since the epoch.
 
     `limit` includes what was carried over and what is there for a time. `runs_out_at` is when the money ends at the
-    rate of this period, if that is before the period does.
+    rate of this period, if that is before the period does; for a `total`, which has no end, the ledger knows the rate.
     """
 
     limit: int

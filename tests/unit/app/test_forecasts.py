@@ -1,0 +1,53 @@
+"""The day on which the money of a budget without a period ends."""
+
+import pytest
+
+from hub.app.forecasts import runs_out_at
+from hub.ledger import Queries
+from hub.ledger.sink import Sink
+from tests.support.ledger import entry, sqlite_engine
+
+pytestmark = pytest.mark.anyio
+DAY = 86400
+NOW = 1_800_000_000.0
+DOLLAR = 1_000_000
+
+
+async def forecast(folder, made, left=10 * DOLLAR, scope=("team", "core")):
+    async with sqlite_engine(folder) as engine:
+        await Sink(engine, engine, ()).write(made)
+        return await runs_out_at(Queries(engine), scope, left, NOW)
+
+
+def spent(number, days_ago, dollars, **fields):
+    at = int((NOW - days_ago * DAY) * 1e6)
+    return entry(number, **({"team": "core", "at": at, "cost_micro_usd": round(dollars * DOLLAR)} | fields))
+
+
+async def test_it_goes_on_as_in_the_days_since_the_first_call(tmp_path):
+    made = [spent(1, 4, 2), spent(2, 2, 2), spent(3, 1, 7, team="edge"), spent(4, 1, 0, own_micro_usd=5 * DOLLAR)]
+    assert await forecast(tmp_path, made) == NOW + 10 * DAY, "a dollar a day, and neither another team nor own money"
+
+
+async def test_what_was_spent_long_ago_does_not_count(tmp_path):
+    made = [spent(1, 90, 500), spent(2, 28, 14), spent(3, 1, 14)]
+    assert await forecast(tmp_path, made) == pytest.approx(NOW + 10 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("made", "left", "ends"),
+    [
+        ([], DOLLAR, None),
+        ([spent(1, 0.01, 5)], DOLLAR, None),  # minutes say nothing
+        ([spent(1, 20, 0.000001)], DOLLAR, None),  # in thousands of years
+        ([spent(1, 20, 1)], 0, NOW),
+        ([spent(1, 20, 1)], -DOLLAR, NOW),
+    ],
+)
+async def test_where_nothing_can_be_said_or_nothing_is_left(tmp_path, made, left, ends):
+    assert await forecast(tmp_path, made, left) == ends
+
+
+async def test_by_tool(tmp_path):
+    made = [spent(n, 8 - n, 1, call="tool", server="git", tool="log" if n % 2 else "show") for n in range(8)]
+    assert await forecast(tmp_path, made, 4 * DOLLAR, ("tool", "git/log")) == pytest.approx(NOW + 7 * DAY)
