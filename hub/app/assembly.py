@@ -52,6 +52,7 @@ from hub.store import (
     Resources,
     Secrets,
     ServerSnapshots,
+    SignInAttempts,
     SignIns,
     Vault,
 )
@@ -372,7 +373,7 @@ def _doors(
         server_sign_ins=stages.tools.sign_ins,
         programs=stages.programs,
         hashes=hashes,
-        passwords=Passwords(hashes.find),
+        passwords=Passwords(hashes.find, SignInAttempts(stored.engine)),
         judges=judges,
         recording=recording,
         diet=Diet(stored.resources, recording.queries, recording.sessions, stages.tools.catalogue),

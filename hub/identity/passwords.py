@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from math import ceil
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -56,6 +56,24 @@ class Attempts:
             self._times.pop(name, None)
 
 
+class SharedAttempts(Protocol):
+    """Counts attempts in the last minute for all replicas together. Methods raise Unavailable when nobody can tell."""
+
+    async def take(self, most: Mapping[str, int]) -> int:
+        """Count an attempt by each name that has fewer than `most`; else in how many seconds one may be made."""
+        ...
+
+    async def forgive(self, names: Collection[str]) -> None:
+        """The last attempt by each name was a good one, and does not count."""
+        ...
+
+
+def _too_many(wait: int) -> Throttled:
+    return Throttled(
+        "rate_limited", f"There were too many attempts to sign in. Try again in {wait} s.", retry_after=wait
+    )
+
+
 def check_strength(password: object) -> str:
     """A password that may be set. Raises InvalidSpec: too short, too long, or nothing but one character."""
     if not isinstance(password, str) or not SHORTEST <= len(password) <= LONGEST or len(set(password)) < 4:
@@ -65,10 +83,19 @@ def check_strength(password: object) -> str:
 
 
 class Passwords:
-    """Hashes and checks. `find` gives the hash of a user's password, or None."""
+    """Hashes and checks. `find` gives the hash of a user's password, or None.
 
-    def __init__(self, find: Callable[[str], Awaitable[str | None]], now: Callable[[], float] = time.monotonic) -> None:
+    Attempts are counted in this process, so that a flood stops here, and by `shared` for all replicas together.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], Awaitable[str | None]],
+        shared: SharedAttempts,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._find = find
+        self._shared = shared
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
@@ -89,19 +116,26 @@ class Passwords:
         account = user[:256]
         wait = max(self._accounts.wait(account), self._addresses.wait(address))
         if wait:
-            raise Throttled(
-                "rate_limited", f"There were too many attempts to sign in. Try again in {wait} s.", retry_after=wait
-            )
+            raise _too_many(wait)
         self._accounts.count(account)
         self._addresses.count(address)
+        names = {f"account:{account}": _PER_ACCOUNT, f"address:{address}": _PER_ADDRESS}
+        wait = await self._shared.take(names)
+        if wait:
+            self._forgive(account, address)
+            raise _too_many(wait)
         if not self._nobody:
             self._nobody = await self.hash("nobody has this password")
         kept = await self._find(user)
         good = await self._in_turn(lambda: self._matches(kept or self._nobody, password[: LONGEST + 1])) and bool(kept)
         if good:
-            self._accounts.forgive(account)
-            self._addresses.forgive(address)
+            self._forgive(account, address)
+            await self._shared.forgive(names)
         return good
+
+    def _forgive(self, account: str, address: str) -> None:
+        self._accounts.forgive(account)
+        self._addresses.forgive(address)
 
     def _matches(self, kept: str, password: str) -> bool:
         try:

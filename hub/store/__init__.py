@@ -13,6 +13,7 @@ from hub.store.records import ACTIONS, Action, Actor, AuditReport, AuditRow, Cha
 from hub.store.resources import Resources
 from hub.store.secrets import Secrets
 from hub.store.server_snapshots import ServerSnapshots
+from hub.store.sign_in_attempts import SignInAttempts
 from hub.store.sign_ins import Browser, SignIn, SignIns
 from hub.store.vault import Vault
 
@@ -43,6 +44,7 @@ __all__ = [
     "Secrets",
     "ServerSnapshots",
     "SignIn",
+    "SignInAttempts",
     "SignIns",
     "Vault",
     "Version",
