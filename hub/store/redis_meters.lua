@@ -5,7 +5,8 @@
 -- written once, however many of the jobs are about it.
 --
 -- A rate is a hash: amounts by second, `l` and a second the time at which something was last added in it (which counts for
--- a minute from then), `t` the total, `u` until when that total holds. Slots are a number.
+-- a minute from then), `t` the total, `u` until when that total holds, `e` when the latest of it was added. Slots are a
+-- number.
 -- A purse is a hash of micro-dollars: `spent`, `reserved`, and `credited` once what the ledger knows is in it.
 local LEASES, HELD = KEYS[1], KEYS[2]
 local MINUTE = 60
@@ -38,8 +39,8 @@ end
 local function rate(key)
   local found = rates[key]
   if found then return found end
-  local told = redis.call('HMGET', key, 't', 'u')
-  found = {total = tonumber(told[1]) or 0, added = 0, holds = tonumber(told[2]) or 0}
+  local told = redis.call('HMGET', key, 't', 'u', 'e')
+  found = {total = tonumber(told[1]) or 0, added = 0, holds = tonumber(told[2]) or 0, latest = tonumber(told[3]) or 0}
   found.stale = now >= found.holds
   if found.stale then -- what is older than a minute is forgotten
     found.total, found.holds = 0, now + MINUTE
@@ -91,20 +92,26 @@ local function oldest(key)
   return rows
 end
 
--- Whole seconds until a second's amount is forgotten. Ages are subtracted first: a time plus a minute is rounded.
-local function left(row)
-  return math.max(1, math.ceil(MINUTE - math.max(0, now - row.last)))
+-- Seconds until what was added then is forgotten. Ages are subtracted first: a time plus a minute is rounded.
+local function left(last)
+  return math.max(0, MINUTE - math.max(0, now - last))
 end
 
-local function rest(rows)
-  return #rows == 0 and 0 or left(rows[#rows])
+-- The same in whole seconds, to wait for.
+local function whole(seconds)
+  return math.max(1, math.ceil(seconds))
+end
+
+-- Seconds until all of a rate is forgotten, if nothing is added.
+local function rest(found)
+  return found.total > 0 and left(found.latest) or 0
 end
 
 local function wait(rows, total, room)
   for _, row in ipairs(rows) do
     if total <= room then break end
     total = total - row.amount
-    if total <= room then return left(row) end
+    if total <= room then return whole(left(row.last)) end
   end
   return total <= room and 1 or MINUTE
 end
@@ -136,7 +143,8 @@ local function refusal(place, ask)
     local total = rate(key).total
     if amount > 0 and total + amount > limit then
       local rows = oldest(key)
-      return {refused = place, used = total, reserved = 0, rest = rest(rows), wait = wait(rows, total, limit - amount)}
+      local left = rest(rate(key))
+      return {refused = place, used = total, reserved = 0, rest = left, wait = wait(rows, total, limit - amount)}
     end
   elseif kind == SLOTS then
     local used = taken(key).used
@@ -161,7 +169,8 @@ local function take(id, lease, asks)
     if kind == RATE then
       local found = rate(key)
       found.total, found.added, found.changed, found.entered = found.total + amount, found.added + amount, true, true
-      levels[place] = {found.total, 0, MINUTE}
+      if amount > 0 or found.latest >= second then found.latest = now end
+      levels[place] = {found.total, 0, rest(found)}
     elseif kind == SLOTS then
       local found = taken(key)
       found.used, found.changed = found.used + 1, true
@@ -190,10 +199,12 @@ local function settle(id, at, asks)
     if kind == RATE then
       local found, difference = rate(key), used - amount
       if difference ~= 0 and at >= second - MINUTE then
+        local counted = 1
         if at == second then
           found.added, found.changed = found.added + difference, true
+          counted = found.added
         else
-          local counted = redis.call('HINCRBY', key, at, difference)
+          counted = redis.call('HINCRBY', key, at, difference)
           if counted < 0 then
             redis.call('HSET', key, at, 0)
             difference = difference - counted
@@ -201,8 +212,12 @@ local function settle(id, at, asks)
           found.changed = true
         end
         found.total = math.max(0, found.total + difference)
+        if counted <= 0 or found.latest < at then -- another one may be the latest now
+          local rows = oldest(key)
+          found.latest = #rows > 0 and rows[#rows].last or 0
+        end
       end
-      levels[place] = {found.total, 0, MINUTE}
+      levels[place] = {found.total, 0, rest(found)}
     elseif kind == SLOTS then
       if holds then give_back(key, kind, 1) end
       levels[place] = {taken(key).used, 0, 0}
@@ -232,7 +247,7 @@ local function write()
         redis.call('HSET', key, second, 0)
       end
       local last = found.entered and {'l' .. second, now} or {}
-      redis.call('HSET', key, 't', found.total, 'u', found.holds, unpack(last))
+      redis.call('HSET', key, 't', found.total, 'u', found.holds, 'e', found.latest, unpack(last))
       if found.stale then redis.call('EXPIRE', key, 2 * MINUTE + 2) end
     end
   end

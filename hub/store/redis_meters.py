@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -101,7 +102,9 @@ class RedisMeters:
         self._now = now
         self._deadline = deadline
         self._late = 0
+        self._clock = now or time.monotonic
         self._known: dict[str, Level] = {}
+        self._rests: dict[str, float] = {}  # when a rate is all there again, by this process's clock
         self._waiting: list[_Job] = []
         self._stirred = asyncio.Event()
         self._down_until = 0.0
@@ -152,8 +155,8 @@ class RedisMeters:
             answer.add_done_callback(lambda done: self._undo(claim, done))
             raise
         if "refused" in told:
-            level = Level(int(told["used"]), int(told["reserved"]), int(told["rest"]))
-            self._known[claim.asks[told["refused"]].meter] = level
+            ask = claim.asks[told["refused"]]
+            level = self._heard(ask, told["used"], told["reserved"], told["rest"])
             return Taken(refused=told["refused"], level=level, wait=int(told["wait"]))
         return Taken(second=second)
 
@@ -201,8 +204,12 @@ class RedisMeters:
         self._fallback.credit(meter, 0)
 
     def level(self, meter: str, kind: Kind) -> Level:
-        """How a meter stood when Redis last told."""
-        return self._known.get(meter, Level())
+        """How a meter stood when Redis last told; a rate that nobody has asked for since then rests meanwhile."""
+        level = self._known.get(meter, Level())
+        if kind is not Kind.RATE or not level.used:
+            return level
+        left = self._rests.get(meter, 0.0) - self._clock()
+        return Level(level.used, rest=max(1, ceil(left))) if left > 0 else Level()
 
     # -- the round trips -------------------------------------------------------------------------------------------
 
@@ -271,13 +278,23 @@ class RedisMeters:
     def _told(self, job: _Job, second: int, told: Any) -> None:
         if isinstance(told, list):
             for ask, (used, reserved, rest) in zip(job.asks, told, strict=True):
-                self._keep(ask.meter, Level(int(used), int(reserved), int(rest)))
+                self._heard(ask, used, reserved, rest)
         if job.answer is not None and not job.answer.done():
             job.answer.set_result((second, told))
 
+    def _heard(self, ask: Ask, used: float, reserved: float, rest: float) -> Level:
+        """What Redis just told of a meter; `rest` in seconds."""
+        level = Level(int(used), int(reserved), max(1, ceil(rest)) if rest > 0 else 0)
+        self._keep(ask.meter, level)
+        if ask.kind is Kind.RATE:
+            self._rests[ask.meter] = self._clock() + rest
+        return level
+
     def _keep(self, meter: str, level: Level) -> None:
         if len(self._known) >= _MOST_KNOWN and meter not in self._known:
-            self._known.pop(next(iter(self._known)))
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._rests.pop(oldest, None)
         self._known[meter] = level
 
     def _undo(self, claim: Claim, done: "asyncio.Future[_Answer]") -> None:

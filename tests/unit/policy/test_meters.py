@@ -360,3 +360,31 @@ async def test_without_redis_a_call_is_refused_at_once_or_counted_here(tmp_path)
             assert sum(t.refused is None for t in taken) == 10, "a quarter of the limit"
             money = [await local.take(claim(f"m{n}", purse(1_000_000, 100_000))) for n in range(5)]
             assert sum(t.refused is None for t in money) == 2, "a quarter of what is left"
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_what_redis_told_stays_right_to_the_second_while_nobody_asks(redis_url, seed):
+    chance, clock = random.Random(seed), Clock()
+    own = LocalMeters(clock)
+    prefix = f"test:{random.getrandbits(64):x}:"
+    async with RedisMeters(redis_url, LocalMeters(clock), prefix=prefix, now=clock, deadline=10) as shared:
+        open_calls = []
+        for step in range(120):
+            clock.now += chance.choice([0, 0, 1 / 64, 3 / 8, 1, 3.75, 17, 45])  # sums of these are exact
+            one = claim(step, rate(1000, chance.choice([0, 1, 40, 200])))
+            if open_calls and chance.random() < 0.5:
+                done, taken, began = open_calls.pop(chance.randrange(len(open_calls)))
+                amount = done.asks[0].amount
+                used = (chance.choice([0, 0, amount, 15, 300]) if clock.now - began < 59 else amount,)
+                for meters, answer in zip((own, shared), taken, strict=True):
+                    meters.settle(done, answer, used)
+            else:
+                taken = [await meters.take(one) for meters in (own, shared)]
+                mine, its = ((t.refused, t.wait, t.level.rest) for t in taken)
+                assert mine == its
+                if taken[0].refused is None:
+                    open_calls.append((one, taken, clock.now))
+            await settled(shared)
+            for _ in range(3):
+                assert shared.level("r", Kind.RATE).rest == own.level("r", Kind.RATE).rest, step
+                clock.now += chance.choice([0, 0, 0.25, 2, 9])
