@@ -105,6 +105,7 @@ class _Stored:
     vault: Vault
     secrets: Secrets
     resources: Resources
+    sign_ins: SignIns
     started: Started
     providers: tuple[str, ...]
     replicas: bool
@@ -134,7 +135,8 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence
     if files:
         await apply_files(resources, list(files))
     replicas = not url.startswith("sqlite")
-    return _Stored(folder, left, engine, vault, secrets, resources, started, tuple(providers), replicas)
+    sign_ins = await stack.enter_async_context(SignIns(engine))
+    return _Stored(folder, left, engine, vault, secrets, resources, sign_ins, started, tuple(providers), replicas)
 
 
 def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[Path, ...]:
@@ -368,7 +370,7 @@ def _doors(
         resources=stored.resources,
         vault=stored.vault,
         identity=identity,
-        sign_ins=SignIns(stored.engine),
+        sign_ins=stored.sign_ins,
         dismissals=Dismissals(stored.engine),
         server_sign_ins=stages.tools.sign_ins,
         programs=stages.programs,

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.core.refusal import Unavailable
 from hub.core.seals import Seals
 from hub.identity import ACCESS_SECONDS, AccessTokens
 from hub.store import OAuthStore, Vault
@@ -25,7 +25,7 @@ class Programs:
     async def follow(self) -> None:
         """Learn of the sign-ins that other replicas have ended, for as long as the hub runs."""
         while True:
-            with contextlib.suppress(SQLAlchemyError, OSError, TimeoutError):  # asked again in a moment
+            with contextlib.suppress(Unavailable):  # asked again in a moment
                 await self.store.refresh(ACCESS_SECONDS)
             await asyncio.sleep(_FOLLOW_SECONDS)
 

@@ -13,8 +13,8 @@ from hub.core.background import Background
 from hub.core.logs import get_logger
 from hub.ledger.rollups import Rollups
 from hub.ledger.rows import ENTRY, PAYLOAD
-from hub.ledger.sums import DAY
-from hub.store.transactions import writing
+from hub.ledger.sums import DAY, HOUR
+from hub.store.transactions import reading, writing
 
 log = get_logger(__name__)
 
@@ -69,14 +69,17 @@ class Retention(Background):
                 return done
 
     async def _entries(self, before: int) -> int:
-        """A day at a time, so that no transaction is long."""
-        async with self._engine.connect() as connection:
-            oldest = (await connection.execute(select(func.min(ENTRY.c.at)))).scalar()
+        """An hour at a time, so that nobody who writes waits for long."""
         done = 0
-        while oldest is not None and oldest < before:
-            oldest = min(oldest - oldest % DAY + DAY, before)
-            done += await self._rollups.purge(oldest)
-        return done
+        while True:
+            async with reading(self._engine) as connection:
+                oldest = (await connection.execute(select(func.min(ENTRY.c.at)))).scalar()
+            if oldest is None or oldest >= before:
+                return done
+            gone = await self._rollups.purge(min(oldest - oldest % HOUR + HOUR, before))
+            if not gone:
+                return done
+            done += gone
 
     async def _run(self) -> None:
         while True:

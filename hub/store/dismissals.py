@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel
 
 from hub.store.inserts import INSERTS
+from hub.store.transactions import reading, writing
 
 
 class DismissalRow(SQLModel, table=True):
@@ -36,7 +37,7 @@ class Dismissals:
     async def of(self, user: str) -> dict[str, str]:
         """What a person has put away: the digest of each announcement, by its name."""
         statement = select(_TABLE.c.announcement, _TABLE.c.digest).where(_TABLE.c.user == user)
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             return {row.announcement: row.digest for row in await connection.execute(statement)}
 
     async def put(self, user: str, announcement: str, digest: str, known: Collection[str]) -> None:
@@ -44,12 +45,12 @@ class Dismissals:
         row = {"digest": digest, "at": datetime.now(UTC).isoformat()}
         added = INSERTS[self._engine.dialect.name](_TABLE).values(user=user, announcement=announcement, **row)
         gone = delete(_TABLE).where(_TABLE.c.user == user, _TABLE.c.announcement.not_in({announcement, *known}))
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(added.on_conflict_do_update(index_elements=["user", "announcement"], set_=row))
             await connection.execute(gone)
 
     async def remove(self, user: str, announcement: str) -> None:
         """Let it show again."""
         mine = (_TABLE.c.user == user) & (_TABLE.c.announcement == announcement)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_TABLE).where(mine))

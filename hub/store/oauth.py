@@ -15,6 +15,7 @@ from hub.core.ids import new_id
 from hub.core.refusal import Unavailable
 from hub.store.program_tables import OAuthGrantRow, OAuthWaitingRow
 from hub.store.tables import storable
+from hub.store.transactions import reading, writing
 
 _WAITING: Any = OAuthWaitingRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _GRANTS: Any = OAuthGrantRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -112,7 +113,7 @@ class OAuthStore:
 
     async def _wait(self, code: str, wanted: Wanted, user: str, user_code: str, seconds: float) -> None:
         now = self._now()
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_WAITING).where(_WAITING.c.expires_at <= now))
             waiting = (await connection.execute(select(func.count()).select_from(_WAITING))).scalar_one()
             if waiting >= _MOST_WAITING:
@@ -127,7 +128,7 @@ class OAuthStore:
 
     async def redeem(self, code: str) -> Approved | None:
         """What a code stands for; the code is used up."""
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             mine = (_WAITING.c.digest == _digest(code)) & (_WAITING.c.user_code == "")
             row = (await connection.execute(delete(_WAITING).where(mine).returning(_WAITING))).first()
         if row is None or row.expires_at <= self._now():
@@ -136,14 +137,14 @@ class OAuthStore:
 
     async def asked(self, user_code: str) -> Wanted | None:
         """What the device asks for that shows this code, while nobody has decided about it."""
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(select(_WAITING).where(self._undecided(user_code)))).first()
         return None if row is None else _wanted(row)
 
     async def decide(self, user_code: str, user: str, *, allow: bool) -> bool:
         """Approve or deny what a device asks for; whether there was such a one."""
         change = {"user": user} if allow else {"denied": True}
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             done = await connection.execute(update(_WAITING).where(self._undecided(user_code)).values(**change))
         return bool(done.rowcount)
 
@@ -154,7 +155,7 @@ class OAuthStore:
     async def poll(self, device_code: str) -> Approved | Poll:
         """What became of a device; once it is approved, its code is used up."""
         now, mine = self._now(), (_WAITING.c.digest == _digest(device_code)) & (_WAITING.c.user_code != "")
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             row = (await connection.execute(select(_WAITING).where(mine))).first()
             if row is None or row.expires_at <= now:
                 return Poll.EXPIRED
@@ -173,7 +174,7 @@ class OAuthStore:
         now, wanted, made = self._now(), approved.wanted, new_id()
         row = {"id": made, "user": approved.user, "client": wanted.client, "title": wanted.title}
         terms = {"resource": wanted.resource, "turn": 0, "created_at": now, "seen_at": now, "ended_at": 0.0}
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_GRANTS).where(_GRANTS.c.expires_at <= now))
             await connection.execute(insert(_GRANTS), {**row, **terms, "expires_at": now + GRANT_SECONDS})
         self._alive[made] = now + GRANT_SECONDS
@@ -183,7 +184,7 @@ class OAuthStore:
         """Use refresh number `turn` of a grant. One that was used before ends the grant: it has been stolen."""
         now = self._now()
         mine = (_GRANTS.c.id == grant) & _living(now)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             values = {"turn": turn + 1, "seen_at": now, "expires_at": now + GRANT_SECONDS}
             done = await connection.execute(update(_GRANTS).where(mine & (_GRANTS.c.turn == turn)).values(**values))
             row = (await connection.execute(select(_GRANTS).where(mine))).first()
@@ -198,7 +199,7 @@ class OAuthStore:
     async def of(self, user: str) -> list[Grant]:
         """The programs that a user has signed in, the latest first."""
         alive = (_GRANTS.c.user == user) & _living(self._now())
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             found = await connection.execute(
                 select(_GRANTS).where(alive).order_by(_GRANTS.c.created_at.desc()).limit(200)
             )
@@ -210,7 +211,7 @@ class OAuthStore:
         mine = (_GRANTS.c.id == grant) & (_GRANTS.c.ended_at == 0)
         if user:
             mine &= _GRANTS.c.user == user
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             done = await connection.execute(update(_GRANTS).where(mine).values(ended_at=self._now()))
         if done.rowcount:
             self._over((grant,))
@@ -224,7 +225,7 @@ class OAuthStore:
     async def end_all(self, user: str) -> None:
         """Sign every program of a user out."""
         mine = (_GRANTS.c.user == user) & (_GRANTS.c.ended_at == 0)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             ended = await connection.execute(
                 update(_GRANTS).where(mine).values(ended_at=self._now()).returning(_GRANTS.c.id)
             )
@@ -234,7 +235,7 @@ class OAuthStore:
         """Learn which grants live, and which have ended within the last `seconds`: their tokens may still be about."""
         now = self._now()
         living = select(_GRANTS.c.id, _GRANTS.c.expires_at).where(_living(now))
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             found = await connection.execute(select(_GRANTS.c.id).where(_GRANTS.c.ended_at > now - seconds))
             alive = await connection.execute(living)
             self._ended = set(found.scalars())

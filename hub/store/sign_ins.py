@@ -10,8 +10,14 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from hub.core.background import Background
 from hub.core.ids import new_id
+from hub.core.logs import get_logger
+from hub.core.refusal import Unavailable
 from hub.store.tables import SignInLinkRow, SignInRow, storable
+from hub.store.transactions import reading, writing
+
+log = get_logger(__name__)
 
 _LINKS: Any = SignInLinkRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _SIGN_INS: Any = SignInRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -57,17 +63,23 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-class SignIns:
-    """Makes and redeems links, and finds the user of a sign-in."""
+class SignIns(Background):
+    """Makes and redeems links, and finds the user of a sign-in. An async context manager.
+
+    Every method raises Unavailable when the database is away.
+    """
 
     def __init__(self, engine: AsyncEngine, now: Callable[[], float] = time.time) -> None:
+        super().__init__()
         self._engine = engine
         self._now = now
+        self._seen: dict[bytes, float] = {}  # of sign-ins whose row does not say so yet
+        self._noting: set[bytes] = set()
 
     async def make_link(self, user: str, seconds: int = LINK_SECONDS) -> tuple[str, float]:
         """The token of a new one-time link for `user`, and when it ends (seconds since the epoch)."""
         token, ends = secrets.token_urlsafe(32), self._now() + seconds
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_LINKS).where(_LINKS.c.expires_at <= self._now()))
             await connection.execute(insert(_LINKS), {"digest": _digest(token), "user": user, "expires_at": ends})
         return token, ends
@@ -77,7 +89,7 @@ class SignIns:
         if len(token) > _MAX_TOKEN:
             return None
         now = self._now()
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             taken = await connection.execute(delete(_LINKS).where(_LINKS.c.digest == _digest(token)).returning(_LINKS))
             row = taken.first()
             if row is None or row.expires_at <= now:
@@ -86,7 +98,7 @@ class SignIns:
 
     async def open(self, user: str, browser: Browser = UNKNOWN) -> SignIn:
         """Sign a user in, who has shown otherwise who they are."""
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             return await self._open(connection, user, browser)
 
     async def _open(self, connection: AsyncConnection, user: str, browser: Browser) -> SignIn:
@@ -102,36 +114,51 @@ class SignIns:
         now = self._now()
         alive = (_SIGN_INS.c.expires_at > now) & (_SIGN_INS.c.seen_at + IDLE_SECONDS > now)
         statement = select(_SIGN_INS).where((_SIGN_INS.c.user == user) & alive).order_by(_SIGN_INS.c.created_at.desc())
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(statement.limit(200))).all()
         return [Listed(r.id, r.created_at, r.seen_at, r.expires_at, r.address, r.agent) for r in rows]
 
     async def end_one(self, user: str, identifier: str) -> bool:
         """Sign one browser of a user out; whether there was such a one."""
         here = (_SIGN_INS.c.user == user) & (_SIGN_INS.c.id == identifier) & (_SIGN_INS.c.id != "")
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             return bool((await connection.execute(delete(_SIGN_INS).where(here))).rowcount)
 
     async def user_of(self, token: str) -> str | None:
         """Whose sign-in this is; None when it is unknown, idle for too long, or over."""
         if not token or len(token) > _MAX_TOKEN:
             return None
-        now = self._now()
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(select(_SIGN_INS).where(_SIGN_INS.c.digest == _digest(token)))).first()
-        if row is None or row.expires_at <= now or row.seen_at + IDLE_SECONDS <= now:
+        now, digest = self._now(), _digest(token)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(select(_SIGN_INS).where(_SIGN_INS.c.digest == digest))).first()
+        if row is None or row.expires_at <= now or max(row.seen_at, self._seen.get(digest, 0)) + IDLE_SECONDS <= now:
             return None
         if row.seen_at + _SEEN_EVERY <= now:
-            async with self._engine.begin() as connection:
-                await connection.execute(update(_SIGN_INS).where(_SIGN_INS.c.digest == row.digest).values(seen_at=now))
+            self._seen[digest] = now
+            if digest not in self._noting:
+                self._noting.add(digest)
+                self.start(self._note(digest), "sign-in seen")
         return str(row.user)
+
+    async def _note(self, digest: bytes) -> None:
+        """Write down that a browser was here. Nobody waits for it: a page must not stand still while others write."""
+        try:
+            while (seen := self._seen.get(digest)) is not None:
+                async with writing(self._engine) as connection:
+                    await connection.execute(update(_SIGN_INS).where(_SIGN_INS.c.digest == digest).values(seen_at=seen))
+                if self._seen[digest] == seen:
+                    del self._seen[digest]
+        except Unavailable as away:
+            log.info("that a browser was here is written at its next visit", reason=away.message)
+        finally:
+            self._noting.discard(digest)
 
     async def end(self, token: str) -> None:
         """Sign a browser out."""
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_SIGN_INS).where(_SIGN_INS.c.digest == _digest(token[:_MAX_TOKEN])))
 
     async def end_all(self, user: str) -> None:
         """Sign every browser of a user out."""
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(delete(_SIGN_INS).where(_SIGN_INS.c.user == user))

@@ -1,5 +1,6 @@
 """What lies on the disk: the folder, the schema, the vault, sign-ins."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,14 +9,14 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, text, update
 
 from hub.core.refusal import Refusal
 from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.migrating import configuration
-from hub.store.tables import metadata
+from hub.store.tables import SignInRow, metadata
 from hub.store.vault import KeyRing
 from tests.support.ledger import entry
 from tests.unit.store.conftest import ANN
@@ -247,6 +248,23 @@ async def test_a_sign_in_lasts_twelve_hours_at_most_and_can_be_listed_and_ended(
         now += 29 * 60
     now += 24 * 60
     assert await sign_ins.user_of(other.token) is None
+
+
+async def test_no_page_waits_until_it_is_written_that_its_browser_was_here(store):
+    now = 1000.0
+    async with SignIns(store.engine, now=lambda: now) as sign_ins:
+        opened = await sign_ins.open("ann")
+        async with store.engine.begin() as busy:  # the ledger writes, and takes its time
+            await busy.execute(update(SignInRow.__table__).values(agent="busy"))
+            for _ in range(3):
+                now += 25 * 60
+                async with asyncio.timeout(5):
+                    users = await asyncio.gather(*(sign_ins.user_of(opened.token) for _ in range(20)))
+                assert set(users) == {"ann"}
+        async with asyncio.timeout(20):
+            while [each.seen_at for each in await sign_ins.of("ann")] != [now]:
+                await asyncio.sleep(0.02)
+        assert await sign_ins.user_of(opened.token) == "ann"
 
 
 async def test_server_snapshots_are_kept(store):
