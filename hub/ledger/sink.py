@@ -30,6 +30,7 @@ from hub.ledger.rows import (
 )
 from hub.ledger.sums import HOUR
 from hub.store.inserts import INSERTS
+from hub.store.transactions import turn
 
 log = get_logger(__name__)
 
@@ -115,7 +116,7 @@ class Sink:
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._engine.begin() as connection:
+            async with asyncio.timeout(PATIENCE_SECONDS), turn(self._engine), self._engine.begin() as connection:
                 now = time.time_ns() // 1000
                 await self._insert.write(connection, [to_row(entry, now) for entry in entries])
                 await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])

@@ -1,5 +1,6 @@
 """The database: its engine, its settings, and its way to the schema that this code knows."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -26,7 +27,7 @@ from hub.core.rarely import Part, load
 from hub.core.refusal import Refusal
 from hub.store.private_files import make_private
 from hub.store.tables import StateRow, metadata
-from hub.store.transactions import reason_of
+from hub.store.transactions import TURNS, reason_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Where Alembic keeps which migrations a database has.
@@ -118,7 +119,7 @@ def _engine(url: URL) -> AsyncEngine:
     if not url.drivername.startswith("sqlite"):
         return create_async_engine(url, **_POOL)
     # The connection that was used last: it has its pages and statements at hand.
-    engine = create_async_engine(url, pool_use_lifo=True)
+    engine = create_async_engine(url, pool_use_lifo=True, execution_options={TURNS: asyncio.Lock()})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     if url.database and url.database != ":memory:":
         make_private(Path(url.database))

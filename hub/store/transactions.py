@@ -1,5 +1,6 @@
 """Transactions: one moment to read at, writes that begin by taking their lock, and a clear answer when the database is away."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
 
@@ -9,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from hub.core.refusal import Unavailable
 
+TURNS = "hub_turns"  # the option of an engine that holds the lock of those who write
+_PATIENCE_SECONDS = 10.0
 _OUR_FAULT = ("22", "23", "42")  # SQLSTATE classes: data, integrity, syntax and access
 _OUR_FAULT_SQLITE = ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError")
 
 
 def reason_of(error: BaseException) -> str:
     """What the database or the system said, on one line, without the statement and its values."""
+    if isinstance(error, TimeoutError):
+        return "others write to it, and take long"
     said = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
     return (said.strip() or type(error).__name__).splitlines()[0][:300]
 
@@ -42,6 +47,25 @@ def _clear_answer() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def turn(engine: AsyncEngine) -> AsyncGenerator[None]:
+    """Wait until it is one's turn to write.
+
+    SQLite has one lock to write, and whoever waits for it looks again now and then: under load somebody who comes seldom
+    can be late each time. So who writes in this process first queues here. Raises TimeoutError.
+    """
+    turns = engine.get_execution_options().get(TURNS)
+    if turns is None:
+        yield
+        return
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        await turns.acquire()
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+@contextlib.asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """A connection that sees the database as it is at one moment, however many statements it takes.
 
@@ -64,7 +88,7 @@ async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     of it; so here it begins at once, with the lock to write. Raises Unavailable `database_unreachable`.
     """
     with _clear_answer():
-        async with engine.begin() as connection:
+        async with turn(engine), engine.begin() as connection:
             if engine.dialect.name == "sqlite":
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection

@@ -11,12 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text, update
 
-from hub.core.refusal import Refusal
+from hub.core.refusal import Refusal, Unavailable
 from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.migrating import configuration
 from hub.store.tables import SignInRow, metadata
+from hub.store.transactions import writing
 from hub.store.vault import KeyRing
 from tests.support.ledger import entry
 from tests.unit.store.conftest import ANN
@@ -265,6 +266,37 @@ async def test_no_page_waits_until_it_is_written_that_its_browser_was_here(store
             while [each.seen_at for each in await sign_ins.of("ann")] != [now]:
                 await asyncio.sleep(0.02)
         assert await sign_ins.user_of(opened.token) == "ann"
+
+
+async def test_who_writes_seldom_is_not_late_while_somebody_always_writes(tmp_path, monkeypatch):
+    async with Database.open(f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}") as engine:
+        written = 0
+
+        async def always():
+            nonlocal written
+            while True:
+                async with writing(engine) as connection:
+                    await connection.execute(update(SignInRow.__table__).values(agent="busy"))
+                written += 1
+
+        busy = [asyncio.create_task(always()) for _ in range(3)]
+        try:
+            for _ in range(10):
+                before = written
+                async with writing(engine):
+                    assert written - before <= 4, "who came before, and no one else"
+                await asyncio.sleep(0.01)
+        finally:
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+        monkeypatch.setattr("hub.store.transactions._PATIENCE_SECONDS", 0.05)
+        async with writing(engine):
+            with pytest.raises(Unavailable, match="others write to it"):
+                async with writing(engine):
+                    pass
+        async with writing(engine):
+            pass
 
 
 async def test_server_snapshots_are_kept(store):
