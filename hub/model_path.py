@@ -98,7 +98,7 @@ class ModelPath:
                 chosen, decision = await self._taken(held, snapshot, grant, call, record, chosen)
             except Elsewhere as elsewhere:
                 turn = elsewhere
-                call = replace(call, model=elsewhere.model)
+                call = replace(call, model=elsewhere.model, sent=True)
                 continue
             if turn is not None and turn.action == "downgrade":
                 decision.say("x-hub-budget-action", "downgrade")

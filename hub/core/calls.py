@@ -156,7 +156,8 @@ class ModelCall(Struct, frozen=True):
     route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
     provider credential, a header (name, value). `strict` refuses what cannot be carried whole. `places` says where
     in `body` the fields stand that the hub may rewrite: name to (start, end). `model` is the model's own name;
-    `asked` the one that stands in the body, where that is another. `arrival` is how the request came, for rules.
+    `asked` the one that stands in the body, where that is another. `sent` says that a rule or a budget chose the model, and
+    not the caller. `arrival` is how the request came, for rules.
     """
 
     id: str
@@ -174,6 +175,7 @@ class ModelCall(Struct, frozen=True):
     strict: bool = False
     credential: tuple[str, str] | None = None
     asked: str = ""
+    sent: bool = False
     arrival: Arrival = NOWHERE
     places: Mapping[str, tuple[int, int]] = {}
 

@@ -15,7 +15,8 @@ from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
 from hub.edge.routes import SWITCH, Answer, Ask, Query, Route
-from hub.identity import WRITE, Permission, require
+from hub.edge.visibility import Visibility
+from hub.identity import Permission, require
 from hub.resources import KeyGrant, Snapshot
 from hub.routing import explain
 from hub.store import Resources
@@ -81,7 +82,8 @@ class ExplainApi:
         kind, name, spec = told.get("kind"), told.get("name"), told.get("spec")
         if kind not in _DRAFTS or not isinstance(name, str) or not isinstance(spec, dict):
             raise Malformed("malformed", 'draft is {"kind": "models" or "routes", "name": ..., "spec": {...}}.')
-        require(ask.principal, WRITE[kind])
+        old = await self.resources.find(kind, name)
+        Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, old.spec if old else None)
         return await self.resources.imagined(kind, name, spec)
 
     def _answer(self, ask: Ask, call: ModelCall, *, key: str = "", granted: str = "") -> Answer:

@@ -19,7 +19,7 @@ _VIEW = Query("view", "`names`: only kind and name of each", ("names",))
 
 
 # What of a kind is one's own, or one's team's.
-_OWN = {"keys": Permission.KEYS_OWN, "profiles": Permission.CATALOGUE_OWN}
+_OWN = {"keys": Permission.KEYS_OWN, "profiles": Permission.CATALOGUE_OWN, "routes": Permission.ROUTES_OWN}
 
 
 def mapping_of(body: Any) -> dict[str, Any]:

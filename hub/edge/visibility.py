@@ -6,13 +6,14 @@ from hub.core.principal import Principal, excess
 from hub.core.refusal import Forbidden, NotFound
 from hub.edge.denials import Hidden
 from hub.edge.own_profiles import check_own_profile
+from hub.edge.team_routes import check_key_routes, check_team_route
 from hub.identity import READ, WRITE, Permission, require, teams_with
 from hub.resources import Snapshot, chain_of, parse
 from hub.resources.access import AccessSpec, KeySpec
 from hub.resources.notices import AnnouncementSpec
 
 # What a team owner or developer may say about a key; the rest could give it more than they have.
-_OWN_KEY_FIELDS = frozenset({"title", "team", "user", "enabled", *AccessSpec.model_fields})
+_OWN_KEY_FIELDS = frozenset({"title", "team", "user", "enabled", "route", "routes", *AccessSpec.model_fields})
 
 Spec = dict[str, Any]
 Teams = frozenset[str]
@@ -36,7 +37,8 @@ class Visibility:
 
     def allow_listing(self, kind: str) -> None:
         """Refuse when the principal may see nothing at all of this kind."""
-        if kind == "keys" and teams_with(self._principal, Permission.KEYS_OWN):
+        own = {"keys": Permission.KEYS_OWN, "routes": Permission.ROUTES_OWN}.get(kind)
+        if own is not None and teams_with(self._principal, own):
             return
         require(self._principal, READ[kind])
 
@@ -61,6 +63,9 @@ class Visibility:
 
     def _sees_keys(self, _: str, spec: Spec, teams: Teams) -> bool:
         return spec.get("team") in teams or self._is_me(spec.get("user"))
+
+    def _sees_routes(self, _: str, spec: Spec, __: Teams) -> bool:
+        return spec.get("team") in (teams_with(self._principal, Permission.ROUTES_OWN) or ())
 
     def _sees_teams(self, name: str, _: Spec, teams: Teams) -> bool:
         return name in teams
@@ -89,16 +94,21 @@ class Visibility:
         """Refuse a change that the principal may not make. `new` is None for a deletion, `old` for a creation."""
         if teams_with(self._principal, WRITE[kind]) is None:
             return
-        if kind == "profiles":
-            if old is not None:
-                self.check_read(kind, name, old)
-            check_own_profile(self._principal, name, new, old)
-            return
-        if kind != "keys":
+        check = getattr(self, f"_check_{kind}", None)
+        if check is None:
             require(self._principal, WRITE[kind])
             raise Forbidden("forbidden", f"Changing {kind} needs a role for the whole hub.")
         if old is not None:
             self.check_read(kind, name, old)
+        check(name, new, old)
+
+    def _check_profiles(self, name: str, new: Spec | None, old: Spec | None) -> None:
+        check_own_profile(self._principal, name, new, old)
+
+    def _check_routes(self, name: str, new: Spec | None, old: Spec | None) -> None:
+        check_team_route(self._snapshot, self._principal, name, new, old)
+
+    def _check_keys(self, name: str, new: Spec | None, old: Spec | None) -> None:
         for spec in (old, new):
             if spec is not None:
                 self._check_own_key(spec)
@@ -138,4 +148,5 @@ class Visibility:
         permission = Permission.KEYS_WRITE if user is None else Permission.KEYS_OWN
         if team is None:
             raise Forbidden("forbidden", "Say which team the key belongs to: team: NAME.")
+        check_key_routes(self._snapshot, spec)
         require(principal, permission, team)

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     CATALOGUE_READ = "catalogue.read"  # models, profiles, announcements: what developers work with
     CATALOGUE_WRITE = "catalogue.write"
     CATALOGUE_OWN = "catalogue.own"  # profiles of one's own team
+    ROUTES_OWN = "routes.own"  # routes of one's own team
     SPENDING_READ = "spending.read"  # budgets, limits
     SPENDING_WRITE = "spending.write"
     LEDGER_READ = "ledger.read"  # logs and usage
@@ -36,6 +37,7 @@ _OWNER = frozenset(
         Permission.SELF,
         Permission.CATALOGUE_READ,
         Permission.CATALOGUE_OWN,
+        Permission.ROUTES_OWN,
         Permission.KEYS_READ,
         Permission.KEYS_WRITE,
         Permission.KEYS_OWN,
@@ -50,7 +52,13 @@ TABLE: Mapping[Role, frozenset[Permission]] = {
     Role.AUDITOR: _READS | {Permission.SELF},
     Role.OWNER: _OWNER,
     Role.DEVELOPER: frozenset(
-        {Permission.SELF, Permission.CATALOGUE_READ, Permission.CATALOGUE_OWN, Permission.KEYS_OWN}
+        {
+            Permission.SELF,
+            Permission.CATALOGUE_READ,
+            Permission.CATALOGUE_OWN,
+            Permission.ROUTES_OWN,
+            Permission.KEYS_OWN,
+        }
     ),
     Role.VIEWER: frozenset({Permission.SELF, Permission.CATALOGUE_READ}),
 }
@@ -68,6 +76,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     Permission.CATALOGUE_READ: "see the models, profiles and announcements that one may use",
     Permission.CATALOGUE_WRITE: "change models, profiles and announcements",
     Permission.CATALOGUE_OWN: "make and change profiles of one's team, out of tools that one may use",
+    Permission.ROUTES_OWN: "make and change routes of one's team, to targets that one may call",
     Permission.SPENDING_READ: "see budgets and limits",
     Permission.SPENDING_WRITE: "change budgets and limits",
     Permission.LEDGER_READ: "see the calls and usage of the whole team (or hub)",

@@ -85,6 +85,7 @@ class _Serving:
             timeouts=timeouts,
             shadow=self._shadow(spec.shadow) if spec.shadow else None,
             active=spec.enabled,
+            team=spec.team or "",
         )
 
     def _rule(self, spec: RuleSpec, timeouts: Timeouts | None) -> Rule:

@@ -20,6 +20,14 @@ def _missing(specs: Specs, where: str, kind: str, name: str | None) -> Iterator[
         yield Fault(where, f"there is no {kind.rstrip('s')} '{name}' (there are: {known})")
 
 
+def _led_by(specs: Specs, where: str, route: str | None, team: str | None) -> Iterator[Fault]:
+    """The fault of naming a route that there is not, or one of another team."""
+    yield from _missing(specs, where, "routes", route)
+    spec = specs.get("routes", {}).get(route or "")
+    if isinstance(spec, RouteSpec) and spec.team is not None and spec.team != team:
+        yield Fault(where, f"the route '{route}' is team '{spec.team}''s, and leads that team's keys alone")
+
+
 def _targets(specs: Specs, where: str, spec: Any) -> Iterator[Fault]:
     for index, target in enumerate(spec.targets):
         name = target.model.partition("/")[0]
@@ -33,7 +41,7 @@ def _targets(specs: Specs, where: str, spec: Any) -> Iterator[Fault]:
 
 def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
     yield from _targets(specs, f"models.{name}", spec)
-    yield from _missing(specs, f"models.{name}.route", "routes", spec.route)
+    yield from _led_by(specs, f"models.{name}.route", spec.route, None)
     first = name.partition("/")[0]
     if "/" in name and first in specs.get("providers", {}):
         yield Fault(
@@ -42,10 +50,11 @@ def _model(specs: Specs, name: str, spec: ModelSpec) -> Iterator[Fault]:
 
 
 def _route(specs: Specs, name: str, spec: RouteSpec) -> Iterator[Fault]:
+    yield from _missing(specs, f"routes.{name}.team", "teams", spec.team)
     yield from _targets(specs, f"routes.{name}", spec)
     for index, rule in enumerate(spec.rules):
         yield from _targets(specs, f"routes.{name}.rules.{index}", rule)
-        yield from _missing(specs, f"routes.{name}.rules.{index}.route", "routes", rule.route)
+        yield from _led_by(specs, f"routes.{name}.rules.{index}.route", rule.route, spec.team)
     if spec.shadow is not None:
         yield from _missing(specs, f"routes.{name}.shadow.target", "providers", spec.shadow.target.partition("/")[0])
 
@@ -58,7 +67,7 @@ def _provider(specs: Specs, name: str, spec: ProviderSpec) -> Iterator[Fault]:
 
 
 def _team(specs: Specs, name: str, spec: TeamSpec) -> Iterator[Fault]:
-    yield from _missing(specs, f"teams.{name}.route", "routes", spec.route)
+    yield from _led_by(specs, f"teams.{name}.route", spec.route, name)
 
 
 def _user(specs: Specs, name: str, spec: UserSpec) -> Iterator[Fault]:
@@ -69,7 +78,7 @@ def _user(specs: Specs, name: str, spec: UserSpec) -> Iterator[Fault]:
 def _key(specs: Specs, name: str, spec: KeySpec) -> Iterator[Fault]:
     yield from _missing(specs, f"keys.{name}.team", "teams", spec.team)
     yield from _missing(specs, f"keys.{name}.user", "users", spec.user)
-    yield from _missing(specs, f"keys.{name}.route", "routes", spec.route)
+    yield from _led_by(specs, f"keys.{name}.route", spec.route, spec.team)
     user = specs.get("users", {}).get(spec.user or "")
     if spec.team and isinstance(user, UserSpec) and user.role is None and spec.team not in user.teams:
         yield Fault(f"keys.{name}.team", f"user '{spec.user}' is not a member of team '{spec.team}'")

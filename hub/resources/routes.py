@@ -55,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A routing policy. None means that it says nothing about the matter."""
+    """A routing policy. None means that it says nothing about the matter. `team` is whose it is; "" is the whole hub's."""
 
     name: str
     targets: tuple[Target, ...] = ()
@@ -67,6 +67,7 @@ class Route:
     timeouts: Timeouts | None = None
     shadow: Shadow | None = None
     active: bool = True
+    team: str = ""
 
 
 def reachable(route: Route, routes: Mapping[str, Route]) -> tuple[Target, ...]:

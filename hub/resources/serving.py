@@ -233,10 +233,13 @@ class RouteSpec(Spec):
     regions of providers (globs) outside of which no target is ever used, whatever else applies to the call.
     `sticky` keeps a conversation at its target: `session` (the agent's own session id, or `x-hub-session`),
     `prefix` (a hash of how the conversation begins), `header:NAME`, or `none`. A route that is not `enabled` is
-    kept and not followed.
+    kept and not followed. `team` says whose it is: the owners and developers of that team change it, too. Such a route
+    leads nobody but the team's keys, and only to targets that the caller may call by their own names; where a guardrail or
+    a budget sends a call to another model, it has no say.
     """
 
     title: Title = ""
+    team: Name | None = None
     targets: list[TargetSpec] = Field(default_factory=list, max_length=50)
     rules: list[RuleSpec] = Field(default_factory=list, max_length=100)
     strategy: Strategy = "weighted"

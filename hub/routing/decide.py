@@ -28,6 +28,7 @@ class Decided(Struct):
     retry: Retry | None = None
     timeouts: Timeouts | None = None
     shadow: Shadow | None = None
+    own: bool = False  # the targets are a team's own choice
 
     def follow(self, route: Route) -> None:
         """Take over what a route says beside its targets; what an earlier one said stays."""
@@ -41,6 +42,7 @@ class Decided(Struct):
         """These targets answer."""
         self.targets = targets
         self.route = route.name
+        self.own = bool(route.team)
         self.strategy = strategy or route.strategy
         self.sticky = route.sticky
 
@@ -57,7 +59,7 @@ def decide(snapshot: Snapshot, grant: KeyGrant, virtual: VirtualModel, facts: Fa
     settled = False
     for route in _chain(snapshot, grant, virtual, facts.call.route):
         decided.follow(route)
-        if not settled:
+        if not settled and not (route.team and facts.call.sent):
             settled = _walk(snapshot, route, decided, facts, at)
     return decided
 
@@ -88,7 +90,8 @@ def _named(snapshot: Snapshot, grant: KeyGrant, name: str) -> Route:
     if not grant.principal.is_admin and not Globs(grant.routes).allows(name):
         raise Forbidden("forbidden", f"This key may not use the route '{shown}'. Grant it in the key's 'routes'.")
     route = snapshot.routes.get(name)
-    if route is None or not route.active:
+    theirs = route is not None and (route.team in ("", grant.principal.team) or grant.principal.is_admin)
+    if route is None or not route.active or not theirs:
         raise NotFound("not_found", f"There is no route '{shown}' (named in x-hub-route) that is switched on.")
     return route
 

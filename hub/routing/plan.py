@@ -11,7 +11,7 @@ from hub.routing.conditions import Conditions
 from hub.routing.decide import SHOWN, Decided, decide
 from hub.routing.facts import Facts
 from hub.routing.order import Order, expected_pico
-from hub.routing.sift import ENDPOINTS, NO_WEIGHT, NOT_YOURS, Sifted, credentialed, no_endpoint, sift
+from hub.routing.sift import ENDPOINTS, NO_WEIGHT, NOT_GRANTED, NOT_YOURS, Sifted, credentialed, no_endpoint, sift
 
 _USUAL = Retry()
 _CALM = Conditions()
@@ -108,6 +108,12 @@ def _nothing(call: ModelCall, decided: Decided, sifted: Sifted) -> Unavailable |
         return Forbidden(
             "forbidden",
             f"The providers of '{shown}' take no credentials of callers. Send the hub's key alone, without your own beside it.",
+        )
+    if NOT_GRANTED in reasons:
+        return Forbidden(
+            "model_not_allowed",
+            f"The route '{decided.route}' of your team leads the model '{shown}' to nothing that you may call. Change its "
+            "targets, or ask an administrator to grant them.",
         )
     if reasons == {no_endpoint(call.dialect)}:
         return NotFound(

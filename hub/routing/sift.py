@@ -35,6 +35,7 @@ ENDPOINTS = {
 }
 NO_WEIGHT = "its weight is 0"
 NOT_YOURS = "its provider takes no credentials of callers"
+NOT_GRANTED = "your access to models does not grant it, and the route is your team's own"
 Reason = Callable[[Target], str]
 
 
@@ -100,6 +101,9 @@ def sift(snapshot: Snapshot, decided: Decided, facts: Facts, health: HealthView)
     sifted.drop(lambda target: cannot(target, facts.call.dialect, decided.regions))
     if facts.call.credential is not None:
         sifted.drop(lambda target: _unwelcome(snapshot, target.deployment))
+    if decided.own:
+        grants = facts.principal.may_use_model
+        sifted.drop(lambda target: "" if grants(target.deployment.target) else NOT_GRANTED)
     stored = before(facts.call)
     if stored and any(target.deployment.target == (home := health.kept(stored)) for target in sifted.kept):
         sifted.drop(

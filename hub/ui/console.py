@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import Conflict, NotFound
-from hub.identity import WRITE
+from hub.identity import WRITE, Permission
 from hub.install import clients
 from hub.ui.composer import may_change
 from hub.ui.resources import form_of
@@ -154,6 +154,17 @@ class ConsolePages:
         """The Console lists routes where it explains them."""
         return self._site.go(visit, "/console/routing", visit.query("done"))
 
+    async def _routes_of(self, visit: Visit) -> list[dict[str, Any]]:
+        """All routes, to who sees them; to others those of their calls, and those of their teams, which they may change."""
+        if visit.operator:
+            writes = visit.can(WRITE["routes"])
+            return [{**one, "changes": writes} for one in await visit.items("/routes")]
+        own = await visit.items("/routes") if visit.can(Permission.ROUTES_OWN) else []
+        names = {one["name"] for one in own}
+        leading = {one["name"]: one for one in await visit.items("/me/routes")}
+        unused = [{**one, "changes": True} for one in own if one["name"] not in leading]
+        return [*({**one, "changes": name in names} for name, one in leading.items()), *unused]
+
     async def _routing(self, visit: Visit) -> Response:
         route = visit.query("route").strip()
         asked = {name: visit.query(name).strip() for name in _ASKED}
@@ -165,8 +176,8 @@ class ConsolePages:
             models=models,
             names=[model for model in models if len(model["targets"]) > 1][:_MOST_NAMED],
             key_names=await visit.names("keys") if visit.operator else [],
-            routes=await visit.items("/routes" if visit.operator else "/me/routes"),
-            builds=visit.can(WRITE["routes"]),
+            routes=await self._routes_of(visit),
+            builds=visit.can(WRITE["routes"]) or visit.can(Permission.ROUTES_OWN),
             plan=await visit.get("/explain", **asked) if asked["model"] else None,
             fares=await self._fares(visit, asked["model"], route),
             compared=route or asked["model"],

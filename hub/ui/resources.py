@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import Conflict, InvalidSpec, Refusal
-from hub.identity import WRITE
+from hub.identity import WRITE, Permission, teams_with
 from hub.resources import KINDS
 from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
@@ -28,7 +28,8 @@ from hub.ui.sources import Visit
 MOST_FIELDS = 20_000
 _ASKED = ("model", "header", "key", "tokens", "tools", "images", "stream")
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
-_OF_ADMINISTRATORS = frozenset({"secret", "routes"})
+_OF_ADMINISTRATORS = {"keys": frozenset({"secret"}), "routes": frozenset({"shadow"})}
+_OWN = {"keys": Permission.KEYS_OWN, "routes": Permission.ROUTES_OWN}
 # Keys that nobody used for so many days; 0: ever.
 UNUSED = {"7 days": 7, "30 days": 30, "90 days": 90, "ever": 0}
 _ZONES = (
@@ -251,15 +252,15 @@ def is_unused(status: dict[str, Any], days: int) -> bool:
 
 
 def _may_write(visit: Visit, kind: str) -> bool:
-    return visit.can(WRITE[kind]) or (kind == "keys" and visit.can("keys.own"))
+    return visit.can(WRITE[kind]) or (kind in _OWN and visit.can(_OWN[kind]))
 
 
 def _editable(visit: Visit, kind: str) -> tuple[Shape, ...]:
     """The fields that the visitor may say something about: some of a key's are an administrator's."""
     shapes = shapes_of(kind)
-    if kind != "keys" or visit.operator:
+    if visit.operator:
         return shapes
-    return tuple(shape for shape in shapes if shape.name not in _OF_ADMINISTRATORS)
+    return tuple(shape for shape in shapes if shape.name not in _OF_ADMINISTRATORS.get(kind, ()))
 
 
 async def form_of(request: Request) -> FormData:
@@ -296,6 +297,8 @@ def _starting(visit: Visit, kind: str) -> dict[str, Any]:
             **({} if visit.can("keys.write") else {"user": visit.principal.user}),
             **spec,
         }
+    if kind == "routes" and not visit.operator:
+        spec = {"team": next(iter(sorted(teams_with(visit.principal, _OWN[kind]) or ())), ""), **spec}
     scope = visit.query("scope").partition(":")
     if "scope" in known and scope[0]:
         spec["scope"] = {scope[0]: scope[2] or True}
