@@ -189,7 +189,7 @@ def test_a_route_is_built_in_the_console_by_those_who_may(world, browse):
     page.wait_for_url("**/console/routing?done=deleted")
 
 
-def test_a_developer_sees_the_routes_of_their_calls_and_changes_none(world, browse):
+def test_a_developer_sees_the_routes_of_their_calls_and_changes_none_of_the_hubs(world, browse):
     rules = [
         {"name": "ours", "when": {"teams": ["platform", "research"]}, "targets": [{"model": "demo/ours"}]},
         {"name": "theirs", "when": {"teams": ["research"]}, "targets": [{"model": "demo/theirs"}]},
@@ -210,16 +210,44 @@ def test_a_developer_sees_the_routes_of_their_calls_and_changes_none(world, brow
         for hidden in ("theirs", "research", "elsewhere", "demo/hidden"):
             assert hidden not in text
         assert page.get_by_role("link", name="elsewhere").count() == 0
-        assert page.get_by_role("link", name="Build a route").count() == 0
         assert page.get_by_role("link", name="Change read-only").count() == 0
         axe(page)
         card.get_by_role("link", name="Compare its targets: read-only").click()
         page.get_by_role("heading", name="How the targets of read-only fared").wait_for()
         with world.signed_in("dev") as client:
             for path in ("/console/routes/read-only", "/console/routes/elsewhere"):
-                assert client.get(path).status_code == 403
+                assert client.get(path).status_code == 404
     finally:
         world.hub.put("teams", "platform", team["spec"])
+
+
+def test_a_developer_builds_a_route_of_their_team_and_attaches_it_to_their_key(world, browse):
+    page = browse("dev", "/console/routing?model=demo")
+    page.get_by_role("link", name="Build a route").click()
+    page.get_by_role("heading", name="New route").wait_for()
+    assert page.get_by_label("Team").input_value() == "platform"
+    assert page.locator("[name^='spec.shadow']").count() == 0
+    page.get_by_label("Name *").fill("ours")
+    page.locator("button[value='add:spec.targets']").click()
+    page.locator("[name='spec.targets.0.model']").fill("demo/mine")
+    page.get_by_label("Called model").fill("demo")
+    page.get_by_role("button", name="Explain").click()
+    page.locator("#imagined .traffic").get_by_text("demo/mine").wait_for()
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("Created. It is in force").wait_for()
+    axe(page)
+    page.goto(f"{world.url}/console/routing")
+    page.get_by_role("link", name="Change ours").wait_for()
+    axe(page)
+    page.goto(f"{world.url}/console/new/keys?route=ours")
+    page.get_by_label("Name *").fill("dev-ours")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("shown once").first.wait_for()
+    page.goto(f"{world.url}/console/routing")
+    page.get_by_text("Applies by key dev-ours").wait_for()
+    with world.hub.client() as operator:
+        assert operator.delete("/api/v1/keys/dev-ours").status_code == 200
+        assert operator.delete("/api/v1/routes/ours").status_code == 200
 
 
 def test_an_auditor_sees_a_route_drawn_and_changes_nothing(world, browse):
