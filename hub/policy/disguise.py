@@ -52,7 +52,7 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _ESCAPED = (
     r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f]){2,4}|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|"
-    r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}"
+    r"\\u[dD][89A-Ba-b][0-9A-Fa-f]{2}\\u[dD][C-Fc-f][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}"
 )
 _ESCAPE, _HAS_ESCAPE = re.compile(_ESCAPED), re2.compile(_ESCAPED)
 _HAS_RUN = re2.compile(rf"[A-Za-z0-9+/_-]{{{_FEWEST}}}")
@@ -121,7 +121,9 @@ def _said(escape: str) -> str:
     if escape[0] == "&":
         return html.unescape(escape)
     if escape[0] == "\\":
-        return chr(int(f"0x{escape[2:]}", 0))
+        units = [int(unit, 16) for unit in escape[2:].split("\\u")]
+        # Half of a pair alone is no character, and nothing that comes after could read it.
+        return b"".join(unit.to_bytes(2) for unit in units).decode("utf-16-be", "replace")
     return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
 
 
