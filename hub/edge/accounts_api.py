@@ -64,7 +64,7 @@ class AccountsApi:
 
     async def _keep(self, ask: Ask, name: str, spec: ServerSpec, owner: str) -> Answer:
         """Keep somebody's own key for a server."""
-        given = mapping_of(ask.body).get("key") if ask.body is not None else None
+        given = mapping_of(ask.body, "key").get("key") if ask.body is not None else None
         key = one_line("key", f"your key for '{name}'", given, MOST_CHARACTERS)
         account = await self.sign_ins.keep(name, spec, owner, key)
         await self.resources.note(ask.actor, "account-connected", detail=f"servers/{name} of {owner}")

@@ -53,7 +53,7 @@ class AnnouncementsApi:
         user, name, spec = self._one(ask)
         if spec.severity == "critical":
             raise Conflict("not_dismissible", "A critical announcement stays until it ends or is archived.")
-        seen = mapping_of({} if ask.body is None else ask.body).get("digest", spec.digest)
+        seen = mapping_of({} if ask.body is None else ask.body, "digest").get("digest", spec.digest)
         if seen != spec.digest:
             raise Conflict("version_conflict", "This announcement has changed since you read it. Read it anew.")
         await self.dismissals.put(user, name, spec.digest, ask.snapshot.announcements.keys())

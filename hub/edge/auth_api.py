@@ -67,8 +67,10 @@ class AuthApi:
         known = name in self._resources.snapshot().users
         good = await self._passwords.check(name, password, browser.address)
         if not (good and known):
+            # A name that nobody has may be a password, typed into the wrong field.
+            who = f"users/{name}" if known else "a user who does not exist"
             await self._resources.note(
-                Actor("anonymous", source="ui", address=browser.address), "sign-in-failed", detail=f"users/{name[:64]}"
+                Actor("anonymous", source="ui", address=browser.address), "sign-in-failed", detail=who
             )
             raise Unauthenticated("invalid_key", "The name or the password is wrong.")
         return await self._sign_ins.open(name, browser)

@@ -47,7 +47,7 @@ class ConnectionsApi:
         return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
-        provider, body = self._provider(ask), mapping_of(ask.body)
+        provider, body = self._provider(ask), mapping_of(ask.body, "value", "team")
         owner = self._owner(ask, body.get("team"))
         value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))

@@ -14,6 +14,7 @@ from hub.core.plan import Foreseen
 from hub.core.refusal import Malformed, NotFound
 from hub.dialect import peek
 from hub.edge.origins import session_of, tags_of
+from hub.edge.resources_api import mapping_of
 from hub.edge.routes import SWITCH, Answer, Ask, Query, Route
 from hub.edge.visibility import Visibility
 from hub.identity import Permission, require
@@ -57,7 +58,7 @@ class ExplainApi:
         return self._answer(ask, _stretched(call, _count(ask, "tokens")))
 
     async def _post(self, ask: Ask) -> Answer:
-        given = ask.body if isinstance(ask.body, dict) else {}
+        given = mapping_of(ask.body, "body", "headers", "dialect", "key", "draft", "tokens")
         body, headers = given.get("body"), given.get("headers", {})
         if not isinstance(body, dict) or not isinstance(headers, dict):
             raise Malformed(

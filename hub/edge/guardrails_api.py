@@ -18,7 +18,7 @@ _MOST_SAMPLES = 1000
 
 def samples_of(body: Any) -> list[Sample]:
     """The samples of a request: `{"samples": [{"text": ..., "found": true}]}` or `{"text": ...}`. Raises Malformed."""
-    given = mapping_of(body)
+    given = mapping_of(body, "samples", "spec", "text", "found")
     rows = given.get("samples", [given])
     if not isinstance(rows, list) or not 1 <= len(rows) <= _MOST_SAMPLES:
         raise Malformed("malformed", f"samples is a list of 1 to {_MOST_SAMPLES} objects with text, and found or not.")

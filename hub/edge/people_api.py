@@ -40,7 +40,7 @@ class PeopleApi:
 
     async def _set(self, ask: Ask) -> Answer:
         user = self._user(ask)
-        await self._keep(ask, user, check_strength(mapping_of(ask.body).get("password")))
+        await self._keep(ask, user, check_strength(mapping_of(ask.body, "password").get("password")))
         return Answer({"user": user, "password": "set"})
 
     async def _remove(self, ask: Ask) -> Answer:
@@ -51,7 +51,7 @@ class PeopleApi:
         return Answer({"user": user, "password": "removed"})
 
     async def _change(self, ask: Ask) -> Answer:
-        user, body = self._me(ask), mapping_of(ask.body)
+        user, body = self._me(ask), mapping_of(ask.body, "old", "new")
         old, new = body.get("old"), check_strength(body.get("new"))
         address = ask.request.client.host if ask.request.client else ""
         if not isinstance(old, str):

@@ -69,7 +69,7 @@ class PlaygroundApi:
         return app
 
     async def _tool(self, ask: Ask) -> Answer:
-        body = mapping_of(ask.body)
+        body = mapping_of(ask.body, "tool", "arguments")
         tool, arguments = body.get("tool"), body.get("arguments", {})
         if not isinstance(tool, str) or not isinstance(arguments, dict):
             raise Malformed("malformed", 'Say which tool and with what: {"tool": NAME, "arguments": {...}}.')

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed, NotFound
+from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, require, teams_with
 from hub.resources import Snapshot
@@ -89,10 +90,10 @@ class ProfilesApi:
         return listed(ask, self._desk.drifts(ask.snapshot, ask.path("name")))
 
     async def _approve(self, ask: Ask) -> Answer:
-        wanted = ask.body.get("tools") if isinstance(ask.body, dict) else None
+        body = mapping_of(ask.body, "tools", "digests")
+        wanted, seen = body.get("tools"), body.get("digests", {})
         if not isinstance(wanted, list) or not wanted or not all(isinstance(one, str) for one in wanted):
             raise Malformed("malformed", "tools is a list of server/tool, or of '*' for all that wait.")
-        seen = ask.body.get("digests", {}) if isinstance(ask.body, dict) else {}
         if not isinstance(seen, dict) or not all(isinstance(one, str) for one in seen.values()):
             raise Malformed("malformed", "digests is an object: server/tool and the digest that was looked at.")
         name = ask.path("name")

@@ -22,10 +22,22 @@ _VIEW = Query("view", "`names`: only kind and name of each", ("names",))
 _OWN = {"keys": Permission.KEYS_OWN, "profiles": Permission.CATALOGUE_OWN, "routes": Permission.ROUTES_OWN}
 
 
-def mapping_of(body: Any) -> dict[str, Any]:
-    """The request body as a JSON object. Raises Malformed."""
+# What stands around a spec: all that an answer has, so that it can be sent back.
+_ENVELOPE = (
+    "kind", "name", "version", "managed_by", "file", "updated_at", "updated_by", "spec", "status", "secret",
+)  # fmt: skip
+
+
+def mapping_of(body: Any, *known: str) -> dict[str, Any]:
+    """The request body as a JSON object with no other fields than the `known`, where there are any. Raises Malformed.
+
+    What a caller misspelt would change nothing else, and they would take the answer for what they asked.
+    """
     if not isinstance(body, dict):
         raise Malformed("malformed", "The body is a JSON object.")
+    unknown = sorted(set(body).difference(known)) if known else []
+    if unknown:
+        raise Malformed("unsupported_field", f"There is no field '{unknown[0][:64]}' here. Known: {', '.join(known)}.")
     return body
 
 
@@ -45,7 +57,7 @@ def _expected(ask: Ask, body: Mapping[str, Any]) -> int | None:
 
 def _spec_of(body: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The spec in a body: the envelope's `spec`, or the body itself when it is a bare spec."""
-    spec = body.get("spec", body)
+    spec = mapping_of(body, *_ENVELOPE)["spec"] if "spec" in body else body
     if not isinstance(spec, dict):
         raise InvalidSpec([Fault(where, "spec is a mapping of fields")])
     return spec
@@ -199,7 +211,7 @@ class ResourcesApi:
 
     def _restore(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
         async def endpoint(ask: Ask) -> Answer:
-            name, body = ask.path("name"), mapping_of(ask.body)
+            name, body = ask.path("name"), mapping_of(ask.body, "version")
             version = body.get("version")
             if not isinstance(version, int) or isinstance(version, bool):
                 raise Malformed("malformed", 'Say which version: {"version": 3}.')
@@ -215,7 +227,7 @@ class ResourcesApi:
     async def _rotate(self, ask: Ask) -> Answer:
         name, spec = await self._own_key(ask)
         Visibility(ask.snapshot, ask.principal).check_issue(name, spec)
-        overlap = mapping_of(ask.body or {}).get("overlap_seconds", 0)
+        overlap = mapping_of(ask.body or {}, "overlap_seconds").get("overlap_seconds", 0)
         if not isinstance(overlap, int) or isinstance(overlap, bool) or not 0 <= overlap <= 30 * 86_400:
             raise Malformed("malformed", "overlap_seconds is a whole number from 0 to 2592000 (30 days).")
         secret = await self._resources.rotate_key(name, ask.actor, overlap_seconds=overlap)
@@ -236,10 +248,7 @@ class ResourcesApi:
         return name, old.spec
 
     async def _apply(self, ask: Ask) -> Answer:
-        body = mapping_of(ask.body)
-        unknown = set(body) - {"resources", "source", "prune", "dry_run"}
-        if unknown:
-            raise Malformed("unsupported_field", f"There is no field '{min(unknown)}' here.")
+        body = mapping_of(ask.body, "resources", "source", "prune", "dry_run")
         resources = _whole(body.get("resources"))
         source, prune, dry_run = body.get("source"), body.get("prune", False), body.get("dry_run", False)
         if (

@@ -33,7 +33,7 @@ class SecretsApi:
         return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
-        name, value = ask.path("name"), mapping_of(ask.body).get("value")
+        name, value = ask.path("name"), mapping_of(ask.body, "value").get("value")
         if not _NAME.fullmatch(name):
             raise InvalidSpec([Fault(f"secrets.{name[:64]}", "not a name: at most 64 of a-z 0-9 . _ -")])
         if not isinstance(value, str) or not value or len(value) > _LONGEST:

@@ -51,7 +51,7 @@ class StopsApi:
 
     async def _asked(self, ask: Ask) -> tuple[tuple[str, str], str]:
         """The scope and the reason. A team owner may stop keys of the team. Raises InvalidSpec or Forbidden."""
-        body = mapping_of(ask.body or {})
+        body = mapping_of(ask.body or {}, "scope", "reason")
         try:
             scope = ScopeSpec.model_validate(body.get("scope", {})).parts
         except ValidationError as error:

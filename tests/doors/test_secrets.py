@@ -35,3 +35,39 @@ def test_a_name_that_only_begins_the_same_is_another_secret(hub):
     with hub.client() as admin:
         assert admin.delete("/api/v1/secrets/key").status_code == 200
         assert admin.delete("/api/v1/secrets/key-2").status_code == 422
+
+
+def test_a_password_that_was_typed_as_a_name_is_not_written_down(hub):
+    with hub.client(None) as browser:
+        assert browser.post("/login", data={"user": "correct horse battery", "password": "x"}).status_code == 401
+        assert browser.post("/login", data={"user": "admin", "password": "x"}).status_code == 401
+    with hub.client() as admin:
+        failed = admin.get("/api/v1/audit", params={"action": "sign-in-failed"}).json()["items"]
+    assert [row["detail"] for row in failed] == ["users/admin", "a user who does not exist"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "keys/careful/rotate", {"overlap_second": 3600}),  # would end the old secret at once
+        ("PUT", "keys/careful", {"spec": {}, "verison": 1}),  # would overwrite what somebody else wrote
+        ("POST", "keys/careful/restore", {"version": 1, "force": True}),
+        ("POST", "profiles/p/approve", {"tools": ["*"], "digest": {}}),  # would approve what nobody looked at
+        ("POST", "apply", {"resources": {}, "dryrun": True}),
+        ("POST", "usage/recompute", {"dryrun": True}),
+        ("POST", "explain", {"body": {"model": "x"}, "header": {}}),
+        ("POST", "stop", {"scope": {"org": True}, "for": "a minute"}),
+        ("PUT", "secrets/careful", {"value": "x", "name": "other"}),
+        ("PUT", "users/admin/password", {"password": "correct horse battery", "once": True}),
+    ],
+)
+def test_a_field_that_there_is_not_is_refused_and_nothing_is_done(hub, method, path, body):
+    with hub.client() as admin:
+        admin.put("/api/v1/keys/careful", json={"spec": {}})
+        before = admin.get("/api/v1/audit").json()["items"][0]["id"]
+        answer = admin.request(method, f"/api/v1/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "unsupported_field"), answer.text
+        assert "Known: " in answer.json()["detail"]
+        assert admin.get("/api/v1/audit").json()["items"][0]["id"] == before
+        whole = admin.get("/api/v1/keys/careful").json()
+        assert admin.put("/api/v1/keys/careful", json=whole).status_code == 200, "an answer can be sent back"
