@@ -1,11 +1,14 @@
-"""When the money of a budget that never begins anew will end, at the rate of the last weeks, which the ledger knows."""
+"""When the money of a budget that never begins anew ends, and when a limit is full, at a rate that the ledger knows."""
 
 from dataclasses import replace
 
 from hub.ledger import Order, Queries, scope_filters
+from hub.policy import LimitStatus
+from hub.resources.spending import LimitSpec
 
 _LOOKED_BACK = 28 * 86400.0  # seconds whose spending says how it will go on
 _SOONEST = 3600.0  # seconds of spending that must be known before a rate says anything
+_LATELY, _MINUTE = 10.0, 60.0  # seconds of calls that say how it will go on, and what a limit is of
 _FURTHEST = 10 * 365 * 86400.0
 
 
@@ -27,3 +30,26 @@ async def runs_out_at(queries: Queries, scope: tuple[str, str], left: int, now: 
     if passed < _SOONEST or spent <= 0 or left * passed / spent > _FURTHEST:
         return None
     return now + left * passed / spent
+
+
+async def full_at(queries: Queries, spec: LimitSpec, used: LimitStatus, now: float) -> float | None:
+    """When the first of a limit's rates is used up if calls go on as in the last seconds; None where they may go on so.
+
+    Calls of all replicas count, once the ledger has them. Times are in seconds since the epoch. Raises Unavailable.
+    """
+    lately = await queries.usage(scope_filters(spec.scope.parts, now - _LATELY, None), group_by=("call",))
+    calls = {str(row.group["call"]): row.calls for row in lately}
+    tokens = sum(row.usage.prompt + row.usage.completion for row in lately)
+    rates = (
+        (spec.rpm, used.requests, sum(calls.values())),
+        (spec.tpm, used.tokens, tokens),
+        (spec.tool_calls_per_minute, used.tool_calls, calls.get("tool", 0)),
+    )
+    return min(
+        (
+            now + max(0, limit - taken) * _LATELY / many
+            for limit, taken, many in rates
+            if limit is not None and many * _MINUTE / _LATELY > limit
+        ),
+        default=None,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hub import __version__
-from hub.app.forecasts import runs_out_at
+from hub.app.forecasts import full_at, runs_out_at
 from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
 from hub.app.told import iso, listing_and_calls
@@ -62,7 +62,6 @@ class Observed:
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
         at_hand = {
-            "limits": self._limit,
             "profiles": self._profile,
             "exports": self._export,
             "announcements": self._announcement,
@@ -72,6 +71,8 @@ class Observed:
         match kind:
             case "budgets":
                 return await self.budget(resource.name)
+            case "limits":
+                return await self._limit(resource.name)
             case "keys":
                 return await self._key(resource.name)
             case "servers":
@@ -140,9 +141,9 @@ class Observed:
             "runs_out_at": iso(ends),
         }
 
-    def _limit(self, name: str) -> dict[str, Any]:
-        found = self._policy.limit_status(name)
-        if found is None:
+    async def _limit(self, name: str) -> dict[str, Any]:
+        found, spec = self._policy.limit_status(name), self._resources.snapshot().limits.get(name)
+        if found is None or spec is None:
             return {"state": "disabled"}
         return {
             "requests_last_minute": found.requests,
@@ -150,6 +151,7 @@ class Observed:
             "tool_calls_last_minute": found.tool_calls,
             "parallel": found.parallel,
             "waiting": found.waiting,
+            "full_at": iso(await full_at(self._queries, spec, found, time.time())),
         }
 
     async def server(self, name: str) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 import pytest
 
-from hub.app.forecasts import runs_out_at
+from hub.app.forecasts import full_at, runs_out_at
+from hub.core.usage import Usage
 from hub.ledger import Queries
 from hub.ledger.sink import Sink
+from hub.policy import LimitStatus
+from hub.resources import parse
 from tests.support.ledger import entry, sqlite_engine
 
 pytestmark = pytest.mark.anyio
@@ -51,3 +54,24 @@ async def test_where_nothing_can_be_said_or_nothing_is_left(tmp_path, made, left
 async def test_by_tool(tmp_path):
     made = [spent(n, 8 - n, 1, call="tool", server="git", tool="log" if n % 2 else "show") for n in range(8)]
     assert await forecast(tmp_path, made, 4 * DOLLAR, ("tool", "git/log")) == pytest.approx(NOW + 7 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("limits", "used", "seconds"),
+    [
+        ({"rpm": 100}, LimitStatus(40, 0, 0, 0), 30),  # 20 in ten seconds: 120 a minute
+        ({"rpm": 120}, LimitStatus(40, 0, 0, 0), None),  # may go on so
+        ({"rpm": 100, "tpm": 1000}, LimitStatus(40, 400, 0, 0), 10),  # 60 tokens a second
+        ({"tool_calls_per_minute": 20}, LimitStatus(0, 0, 25, 0), 0),
+        ({"parallel": 1}, LimitStatus(9, 9, 9, 1), None),
+    ],
+)
+async def test_when_a_limit_is_full_at_this_rate(tmp_path, limits, used, seconds):
+    spec = parse("limits", "l", {"scope": {"team": "core"}, **limits})
+    made = [spent(n, (n + 0.5) / 2 / DAY, 0, usage=Usage(input=20, output=40)) for n in range(10)]
+    made += [spent(n + 50, (n + 0.5) / DAY, 0, call="tool", server="git", tool="log") for n in range(10)]
+    made += [spent(90, 60 / DAY, 0), spent(91, 1 / DAY, 0, team="edge")]
+    async with sqlite_engine(tmp_path) as engine:
+        await Sink(engine, engine, ()).write(made)
+        ends = await full_at(Queries(engine), spec, used, NOW)
+    assert ends == (None if seconds is None else pytest.approx(NOW + seconds))
