@@ -100,7 +100,7 @@ def test_nobody_sees_what_belongs_to_another_team(world, who):
     with hub.client(keys[who]) as client:
         for kind, name in foreign:
             for method, rest in ("GET", ""), ("GET", "/history"), ("DELETE", ""), ("PUT", ""), ("POST", "/restore"):
-                body = {"spec": {}, "version": 1} if method in ("PUT", "POST") else None
+                body = {"PUT": {"spec": {}, "version": 1}, "POST": {"version": 1}}.get(method)
                 answer = client.request(method, f"/api/v1/{kind}/{name}{rest}", json=body)
                 assert answer.status_code in (403, 404), (method, kind, name, rest, answer.status_code)
                 assert "stranger" not in answer.text.replace(f"'{name}'", "")
