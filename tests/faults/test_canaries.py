@@ -30,6 +30,15 @@ CANARIES = {
             "judge",
             "alert",
             "found",
+            "password",
+            "new-password",
+            "wrong-password",
+            "dialect",
+            "in-query",
+            "explained",
+            "sample",
+            "played",
+            "token",
         )
     )
 }
@@ -64,6 +73,51 @@ def use(hub, key):
             client.post("/v1/chat/completions", json=told, headers={"x-hub-guardrails": "named"})
     with hub.client(key=f"hub_abcdefgh_{CANARIES['wrong-key']}") as client:
         assert client.get("/api/v1/me").status_code == 401
+
+
+def use_other_doors(hub, key):
+    """What the other dialects, the pages and the management API are told, rightly and wrongly."""
+    said = CANARIES["dialect"]
+    bodies = {
+        "/v1/responses": {"input": said},
+        "/v1/messages": {"max_tokens": 9, "messages": [{"role": "user", "content": said}]},
+        "/v1/embeddings": {"input": said},
+        "/v1/images/generations": {"prompt": said},
+        "/v1/audio/speech": {"input": said, "voice": "x"},
+        "/v1/rerank": {"query": said, "documents": [said]},
+        "/v1/moderations": {"input": said},
+    }
+    with hub.client(key=key) as client:
+        for model in "broken", "demo":
+            for path, body in bodies.items():
+                client.post(path, json={"model": model, **body})
+            asked = {"contents": [{"parts": [{"text": said}]}]}
+            client.post(f"/v1beta/models/{model}:generateContent?key={CANARIES['in-query']}", json=asked)
+            client.post(f"/model/{model}/converse", json={"messages": [{"role": "user", "content": [{"text": said}]}]})
+        chat = {"model": "demo", "messages": [{"role": "user", "content": CANARIES["played"]}]}
+        client.post("/api/v1/playground/chat", json=chat)
+        told = {"body": chat, "headers": {"authorization": CANARIES["explained"]}}
+        assert client.post("/api/v1/explain", json=told).status_code == 200
+    with hub.client() as client:
+        samples = [{"text": f"redacted: {CANARIES['sample']}", "found": True}]
+        assert client.post("/api/v1/guardrails/hide/test", json={"samples": samples}).status_code == 200
+        first, then = {"password": CANARIES["password"]}, {"old": CANARIES["password"], "new": CANARIES["new-password"]}
+        assert client.put("/api/v1/users/admin/password", json=first).status_code == 200
+        assert client.put("/api/v1/me/password", json={**then, "old": CANARIES["wrong-password"]}).status_code == 401
+        assert client.put("/api/v1/me/password", json=then).status_code == 200
+    with hub.client(None) as browser:
+        for user, password in (
+            ("admin", "wrong-password"),
+            ("admin", "new-password"),
+            (CANARIES["wrong-password"], "x"),
+        ):
+            browser.post("/login", data={"user": user, "password": CANARIES.get(password, password)})
+        token = CANARIES["token"]
+        browser.get(f"/login?token={token}")
+        browser.post("/login", data={"token": token})
+        browser.post("/oauth/token", data={"grant_type": "refresh_token", "refresh_token": token, "client_id": "x"})
+        browser.post("/oauth/revoke", data={"token": token})
+        browser.get("/console", headers={"cookie": f"hub_sign_in={token}"})
 
 
 def told(hub):
@@ -162,6 +216,7 @@ def test_no_planted_secret_is_found_anywhere(tmp_path):
                 assert client.put("/api/v1/secrets/planted", json={"value": CANARIES["vault"]}).status_code == 200
             made = hub.put("keys", "canary", {"team": team(hub)})["secret"]
             use(hub, made)
+            use_other_doors(hub, made)
             wait_for(lambda: collector.taken("/w") and collector.taken("/t"), 30)
             secrets = {**CANARIES, "admin key": ADMIN_KEY, "made key": made.rpartition("_")[2]}
             for place, content in told(hub):
