@@ -6,10 +6,9 @@ and only what these do not tell yet is counted, no further than the bound.
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.ledger.pages import Search, chosen
+from hub.ledger.pages import BY_ROWS, Search, chosen
 from hub.ledger.totals import Stale, rolled_calls
 
 COUNTED = 20_000  # entries that are counted one by one, at most
@@ -26,12 +25,12 @@ class Count:
 
 async def count(connection: AsyncConnection, search: Search, stale: Stale, most: int = COUNTED) -> Count:
     """How many entries match `search`, wherever its page begins. Raises Malformed for a bad time."""
-    search = replace(search, cursor=None)
+    if search.dialect == "postgresql":
+        await connection.execute(BY_ROWS)
     if search.straight() is None:
         way, whole = await chosen(connection, search)
         whole = whole or await _number(connection, search.size(way)) < search.most
-        matching = replace(search, limit=search.most).matches(way).subquery()
-        return Count(await _number(connection, select(func.count()).select_from(matching)), whole)
+        return Count(await _number(connection, search.matching(way)), whole)
     counted = await _counted(connection, replace(search, most=most))
     if counted.exact:
         return counted

@@ -21,7 +21,7 @@ LOOKED_AT = 5_000  # entries that one page looks at, at most
 
 # PostgreSQL expects rows of the same value all over the disk, and would rather read all entries in order of time, past
 # those with other values. So it is to count rows alone; for this transaction.
-_BY_ROWS = select(func.set_config("random_page_cost", "0", True), func.set_config("seq_page_cost", "0", True))
+BY_ROWS = select(func.set_config("random_page_cost", "0", True), func.set_config("seq_page_cost", "0", True))
 _RANGE = frozenset({"since", "until"})
 _LASTING = frozenset({"min_duration_ms", "max_duration_ms"})
 _COLUMN_OF = {"since": "at", "until": "at", "tag": "tags", "teams": "team"} | dict.fromkeys(_LASTING, "duration_ms")
@@ -126,6 +126,14 @@ class Search:
         found = select(seen.c.id, seen.c[by]).where(*conditions(rest, seen, self.dialect))
         return found.order_by(*self._sorted(seen.c[by], seen.c.id)).limit(self.limit + 1)
 
+    def matching(self, way: Way) -> Select[Any]:
+        """How many match of the entries on the way, of which no more are looked at than for a page."""
+        rest = replace(self.filters, **dict.fromkeys(way.covers))
+        columns = {_COLUMN_OF.get(name, name) for name in self.asked - way.covers} or {"at"}
+        looked = select(*(ENTRY.c[name] for name in sorted(columns))).select_from(way.source).where(*way.where)
+        seen = looked.limit(self.most).subquery("looked_at")
+        return select(func.count()).select_from(seen).where(*conditions(rest, seen, self.dialect))
+
     def last(self, way: Way) -> Select[Any, Any]:
         """The last entry that may be looked at on a way: its id and what it is ordered by. No row: the way ends before."""
         by = self._by(way)
@@ -158,7 +166,7 @@ class Search:
 async def find(connection: AsyncConnection, search: Search) -> Page:
     """The page. Raises Malformed for a bad cursor or time."""
     if search.dialect == "postgresql":
-        await connection.execute(_BY_ROWS)
+        await connection.execute(BY_ROWS)
     way = search.straight()
     if way is not None:
         rows = (await connection.execute(search.page(way))).mappings().all()
