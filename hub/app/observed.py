@@ -65,26 +65,21 @@ class Observed:
             "profiles": self._profile,
             "exports": self._export,
             "announcements": self._announcement,
+            "models": self._model,
+            "routes": self._route,
         }
+        asked = {"budgets": self.budget, "limits": self._limit, "keys": self._key, "servers": self.server}
         if kind in at_hand:
             return at_hand[kind](resource.name)
-        match kind:
-            case "budgets":
-                return await self.budget(resource.name)
-            case "limits":
-                return await self._limit(resource.name)
-            case "keys":
-                return await self._key(resource.name)
-            case "servers":
-                return await self.server(resource.name)
-            case "providers":
-                return await self._provider(resource.name, resource.spec)
-            case "models":
-                return {"warnings": cautions(self._resources.snapshot(), resource.name)}
-            case "routes":
-                return {"rules": self._serving.hits.of(resource.name)}
-            case _:
-                return {}
+        if kind in asked:
+            return await asked[kind](resource.name)
+        return await self._provider(resource.name, resource.spec) if kind == "providers" else {}
+
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"warnings": cautions(self._resources.snapshot(), name)}
+
+    def _route(self, name: str) -> dict[str, Any]:
+        return {"rules": self._serving.hits.of(name)}
 
     def _announcement(self, name: str) -> dict[str, Any]:
         spec = self._resources.snapshot().announcements.get(name)
