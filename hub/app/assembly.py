@@ -135,8 +135,8 @@ async def _open_store(stack: AsyncExitStack, settings: Settings, files: Sequence
     if files:
         await apply_files(resources, list(files))
     replicas = not url.startswith("sqlite")
-    sign_ins = await stack.enter_async_context(SignIns(engine))
-    return _Stored(folder, left, engine, vault, secrets, resources, sign_ins, started, tuple(providers), replicas)
+    seen = await stack.enter_async_context(SignIns(engine))
+    return _Stored(folder, left, engine, vault, secrets, resources, seen, started, tuple(providers), replicas)
 
 
 def _taken_over(stack: AsyncExitStack, folders: Sequence[DataFolder]) -> tuple[Path, ...]:
@@ -188,8 +188,8 @@ async def _open_health(stack: AsyncExitStack, settings: Settings, stored: _Store
     health = Health()
     if settings.redis_url is not None:
         url, key = settings.redis_url.get_secret_value(), stored.vault.derive("health")
-        shared = load(Part.SHARED).RedisHealth(url, key, health.learn)
-        health.share((await stack.enter_async_context(shared)).tell)
+        shared = await stack.enter_async_context(load(Part.SHARED).RedisHealth(url, key, health.learn))
+        health.share(shared.tell)
     return health
 
 

@@ -129,9 +129,10 @@ class SignIns(Background):
         if not token or len(token) > _MAX_TOKEN:
             return None
         now, digest = self._now(), _digest(token)
+        noted = self._seen.get(digest, 0.0)  # before the row is read, which may be before it says so, and this no more
         async with reading(self._engine) as connection:
             row = (await connection.execute(select(_SIGN_INS).where(_SIGN_INS.c.digest == digest))).first()
-        if row is None or row.expires_at <= now or max(row.seen_at, self._seen.get(digest, 0)) + IDLE_SECONDS <= now:
+        if row is None or row.expires_at <= now or max(row.seen_at, noted) + IDLE_SECONDS <= now:
             return None
         if row.seen_at + _SEEN_EVERY <= now:
             self._seen[digest] = now

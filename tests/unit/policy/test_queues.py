@@ -156,5 +156,5 @@ async def test_room_that_nobody_tells_of_is_found():
     await claim.take()
     waits = asyncio.create_task(subject.admit(who(), model_call()).take())
     await asyncio.sleep(0)
-    subject.meters._slots.clear()  # as another replica makes room in shared meters
+    subject.meters._counters.clear()  # as another replica makes room in shared meters
     await asyncio.wait_for(waits, 5)
