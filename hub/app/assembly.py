@@ -13,7 +13,7 @@ from hub.app.doors import Doors, dispatch
 from hub.app.first_party import FirstParty
 from hub.app.first_start import Started, apply_files, ensure_admin, ensure_providers
 from hub.app.foresight import Foresight
-from hub.app.governing import Governance, governing
+from hub.app.governing import Governance, credit, governing
 from hub.app.listings import Listings
 from hub.app.observed import Observed, Serving
 from hub.app.profile_desk import ProfileDesk
@@ -35,7 +35,6 @@ from hub.edge.guards import App
 from hub.identity import Identity, Passwords, make_key
 from hub.ledger import Queries
 from hub.model_path import ModelPath
-from hub.policy import Policy
 from hub.profile import Memory, ProfileView, Results
 from hub.provider_path import ProviderPath
 from hub.resources import Snapshot
@@ -230,7 +229,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
             governing(settings, stored.engine, transport, stored.secrets.resolve, resources.snapshot)
         )
         policy = governance.policy
-        await _credit(policy, queries)
+        await credit(policy, queries)
 
         provider_secrets = ProviderSecrets(stored.secrets)
         health = await _open_health(stack, settings, stored)
@@ -251,7 +250,7 @@ async def assembled(settings: Settings, files: Sequence[Path], worker: Worker = 
             provider_secrets.forget()
             servers.reconfigure(new)
             catalogue.refresh(new)
-            background.start(_credit(policy, queries))
+            background.start(credit(policy, queries))
             if old.users.keys() - new.users.keys():
                 background.start(server_sign_ins.keep_only(new.users.keys()))
 
@@ -394,9 +393,3 @@ def _doors(
         foresight=Foresight(policy, conditions),
         hits=hits,
     )
-
-
-async def _credit(policy: Policy, queries: Queries) -> None:
-    """Tell new budgets what was spent in their period before this process began to count."""
-    for gap in policy.gaps():
-        policy.credit(gap, await queries.spent(gap.scope, gap.since, gap.until))

@@ -10,6 +10,7 @@ from hub.app.alerts import Alerts
 from hub.app.judges import HubJudges
 from hub.core.meters import Meters
 from hub.core.rarely import Part, load
+from hub.ledger import Queries
 from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot
 from hub.settings import Settings
@@ -51,3 +52,9 @@ async def governing(
         policy = Policy(meters=meters, judges=judges, on_alert=alerts.tell)
         policy.reconfigure(snapshots())
         yield Governance(policy, judges)
+
+
+async def credit(policy: Policy, queries: Queries) -> None:
+    """Tell new budgets what was spent in their period before this process began to count."""
+    for gap in policy.gaps():
+        policy.credit(gap, await queries.spent(gap.scope, gap.since, gap.until))
