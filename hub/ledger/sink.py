@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import chain
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,13 @@ PATIENCE_SECONDS = 30.0
 OnWritten = Callable[[Sequence[Entry]], Awaitable[None]]
 """Told of entries that the database holds now: at least once each, in batches, never at the same time twice."""
 
+_TOLD = 220  # entries that listeners are told of at once: the loop is held for a millisecond or two
 _DATA_CLASSES = ("22", "23")  # SQLSTATE: data exceptions, integrity violations
 
 
 # Rows in one statement, tried in this order. The database's library lets other threads run while it works, which costs
 # more than a row does; the fewer statements, the better.
-_TOGETHER = (128, 32, 8, 2)
+_TOGETHER = (256, 64, 16, 4)
 
 
 class _Rows:
@@ -64,16 +65,17 @@ class _Rows:
             row, _, tail = rest.partition(") ")
             self._many = {count: f"{head} VALUES {', '.join([f'{row})'] * count)} {tail}" for count in _TOGETHER}
 
-    async def write(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert them."""
-        ordered = [self._ordered(row) for row in rows]
-        for count, sql in self._many.items():
-            while len(ordered) >= count:
-                flat = tuple(chain.from_iterable(ordered[:count]))
-                del ordered[:count]
-                await connection.exec_driver_sql(sql, flat)
-        if ordered:
-            await connection.exec_driver_sql(self._sql, ordered)
+    async def write(self, connection: AsyncConnection, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert them. Some are asked for at a time, so that others have their turn between."""
+        rows = iter(rows)
+        while ordered := [self._ordered(row) for row in islice(rows, _TOGETHER[0])]:
+            for count, sql in self._many.items():
+                while len(ordered) >= count:
+                    flat = tuple(chain.from_iterable(ordered[:count]))
+                    del ordered[:count]
+                    await connection.exec_driver_sql(sql, flat)
+            if ordered:
+                await connection.exec_driver_sql(self._sql, ordered)
 
 
 class Sink:
@@ -108,19 +110,21 @@ class Sink:
         if not entries:
             return
         await self._write(entries)
-        for told in self._on_written:
-            try:
-                await told(entries)
-            except Exception:  # a broken export must not stop the ledger
-                log.exception("an export of the ledger failed", entries=len(entries))
+        for start in range(0, len(entries), _TOLD):
+            for told in self._on_written:
+                try:
+                    await told(entries[start : start + _TOLD])
+                except Exception:  # a broken export must not stop the ledger
+                    log.exception("an export of the ledger failed", entries=len(entries))
+            await asyncio.sleep(0)
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), turn(self._engine), self._engine.begin() as connection:
                 now = time.time_ns() // 1000
-                await self._insert.write(connection, [to_row(entry, now) for entry in entries])
-                await self._attempts.write(connection, [row for entry in entries for row in to_attempts(entry)])
-                await self._tags.write(connection, [row for entry in entries if entry.tags for row in to_tags(entry)])
+                await self._insert.write(connection, (to_row(entry, now) for entry in entries))
+                await self._attempts.write(connection, (row for entry in entries for row in to_attempts(entry)))
+                await self._tags.write(connection, (row for entry in entries if entry.tags for row in to_tags(entry)))
                 await connection.execute(self._stale, _hours(entries))
         except (DBAPIError, OverflowError, UnicodeError) as error:
             if not _is_about_data(error):
