@@ -27,7 +27,7 @@ class ConnectionsApi:
     changed: Callable[[], None]
 
     async def _list(self, ask: Ask) -> Answer:
-        person, held = _person(ask), await self._held()
+        person, held = person_of(ask), await self._held()
         owned = sorted(teams_with(ask.principal, Permission.KEYS_WRITE) or ())
         mine = sorted({*ask.principal.roles} - {""})
         items = [
@@ -48,12 +48,12 @@ class ConnectionsApi:
 
     async def _put(self, ask: Ask) -> Answer:
         provider, body = self._provider(ask), mapping_of(ask.body, "value", "team")
-        owner = self._owner(ask, body.get("team"))
+        owner = asked_owner(ask, body.get("team"))
         value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))
         if found is not None and (file := file_of(found.managed_by)):
             raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")
-        name = found.name if found else _name_of(provider, owner)
+        name = found.name if found else name_of(provider, owner)
         spec = {
             "kind": ask.snapshot.providers[provider].spec.kind,
             "instead_of": provider,
@@ -66,7 +66,7 @@ class ConnectionsApi:
         return Answer({"provider": provider, "owner": {owner[0]: owner[1]}, "connected": True})
 
     async def _delete(self, ask: Ask) -> Answer:
-        provider, owner = self._provider(ask), self._owner(ask, ask.query("team") or None)
+        provider, owner = self._provider(ask), asked_owner(ask, ask.query("team") or None)
         found = (await self._held()).get((provider, owner))
         if found is None:
             raise NotFound("not_found", f"There is no credential of {owner[0]} '{owner[1]}' for '{provider}'.")
@@ -74,18 +74,6 @@ class ConnectionsApi:
         await self.vault.remove(found.name, ask.actor)
         self.changed()
         return Answer({"provider": provider, "owner": {owner[0]: owner[1]}, "connected": False})
-
-    def _owner(self, ask: Ask, team: Any) -> Owner:
-        """Whose credential it is: the caller's own, or a team's whose keys they may make. Raises Forbidden."""
-        person = _person(ask)
-        if ask.principal.kind != "user":
-            raise Forbidden("forbidden", "Sign in yourself: a key does not say whose account is charged.")
-        if team is None:
-            return "user", person
-        if not isinstance(team, str) or team not in ask.snapshot.teams:
-            raise NotFound("not_found", f"There is no team '{str(team)[:64]}' of yours.")
-        require(ask.principal, Permission.KEYS_WRITE, team)
-        return "team", team
 
     def _reachable(self, ask: Ask) -> list[str]:
         """The providers that the caller's models lead to, those inside the hub aside."""
@@ -134,7 +122,21 @@ def one_line(field: str, what: str, given: Any, most: int) -> str:
     return given.strip()
 
 
-def _person(ask: Ask) -> str:
+def asked_owner(ask: Ask, team: Any) -> Owner:
+    """Whose it is: the caller's own, or a team's whose keys they may make. Raises Forbidden, or NotFound."""
+    person = person_of(ask)
+    if ask.principal.kind != "user":
+        raise Forbidden("forbidden", "Sign in yourself: a key does not say whose this is.")
+    if team is None:
+        return "user", person
+    if not isinstance(team, str) or team not in ask.snapshot.teams:
+        raise NotFound("not_found", f"There is no team '{str(team)[:64]}' of yours.")
+    require(ask.principal, Permission.KEYS_WRITE, team)
+    return "team", team
+
+
+def person_of(ask: Ask) -> str:
+    """The name of the person who asks. Raises Forbidden for a key of nobody."""
     if not ask.principal.user:
         raise Forbidden("forbidden", "Connections belong to people, and this key belongs to nobody. Sign in.")
     return ask.principal.user
@@ -146,7 +148,7 @@ def _told(resource: Resource | None) -> dict[str, Any] | None:
     return {"resource": resource.name, "changed_at": resource.updated_at.isoformat(), **managed(resource.managed_by)}
 
 
-def _name_of(provider: str, owner: Owner) -> str:
+def name_of(what: str, owner: Owner) -> str:
     """A name that says whose it is for what; the hash keeps two apart that read the same."""
-    unique = hashlib.sha256("\0".join((*owner, provider)).encode()).hexdigest()[:16]
-    return f"{f'{provider}-of-{owner[1]}'[:_READABLE].rstrip('-._')}-{unique}"
+    unique = hashlib.sha256("\0".join((*owner, what)).encode()).hexdigest()[:16]
+    return f"{f'{what}-of-{owner[1]}'[:_READABLE].rstrip('-._')}-{unique}"

@@ -27,6 +27,7 @@ from hub.edge.ledger_api import LedgerApi
 from hub.edge.model_search_api import ModelSearchApi
 from hub.edge.openapi import document
 from hub.edge.own_api import OwnApi
+from hub.edge.own_exports_api import OwnExportsApi
 from hub.edge.people_api import PeopleApi
 from hub.edge.playground_api import PlaygroundApi
 from hub.edge.profiles_api import ProfilesApi
@@ -36,6 +37,7 @@ from hub.edge.records import Records
 from hub.edge.resources_api import ResourcesApi
 from hub.edge.routes import Answer, Ask, Route, listed
 from hub.edge.secrets_api import SecretsApi
+from hub.edge.server_clients_api import ServerClientsApi
 from hub.edge.stops_api import StopsApi
 from hub.edge.usage_api import UsageApi
 from hub.edge.visitors import Visitors
@@ -117,8 +119,10 @@ class ManageApi:
         for api in (
             LedgerApi(m.records), UsageApi(m.records), FaresApi(m.records), ChangesApi(m.records), ReconcileApi(m.records),
             AuditApi(m.records), m.own_api, m.profiles_api, m.people_api, m.stops_api, m.guardrails_api,
-            m.playground_api, m.explain_api, m.providers_api,
-            m.announcements_api, m.accounts_api, ConnectionsApi(m.resources, m.vault, m.secrets_changed),
+            m.playground_api, m.explain_api, m.providers_api, m.announcements_api, m.accounts_api,
+            ServerClientsApi(m.accounts_api.sign_ins, m.resources, m.address),
+            ConnectionsApi(m.resources, m.vault, m.secrets_changed),
+            OwnExportsApi(m.resources, m.vault, m.resources_api.status, m.secrets_changed),
             SecretsApi(m.resources, m.vault, m.secrets_changed), ModelSearchApi(),
         ):  # fmt: skip
             yield from api.routes()

@@ -78,6 +78,24 @@ _SCHEMAS: dict[str, Any] = {
             "team": {"type": "string", "description": "A team whose keys you may make; without it, your own."},
         },
     },
+    "OwnExport": {
+        "type": "object",
+        "required": ["endpoint"],
+        "properties": {
+            "endpoint": {"type": "string", "description": "Where a collector takes traces, over HTTP."},
+            "protocol": {"type": "string", "enum": ["http/protobuf", "http/json"]},
+            "auth": {"type": "string", "enum": ["none", "bearer", "basic", "api_key"]},
+            "value": {
+                "type": "string",
+                "description": "The secret of `auth`; it goes to the vault. Left out: as it is.",
+            },
+            "api_key_header": {"type": "string"},
+            "service_name": {"type": "string"},
+            "sample": {"type": "number", "minimum": 0, "maximum": 1},
+            "enabled": {"type": "boolean"},
+            "team": {"type": "string", "description": "A team whose keys you may make; without it, your own calls."},
+        },
+    },
     "AccountKey": {
         "type": "object",
         "properties": {"key": {"type": "string", "description": "Your own key, where the server takes one."}},

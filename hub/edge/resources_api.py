@@ -96,7 +96,7 @@ class ResourcesApi:
 
     def __init__(self, resources: Resources, status: Status) -> None:
         self._resources = resources
-        self._status = status
+        self.status = status
 
     async def view(self, resource: Resource) -> dict[str, Any]:
         """One resource in the contract's shape."""
@@ -108,7 +108,7 @@ class ResourcesApi:
             "updated_at": resource.updated_at.isoformat(),
             "updated_by": resource.updated_by,
             "spec": resource.spec,
-            "status": await self._status(resource.kind, resource),
+            "status": await self.status(resource.kind, resource),
         }
 
     def _list(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:

@@ -68,6 +68,8 @@ class Messages:
 
     def wants(self, spec: ExportSpec, entry: Entry) -> bool:
         """Whether an export takes this entry: a trace is taken whole or not at all."""
+        if spec.owner is not None and spec.owner.parts not in (("user", entry.user), ("team", entry.team)):
+            return False
         if spec.format != "otlp":
             return True
         return entry.sampled and (bool(entry.parent) or chosen(entry.trace, spec.sample))

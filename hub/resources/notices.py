@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from hub.resources.access import Instant
+from hub.resources.serving import OwnerSpec
 from hub.resources.spec import Header, HeaderValue, Name, SecretRef, Spec, Title
 
 
@@ -63,7 +64,15 @@ def _protocol(value: Any) -> Any:
     return value
 
 
+def _own_to_set(header: str) -> str:
+    if header.lower() in _FRAMING:
+        raise ValueError(f"'{header}' says how a message is sent, and is not yours to set")
+    return header
+
+
+_FRAMING = frozenset({"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "upgrade"})
 Address = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_url)]
+OwnHeader = Annotated[Header, AfterValidator(_own_to_set)]
 Protocol = Annotated[Literal["http/protobuf", "http/json"], BeforeValidator(_protocol)]
 
 
@@ -75,7 +84,8 @@ class ExportSpec(Spec):
     `auth` says how `secret` is presented: `bearer`, `basic` (the secret is `user:password`), `api_key` (in
     `api_key_header`) or `signature` (HMAC-SHA256 of the body in `x-hub-signature`). `sample` is the share of calls
     whose trace is sent, where their caller has not decided it; `content` adds what was said to the spans of calls
-    whose bodies are kept. `allow_private` allows loopback and private addresses.
+    whose bodies are kept. `allow_private` allows loopback and private addresses. With `owner` it is a team's or a
+    person's own: traces of their calls alone, without what was said.
     """
 
     title: Title = ""
@@ -85,12 +95,13 @@ class ExportSpec(Spec):
     protocol: Protocol = "http/protobuf"
     auth: Literal["none", "bearer", "basic", "api_key", "signature"] = "none"
     secret: SecretRef | None = None
-    api_key_header: Header = "X-API-Key"
-    headers: dict[Header, HeaderValue] = Field(default_factory=dict, max_length=32)
+    api_key_header: OwnHeader = "X-API-Key"
+    headers: dict[OwnHeader, HeaderValue] = Field(default_factory=dict, max_length=32)
     service_name: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "hub"
     sample: Annotated[float, Field(ge=0, le=1, strict=False)] = 1.0
     content: bool = False
     allow_private: bool = False
+    owner: OwnerSpec | None = None
     enabled: bool = Field(default=True)
 
     @model_validator(mode="after")
@@ -103,4 +114,6 @@ class ExportSpec(Spec):
             raise ValueError("traces tell of calls only; send the audit trail by webhook or jsonl")
         if (self.auth == "none") != (self.secret is None):
             raise ValueError("auth and secret belong together")
+        if self.owner is not None and (self.format != "otlp" or self.content):
+            raise ValueError("what a team or a person exports is format: otlp, without content")
         return self

@@ -8,8 +8,9 @@ from hub.core.refusal import Fault
 from hub.resources.access import KeySpec, TeamSpec, UserSpec
 from hub.resources.includes import include_faults
 from hub.resources.kinds import Specs
+from hub.resources.notices import ExportSpec
 from hub.resources.safety import GuardrailSpec
-from hub.resources.serving import ModelSpec, ProviderSpec, RouteSpec
+from hub.resources.serving import ModelSpec, OwnerSpec, ProviderSpec, RouteSpec
 from hub.resources.spending import BudgetSpec, LimitSpec
 from hub.resources.tools import ProfileSpec
 
@@ -61,9 +62,17 @@ def _route(specs: Specs, name: str, spec: RouteSpec) -> Iterator[Fault]:
 
 def _provider(specs: Specs, name: str, spec: ProviderSpec) -> Iterator[Fault]:
     yield from _missing(specs, f"providers.{name}.instead_of", "providers", spec.instead_of)
-    if spec.owner is not None:
-        kind, owner = spec.owner.parts
-        yield from _missing(specs, f"providers.{name}.owner.{kind}", f"{kind}s", owner)
+    yield from _owned(specs, f"providers.{name}", spec.owner)
+
+
+def _export(specs: Specs, name: str, spec: ExportSpec) -> Iterator[Fault]:
+    yield from _owned(specs, f"exports.{name}", spec.owner)
+
+
+def _owned(specs: Specs, where: str, spec: OwnerSpec | None) -> Iterator[Fault]:
+    if spec is not None:
+        kind, owner = spec.parts
+        yield from _missing(specs, f"{where}.owner.{kind}", f"{kind}s", owner)
 
 
 def _team(specs: Specs, name: str, spec: TeamSpec) -> Iterator[Fault]:
@@ -151,6 +160,7 @@ _CHECKS: dict[str, Callable[[Specs, str, Any], Iterator[Fault]]] = {
     "budgets": _budget,
     "limits": _limit,
     "guardrails": _guardrail,
+    "exports": _export,
 }
 
 

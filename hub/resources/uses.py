@@ -49,6 +49,8 @@ def _reasons(other: str, spec: dict[str, Any], kind: str, name: str) -> Iterator
         yield "a member" if other == "users" else "belongs to it"
     if kind == "users" and other == "keys" and spec.get("user") == name:
         yield "acts as this user"
+    if kind in ("teams", "users") and (spec.get("owner") or {}).get(kind.rstrip("s")) == name:
+        yield "is its own"
     if kind == "guardrails" and name in _names(spec.get("guardrails")):
         yield "applies it"
     if kind == "profiles" and other == "profiles" and name in _names(spec.get("include")):

@@ -45,6 +45,12 @@ class AccountRows:
             rows = (await connection.execute(select(_ACCOUNT).where(_ACCOUNT.c.owner == owner))).all()
         return [self._opened(row) for row in rows]
 
+    async def everybody(self) -> list[Account]:
+        """All accounts of all owners."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(select(_ACCOUNT))).all()
+        return [self._opened(row) for row in rows]
+
     async def put(self, account: Account) -> Account:
         """Write one, in place of an older one; as it is written."""
         place = (_ACCOUNT.c.server == account.server) & (_ACCOUNT.c.owner == account.owner)
@@ -108,10 +114,17 @@ class AccountRows:
         query = select(_REGISTRATION).where(_REGISTRATION.c.issuer == issuer, _REGISTRATION.c.redirect == redirect)
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).first()
-        if row is None:
-            return None
+        return None if row is None else self._registration_in(row)
+
+    async def registrations(self) -> list[tuple[str, str, Registration]]:
+        """Every authorization server that knows the hub, the redirect address that it was told, and the hub's name there."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(select(_REGISTRATION))).all()
+        return [(row.issuer, row.redirect, self._registration_in(row)) for row in rows]
+
+    def _registration_in(self, row: Any) -> Registration:
         sealed = (row.key_id, bytes(row.nonce), bytes(row.ciphertext))
-        return _registration.decode(self._vault.unseal(sealed, _bound(issuer, redirect)))
+        return _registration.decode(self._vault.unseal(sealed, _bound(row.issuer, row.redirect)))
 
     async def register(self, issuer: str, redirect: str, registration: Registration) -> None:
         """Remember it."""
@@ -122,10 +135,11 @@ class AccountRows:
             await connection.execute(delete(_REGISTRATION).where(place))
             await connection.execute(insert(_REGISTRATION), row)
 
-    async def unregister(self, issuer: str) -> None:
-        """Forget it, at an authorization server that knows the hub no more."""
+    async def unregister(self, issuer: str) -> bool:
+        """Forget it, at an authorization server that knows the hub no more; whether it was known."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(_REGISTRATION).where(_REGISTRATION.c.issuer == issuer))
+            done = await connection.execute(delete(_REGISTRATION).where(_REGISTRATION.c.issuer == issuer))
+        return done.rowcount > 0
 
 
 def _bound(one: str, other: str) -> str:

@@ -10,6 +10,7 @@ Action = Literal[
     "create", "change", "delete", "rotate", "revoke", "stop", "resume", "approve", "secret", "secret-removed", "test",
     "recompute-costs", "read-bodies", "denied", "sign-in", "sign-in-failed", "sign-in-link", "sign-in-ended", "sign-ins-ended",
     "password-set", "password-removed", "program-sign-in", "program-signed-out", "account-connected", "account-disconnected",
+    "oauth-client-forgotten",
 ]  # fmt: skip
 ACTIONS: tuple[str, ...] = get_args(Action)
 

@@ -168,7 +168,12 @@ PAGES: Mapping[str, Page] = {
         "Exports",
         "export",
         "Where a copy of each ledger entry goes.",
-        (Column("Format", "spec.format"),),
+        (
+            Column("Format", "spec.format"),
+            Column("Of", "spec.owner", "scope"),
+            Column("Goes to", "spec.endpoint"),
+            Column("State", "status.status", "state"),
+        ),
         "An export sends what the ledger knows to a file or a collector of yours.",
     ),
 }

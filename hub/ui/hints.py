@@ -135,6 +135,7 @@ HINTS: Mapping[str, str] = {
     "exports.of": "What is sent.",
     "exports.auth": "How the secret is presented.",
     "exports.sample": "The share of calls whose trace is sent, 0 to 1.",
+    "exports.owner": "Traces of this team's or person's calls alone. Left empty: of all.",
     "exports.content": "Also what was said, of calls whose bodies are kept.",
 }  # fmt: skip
 

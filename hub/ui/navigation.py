@@ -34,7 +34,14 @@ CONSOLE: tuple[Group, ...] = (
             Item("Connections", "/console/connections"),
         ),
     ),
-    ("Observe", (Item("Logs", "/console/logs"), Item("Usage", "/console/usage"))),
+    (
+        "Observe",
+        (
+            Item("Logs", "/console/logs"),
+            Item("Usage", "/console/usage"),
+            Item("Trace export", "/console/traces"),
+        ),
+    ),
 )
 ADMIN: tuple[Group, ...] = (
     ("", (Item("Overview", "/admin"),)),
@@ -48,6 +55,7 @@ ADMIN: tuple[Group, ...] = (
             Item("MCP servers", "/admin/servers"),
             Item("Profiles", "/admin/profiles"),
             Item("Approvals", "/admin/approvals"),
+            Item("OAuth clients", "/admin/oauth-clients"),
         ),
     ),
     (

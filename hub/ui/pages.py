@@ -16,11 +16,13 @@ from hub.ui.console import ConsolePages
 from hub.ui.governance import GovernancePages
 from hub.ui.install import InstallPages, Listings
 from hub.ui.ledger import LedgerPages
+from hub.ui.oauth_clients import OAuthClientPages
 from hub.ui.playground import PlaygroundPages
 from hub.ui.resources import ResourcePages
 from hub.ui.site import Site
 from hub.ui.sources import Sources
 from hub.ui.tooltry import ToolPages
+from hub.ui.traces import TracePages
 from hub.ui.wizard import WizardPages
 
 _STATIC = Path(__file__).parent / "static"
@@ -57,11 +59,13 @@ class Pages:
         return [
             *ConsolePages(site).routes(),
             *ConnectionPages(site).routes(),
+            *TracePages(site).routes(),
             *PlaygroundPages(site).routes(),
             *ToolPages(site).routes(),
             *LedgerPages(site, "/console").routes(),
             *ResourcePages(site, "/console").routes(("keys", "routes")),
             *AdminPages(site).routes(),
+            *OAuthClientPages(site).routes(),
             *WizardPages(site).routes(),
             *GovernancePages(site).routes(),
             *ComposerPages(site, "/admin").routes(),

@@ -38,8 +38,8 @@ class AccountStore(Protocol):
         """Whether this caller alone may renew that version, for so long."""
         ...
 
-    async def unregister(self, issuer: str) -> None:
-        """Forget under which names the hub was known at an authorization server, which knows them no more."""
+    async def unregister(self, issuer: str) -> bool:
+        """Forget under which names the hub was known at an authorization server; whether it was."""
         ...
 
 

@@ -31,6 +31,14 @@ class SignInStore(AccountStore, Protocol):
         """Remember it."""
         ...
 
+    async def registrations(self) -> list[tuple[str, str, Registration]]:
+        """Every authorization server that knows the hub, the redirect address that it was told, and the hub's name there."""
+        ...
+
+    async def everybody(self) -> list[Account]:
+        """All accounts of all owners."""
+        ...
+
     async def remove(self, server: str, owner: str) -> bool:
         """Forget an account; whether there was one."""
         ...
@@ -175,6 +183,18 @@ class ServerSignIns:
     async def held(self, owner: str) -> dict[str, Account]:
         """The accounts of an owner, by server."""
         return {account.server: account for account in await self._store.of(owner)}
+
+    async def everybody(self) -> list[Account]:
+        """All accounts of all owners."""
+        return await self._store.everybody()
+
+    async def registrations(self) -> list[tuple[str, str, Registration]]:
+        """Every authorization server that knows the hub, the redirect address that it was told, and the hub's name there."""
+        return await self._store.registrations()
+
+    async def unregister(self, issuer: str) -> bool:
+        """Forget the hub's names at an authorization server, so that the next sign-in there makes it known anew."""
+        return await self._store.unregister(issuer)
 
     async def keep(self, name: str, spec: ServerSpec, owner: str, key: str) -> Account:
         """An account that is nothing but a key of its owner's."""

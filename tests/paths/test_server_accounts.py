@@ -286,3 +286,61 @@ async def test_an_account_ends_with_its_user_and_stays_where_it_was_given(tmp_pa
         spec = admin.get("/api/v1/servers/far").json()["spec"]
         near.put("servers", "far", {**spec, "url": spec["url"].replace("127.0.0.1", "localhost")})
         wait_for(lambda: "it has moved" in str(admin.get("/api/v1/servers/far").json()["status"]))
+
+
+@pytest.fixture
+def near_by_api(tmp_path, far):
+    """The same, of which no file manages anything."""
+    with running_hub(tmp_path / "near", {}, ENVIRONMENT) as hub:
+        with hub.client() as admin:
+            admin.post("/api/v1/apply", json={"resources": in_front_of(far)}).raise_for_status()
+        with_passwords(hub)
+        yield hub
+
+
+def test_administrators_see_as_whom_the_hub_asks_and_for_whom(near_by_api, far):
+    near = near_by_api
+
+    def client():
+        with near.client() as admin:
+            (found,) = admin.get("/api/v1/oauth-clients").json()["items"]
+        return found
+
+    assert (client()["source"], client()["servers"]) == ("unknown", ["far"])
+    connect(near, far, "ann")
+    made = client()
+    assert (made["source"], made["issuer"], made["servers"]) == ("registered", far.url, ["far"])
+    assert (made["accounts"], made["redirect_uri"]) == (1, f"{near.url}/oauth/connected")
+    near.put("users", "olga", {"role": "admin"})
+    with near.client() as admin:
+        link = admin.post("/api/v1/users/olga/sign-in-link", json={}).json()["url"]
+    with httpx2.Client(base_url=near.url, trust_env=False, timeout=30) as olga:
+        olga.post("/login", data={"token": link.partition("token=")[2]})
+        page = olga.get("/admin/oauth-clients").text
+        assert all(text in page for text in (made["client_id"], far.url, "registered by the hub", made["redirect_uri"]))
+        done = olga.post("/admin/oauth-clients", data={"do": "forget", "issuer": far.url})
+        assert done.status_code == 303
+        assert client()["source"] == "unknown"
+        connect(near, far, "bob")
+        assert (client()["source"], client()["accounts"]) == ("registered", 2)
+        wrong = {"server": "far", "client_id": "our-app", "secret": "keep-this-one", "scopes": 'a"b c'}
+        refused = olga.post("/admin/oauth-clients", data=wrong)
+        assert (refused.status_code, "our-app" in refused.text) == (422, True)
+        with near.client() as admin:
+            assert admin.get("/api/v1/secrets").json()["items"] == []
+        given = olga.post("/admin/oauth-clients", data={**wrong, "scopes": "read write"})
+        assert given.status_code == 303, given.text
+        with near.client() as admin:
+            auth = admin.get("/api/v1/servers/far").json()["spec"]["auth"]
+            items = admin.get("/api/v1/oauth-clients").json()["items"]
+        assert auth == {
+            "type": "oauth",
+            "client_id": "our-app",
+            "client_secret": "vault:far-oauth-client",
+            "scopes": ["read", "write"],
+        }
+        assert [one["source"] for one in items] == ["given", "registered"]
+        assert "keep-this-one" not in olga.get("/admin/oauth-clients").text
+    with browser(near, "ann") as ann:
+        assert ann.get("/admin/oauth-clients").status_code == 403
+        assert ann.get("/api/v1/oauth-clients").status_code == 403

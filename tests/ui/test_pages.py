@@ -25,13 +25,14 @@ CONSOLE = [
     "/console/new/keys",
     "/console/account",
     "/console/connections",
+    "/console/traces",
     "/console/logs",
     "/console/sessions",
     "/console/usage",
 ]
 ADMIN = [
     "/admin", "/admin/roles", "/admin/audit", "/admin/secrets", "/admin/instance", "/admin/logs", "/admin/usage", "/admin/sessions",
-    "/admin/start", "/admin/stops", "/admin/boundary", "/admin/try/watch", "/admin/compose/both", "/admin/approvals", "/admin/approvals/both",
+    "/admin/start", "/admin/stops", "/admin/boundary", "/admin/try/watch", "/admin/compose/both", "/admin/approvals", "/admin/approvals/both", "/admin/oauth-clients",
     *(f"/admin/{kind}" for kind in KINDS),
     *(f"/admin/new/{kind}" for kind in KINDS),
     "/admin/models/demo", "/admin/models/demo?view=yaml", "/admin/models/demo?view=history", "/admin/servers/old",
