@@ -207,6 +207,13 @@ class _Instance:
         return {**await self.doors.observed.instance(), "data_boundary": boundary}
 
 
+def _own(doors: Doors) -> OwnApi:
+    observed = doors.observed
+    return OwnApi(
+        observed.profiles, observed.budget, observed.server_tools, doors.resources.find, doors.health.provider
+    )
+
+
 def _pages(doors: Doors) -> Starlette:
     observed = doors.observed
     visitors = Visitors(doors.identity, doors.sign_ins)
@@ -224,7 +231,7 @@ def _pages(doors: Doors) -> Starlette:
         visitors=visitors,
         resources_api=ResourcesApi(doors.resources, observed.status),
         records=_records(doors, visitor),
-        own_api=OwnApi(observed.profiles, observed.budget, observed.server_tools, doors.resources.find),
+        own_api=_own(doors),
         announcements_api=AnnouncementsApi(doors.dismissals),
         people_api=PeopleApi(doors.resources, doors.sign_ins, doors.hashes, doors.passwords, doors.programs.store),
         stops_api=StopsApi(doors.resources),

@@ -147,6 +147,7 @@ class Observed:
             "parallel": found.parallel,
             "waiting": found.waiting,
             "full_at": iso(await full_at(self._queries, spec, found, time.time())),
+            "clear_in_seconds": found.rest,
         }
 
     async def server(self, name: str) -> dict[str, Any]:
@@ -208,11 +209,12 @@ class Observed:
     async def instance(self) -> dict[str, Any]:
         """This hub as a whole."""
         snapshot = self._resources.snapshot()
-        report = await self._resources.verify_audit()
+        report = await self._resources.verify_new_audit()
         providers: list[dict[str, Any]] = []
         for name, provider in snapshot.providers.items():
             ok, detail = await self._credential(provider.spec.api_key)
-            providers.append({"name": name, "kind": provider.spec.kind, "ok": ok, "detail": detail})
+            observed = provider_view(name, self._serving.health.provider(name))
+            providers.append({"kind": provider.spec.kind, "ok": ok, "detail": detail, **observed})
         return {
             "version": __version__,
             "generation": snapshot.generation,

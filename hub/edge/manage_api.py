@@ -259,7 +259,7 @@ def route_rows() -> tuple[Route, ...]:
         visitors=nowhere,
         resources_api=ResourcesApi(nowhere, nowhere),
         records=nowhere,
-        own_api=OwnApi(nowhere, nowhere, nowhere, nowhere),
+        own_api=OwnApi(nowhere, nowhere, nowhere, nowhere, nowhere),
         announcements_api=AnnouncementsApi(nowhere),
         people_api=PeopleApi(nowhere, nowhere, nowhere, nowhere, nowhere),
         stops_api=StopsApi(nowhere),

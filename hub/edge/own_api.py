@@ -8,10 +8,11 @@ from hub.core.principal import Principal
 from hub.core.refusal import NotFound
 from hub.edge.model_lists import openai_model
 from hub.edge.own_routes import own_routes
+from hub.edge.provider_status import status_view
 from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission
 from hub.resources import Snapshot
-from hub.routing import visible_models
+from hub.routing import ProviderState, visible_models
 from hub.store import Resource
 
 
@@ -20,13 +21,14 @@ class OwnApi:
     """The routes below `/api/v1/me`.
 
     `profiles` lists what a principal sees, `budget` what is observed of one, `server_tools` what a server offers,
-    `find` a resource by its kind and name.
+    `find` a resource by its kind and name, `provider_state` how a provider fares.
     """
 
     profiles: Callable[[Principal], list[dict[str, Any]]]
     budget: Callable[[str], Awaitable[dict[str, Any]]]
     server_tools: Callable[[str], list[dict[str, Any]]]
     find: Callable[[str, str], Awaitable[Resource | None]]
+    provider_state: Callable[[str], ProviderState]
 
     async def _models(self, ask: Ask) -> Answer:
         found = visible_models(ask.snapshot, ask.principal)
@@ -34,6 +36,9 @@ class OwnApi:
 
     async def _profiles(self, ask: Ask) -> Answer:
         return listed(ask, self.profiles(ask.principal))
+
+    async def _providers(self, ask: Ask) -> Answer:
+        return listed(ask, status_view(ask.snapshot, ask.principal, self.provider_state)["providers"])
 
     async def _budgets(self, ask: Ask) -> Answer:
         names = budgets_over(ask.snapshot, ask.principal)
@@ -85,6 +90,11 @@ class OwnApi:
         for name, summary, endpoint in (
             ("models", "The models that you may call", self._models),
             ("profiles", "The profiles that you may use, with their tools", self._profiles),
+            (
+                "providers",
+                "The providers that your models lead to, and how they fared in the last minutes",
+                self._providers,
+            ),
             ("servers", "The MCP servers with tools that you may use, for composing profiles", self._servers),
             ("servers/{name}/tools", "Those tools of a server, under their own names", self._server_tools),
             ("routes", "The routes that lead your calls, with their rules that can hold for you", self._routes),

@@ -14,7 +14,7 @@ from hub.ledger.filters import MAX_LIMIT, Filters, Order, check_limit
 from hub.ledger.pages import LOOKED_AT, Page, Search, find
 from hub.ledger.rollups import PURGED, UNGROUPED
 from hub.ledger.rows import ENTRY, ROLLUP, STALE, to_entry
-from hub.ledger.totals import Group, Stale, Totals, scope_filters, to_totals, totals_statement
+from hub.ledger.totals import Group, Stale, Totals, check_groups, scope_filters, to_totals, totals_statement
 from hub.store.transactions import reading
 
 _KEYS_AT_ONCE = 500
@@ -88,7 +88,7 @@ class Queries:
         At most `limit` groups, from the place `start` on: in order of time when grouped by day or hour, else the most
         expensive first. Raises Malformed for a dimension that does not exist, or for more than three.
         """
-        totals_statement(filters, group_by, limit, start)
+        check_groups(group_by)
         async with reading(self._engine) as connection:
             stale = await stale_of(connection)
             statement = totals_statement(

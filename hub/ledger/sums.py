@@ -1,5 +1,6 @@
 """What is added up over entries, and by what: the columns of usage, over entries and over rollups."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Float, and_, case, cast, func, literal_column
@@ -42,14 +43,15 @@ def _whole(total: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(func.coalesce(total, 0), BigInteger)
 
 
-def entry_sums() -> list[ColumnElement[Any]]:
+@cache  # expressions take longer to build than their rows to be read
+def entry_sums() -> tuple[ColumnElement[Any], ...]:
     """The sums over entries, by their names."""
     columns = ENTRY.c
     tokens = [columns[name] for name in BUCKETS if name != "tool_calls"]
     used = tokens[0] > 0
     for bucket in tokens[1:]:
         used = used | (bucket > 0)
-    return [
+    return (
         func.count().label("calls"),
         _count(columns.outcome.in_((Outcome.ERROR.value, Outcome.INTERRUPTED.value))).label("errors"),
         _count(columns.outcome == Outcome.REFUSED.value).label("refused"),
@@ -61,7 +63,7 @@ def entry_sums() -> list[ColumnElement[Any]]:
         _whole(func.sum(columns.own_micro_usd)).label("own_micro_usd"),
         cast(func.coalesce(func.sum(columns.duration_ms), 0.0), Float).label("duration_ms"),
         *(_whole(func.sum(columns[name])).label(name) for name in BUCKETS),
-    ]
+    )
 
 
 def rollup_sums(table: Any = ROLLUP) -> list[ColumnElement[Any]]:
@@ -75,16 +77,17 @@ def rollup_sums(table: Any = ROLLUP) -> list[ColumnElement[Any]]:
     ]
 
 
-def entry_times() -> list[ColumnElement[Any]]:
+@cache
+def entry_times() -> tuple[ColumnElement[Any], ...]:
     """How long entries took, by their names: how many calls the histograms do not know, and the histograms."""
     columns = ENTRY.c
     counts = columns.outcome.not_in([literal_column(f"'{outcome}'") for outcome in _UNTIMED])
     first = and_(counts, columns.stream, columns.ttft_ms.is_not(None))
-    return [
+    return (
         cast(literal_column("0"), BigInteger).label("untimed"),
         func.aggregate_strings(case((counts, bucket_column(columns.duration_ms))), " ").label("durations"),
         func.aggregate_strings(case((first, bucket_column(columns.ttft_ms))), " ").label("first_bytes"),
-    ]
+    )
 
 
 def rollup_times(table: Any = ROLLUP) -> list[ColumnElement[Any]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, union_all
@@ -118,7 +119,8 @@ def _group(table: Any, group: Group, dialect: str) -> ColumnElement[Any]:
     return tag_value(table, tag[1], dialect) if tag else table.c[group]
 
 
-def _check(group_by: tuple[Group, ...]) -> None:
+def check_groups(group_by: tuple[Group, ...]) -> None:
+    """Raises Malformed for more than three dimensions, or one twice."""
     if len(group_by) > MAX_DIMENSIONS or len(set(group_by)) < len(group_by):
         raise Malformed("malformed", f"Usage can be grouped by up to {MAX_DIMENSIONS} different dimensions.")
 
@@ -139,7 +141,7 @@ def totals_statement(
 
     Raises Malformed for more than three dimensions.
     """
-    _check(group_by)
+    check_groups(group_by)
     labels = [f"by_{number}" for number in range(len(group_by))]
     sums = _Sums(dialect, timed)
     parts = _parts(filters, group_by, stale, sums)
@@ -173,7 +175,19 @@ class _Sums:
         """The columns of sums over a table: of entries, or of sums."""
         if table is ENTRY:
             return [*entry_sums(), *(entry_times() if self.timed else ())]
+        if table is ROLLUP:
+            return [*_rolled_up(), *(_rolled_times() if self.timed else ())]
         return [*rollup_sums(table), *(rollup_times(table) if self.timed else ())]
+
+
+@cache
+def _rolled_up() -> tuple[ColumnElement[Any], ...]:
+    return tuple(rollup_sums())
+
+
+@cache
+def _rolled_times() -> tuple[ColumnElement[Any], ...]:
+    return tuple(rollup_times())
 
 
 def _part(table: Any, group_by: tuple[Group, ...], where: list[ColumnElement[bool]], sums: _Sums) -> Select[Any]:

@@ -18,13 +18,17 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class LimitStatus:
-    """What of a limit is used now: in the last minute, and in flight."""
+    """What of a limit is used now: in the last minute, and in flight; how many wait.
+
+    `rest` is in how many seconds nothing of it is used, if no call comes.
+    """
 
     requests: int
     tokens: int
     tool_calls: int
     parallel: int
     waiting: int = 0
+    rest: int = 0
 
 
 class LimitRule:
@@ -91,9 +95,12 @@ class LimitRule:
 
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""
-        used = [meters.level(self._meters[unit], RATE).used for unit, _ in _UNITS]
+        levels = [meters.level(self._meters[unit], RATE) for unit, _ in _UNITS]
         return LimitStatus(
-            used[0], used[1], used[2], meters.level(self._meters["parallel"], SLOTS).used, len(self.queue)
+            *(level.used for level in levels),
+            parallel=meters.level(self._meters["parallel"], SLOTS).used,
+            waiting=len(self.queue),
+            rest=max(level.rest for level in levels),
         )
 
 

@@ -120,6 +120,10 @@ class Resources:
         """Is the audit trail whole?"""
         return await self._audit.verify()
 
+    async def verify_new_audit(self) -> AuditReport:
+        """Is it whole, from where it was last found to be? Costs little, however long it is."""
+        return await self._audit.verify_rest()
+
     async def note(self, actor: Actor, action: Action, detail: str = "") -> None:
         """An audit row that tells of no resource."""
         await self._audit.note(actor, action, detail)

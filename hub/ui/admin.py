@@ -14,8 +14,8 @@ from hub.ui.approvals import waiting_in
 from hub.ui.console import this_month
 from hub.ui.ledger import RANGES, since_of
 from hub.ui.resources import form_of
-from hub.ui.site import Site
-from hub.ui.sources import Visit
+from hub.ui.site import Site, target_of
+from hub.ui.sources import Visit, together
 
 _AUDIT = (("actor", ()), ("action", ("", *ACTIONS)), ("kind", ("", *KINDS)), ("name", ()))
 
@@ -49,21 +49,31 @@ class AdminPages:
         missing = await _missing(visit)
         if "teams" in missing and "providers" in missing and visit.can("people.write"):
             return self._site.go(visit, "/admin/start")
+        found = await together(
+            spend=this_month(visit),
+            instance=visit.get("/instance"),
+            waiting=waiting_in(visit),
+            budgets=visit.items("/budgets"),
+            series=visit.get("/usage", group_by="day", since=since),
+            by_model=visit.get("/usage", group_by="model", since=since, call="model"),
+            by_user=visit.get("/usage", group_by="user", since=since),
+            odd=visit.get("/usage/changes", limit=20),
+            calls=visit.calls(limit=8),
+            failures=visit.calls(limit=5, outcome="error"),
+            changes=visit.get("/audit", limit=8),
+        )
+        lists = {name: found[name]["items"] for name in ("series", "by_user", "calls", "failures", "changes")}
         return self._site.show(
             visit,
             "overview.html",
             missing=missing if visit.can("people.write") else [],
-            waiting={name: tools for name, tools in (await waiting_in(visit)).items() if tools},
-            budgets=[{"title": "", "mode": "block", **one["spec"], **one} for one in await visit.items("/budgets")],
-            instance=await visit.get("/instance"),
-            spend=await this_month(visit),
-            series=(await visit.get("/usage", group_by="day", since=since))["items"],
-            odd=[one for one in (await visit.get("/usage/changes", limit=20))["items"] if one["alerts"]],
-            by_model=(await visit.get("/usage", group_by="model", since=since, call="model"))["items"][:6],
-            by_user=(await visit.get("/usage", group_by="user", since=since))["items"],
-            calls=(await visit.calls(limit=8))["items"],
-            changes=(await visit.get("/audit", limit=8))["items"],
-            failures=(await visit.calls(limit=5, outcome="error"))["items"],
+            waiting={name: tools for name, tools in found["waiting"].items() if tools},
+            budgets=[{"title": "", "mode": "block", **one["spec"], **one} for one in found["budgets"]],
+            by_model=found["by_model"]["items"][:6],
+            instance=found["instance"],
+            spend=found["spend"],
+            odd=[one for one in found["odd"]["items"] if one["alerts"]],
+            **lists,
         )
 
     async def _roles(self, visit: Visit) -> Response:
@@ -77,6 +87,11 @@ class AdminPages:
         return self._site.show(visit, "roles.html", table=TABLE, descriptions=DESCRIPTIONS, people=people)
 
     async def _audit(self, visit: Visit) -> Response:
+        if (
+            target_of(visit.request) == "chain"
+        ):  # it takes a moment where the trail is long, so the page asks for it apart
+            report = await visit.get("/audit/verify")
+            return self._site.show(visit, "audit.html", report=report)
         chosen = {name: visit.query(name) for name, _ in _AUDIT if visit.query(name)}
         span, since = since_of(visit, "all")
         page = await visit.get("/audit", limit=50, cursor=visit.query("cursor"), since=since, **chosen)
@@ -90,7 +105,7 @@ class AdminPages:
             kinds=KINDS,
             span=span,
             ranges=(*RANGES, "all"),
-            report=await visit.get("/audit/verify"),
+            report=await visit.get("/audit/verify") if visit.query("check") else None,
         )
 
     async def _secrets(self, visit: Visit) -> Response:

@@ -12,7 +12,7 @@ class Column:
     """A column: `source` is a dotted path into the resource.
 
     `how` says how the value is shown: as text, code, list, roles, count, usd, when, date, state, server, scope, targets, used,
-    forecast or secrets. A field of the spec that is left out shows what holds then.
+    rates, fills, forecast or secrets. A field of the spec that is left out shows what holds then.
     """
 
     label: str
@@ -133,12 +133,8 @@ PAGES: Mapping[str, Page] = {
         "Requests, tokens and tool calls per minute, and calls at the same time. The tightest wins.",
         (
             Column("Scope", "spec.scope", "scope"),
-            Column("Requests a minute", "spec.rpm", "count"),
-            Column("of these now", "status.requests_last_minute", "count"),
-            Column("Tokens a minute", "spec.tpm", "count"),
-            Column("of these now", "status.tokens_last_minute", "count"),
-            Column("At once", "spec.parallel", "count"),
-            Column("of these now", "status.parallel", "count"),
+            Column("Used in the last minute", "status", "rates"),
+            Column("At this rate", "status", "fills"),
         ),
         "A limit keeps one caller from crowding out the others.",
     ),

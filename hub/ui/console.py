@@ -12,7 +12,7 @@ from hub.install import clients
 from hub.ui.composer import may_change
 from hub.ui.resources import form_of
 from hub.ui.site import Site
-from hub.ui.sources import Visit
+from hub.ui.sources import Visit, together
 
 _LATELY = 7  # days over which targets are compared
 _MOST_SHOWN = 60
@@ -51,8 +51,16 @@ class ConsolePages:
         ]
 
     async def _home(self, visit: Visit, note: str = "") -> Response:
-        notices = (await visit.get("/me/announcements", dismissed=1))["items"]
-        read_too = visit.query("notices") == "all"
+        found = await together(
+            notices=visit.get("/me/announcements", dismissed=1),
+            spend=this_month(visit),
+            budgets=visit.items("/me/budgets"),
+            profiles=visit.items("/me/profiles"),
+            providers=visit.items("/me/providers"),
+            models=visit.conversing(),
+            calls=visit.calls(limit=8),
+        )
+        notices, read_too = found["notices"]["items"], visit.query("notices") == "all"
         return self._site.show(
             visit,
             "home.html",
@@ -61,11 +69,12 @@ class ConsolePages:
             address=visit.address,
             announcements=[one for one in notices if read_too or not one["dismissed"]],
             put_away=0 if read_too else sum(one["dismissed"] for one in notices),
-            spend=await this_month(visit),
-            budgets=(await visit.get("/me/budgets"))["items"],
-            profiles=(await visit.get("/me/profiles"))["items"],
-            models=await visit.conversing(),
-            calls=(await visit.calls(limit=8))["items"],
+            spend=found["spend"],
+            budgets=found["budgets"],
+            profiles=found["profiles"],
+            providers=found["providers"],
+            models=found["models"],
+            calls=found["calls"]["items"],
         )
 
     async def _put_away(self, visit: Visit) -> Response:

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from hub.core.entry import CALLS, Outcome
 from hub.core.refusal import Refusal
 from hub.ui.site import Site
-from hub.ui.sources import Visit, whole
+from hub.ui.sources import Visit, together, whole
 
 FILTERS = (
     ("call", "Kind", ("", *CALLS)),
@@ -153,10 +153,13 @@ class LedgerPages:
         by = visit.query("by", "model") if visit.query("by", "model") in GROUPS else "model"
         span, since = since_of(visit, "30d")
         step = "hour" if span in ("1h", "24h") else "day"
-        page = await visit.get("/usage", group_by=by, since=since)
-        kinds = (await visit.get("/usage", group_by="call", since=since))["items"]
+        found = await together(
+            **{
+                name: visit.get("/usage", group_by=group, since=since)
+                for name, group in (("rows", by), ("kinds", "call"), ("series", step))
+            }
+        )
         idle = await visit.get("/usage/idle") if visit.can("ledger.read") and visit.query("idle") else None
-        over_time = (await visit.get("/usage", group_by=step, since=since))["items"]
         return self._site.show(
             visit,
             "usage.html",
@@ -165,11 +168,11 @@ class LedgerPages:
             groups=GROUPS,
             ranges=(*RANGES, "all"),
             span=span,
-            rows=page["items"],
-            more=page["next"],
-            series=over_time,
+            rows=found["rows"]["items"],
+            more=found["rows"]["next"],
+            series=found["series"]["items"],
             step=step,
-            total=total_of(kinds),
+            total=total_of(found["kinds"]["items"]),
             idle=idle,
             since=since,
         )

@@ -1,5 +1,6 @@
 """What the pages are given: who asks, and the management API, in process."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,6 +33,11 @@ def whole(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry with every field, and its findings too, so that a page can name any of them."""
     findings = [{**_PLAIN_FINDING, **one} if isinstance(one, dict) else one for one in entry.get("findings", ())]
     return {**_PLAIN_ENTRY, **entry, "findings": findings}
+
+
+async def together(**reads: Awaitable[Any]) -> dict[str, Any]:
+    """What each of these answers, by its name: asked at the same time."""
+    return dict(zip(reads, await asyncio.gather(*reads.values()), strict=True))
 
 
 class Api(Protocol):

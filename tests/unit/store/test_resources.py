@@ -265,6 +265,22 @@ async def test_the_chain_notices_any_change(store, tamper):
     assert report.fault
 
 
+async def test_what_was_walked_is_not_walked_again_and_new_rows_are(store):
+    for n in range(3):
+        await store.resources.put("teams", f"t{n}", {"title": "T"}, ANN)
+    assert (await store.resources.verify_new_audit()).rows == 3
+    await store.resources.put("teams", "t3", {"title": "T"}, ANN)
+    assert (await store.resources.verify_new_audit()).rows == 4
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE audit SET actor = 'user:eve' WHERE id = 2"))
+    assert (await store.resources.verify_new_audit()).ok  # an older row: only the whole walk looks at it
+    assert not (await store.resources.verify_audit()).ok
+    for tamper in ("UPDATE audit SET hash = previous WHERE id = 4", "DELETE FROM audit"):
+        async with store.engine.begin() as connection:
+            await connection.execute(text(tamper))
+        assert not (await store.resources.verify_new_audit()).ok
+
+
 async def test_a_change_that_cannot_be_audited_is_not_made(store):
     async with store.engine.begin() as connection:
         await connection.execute(text("DROP TABLE audit"))
