@@ -3,7 +3,7 @@
 import pytest
 
 PHONE = {"width": 360, "height": 740}
-LISTS = ["providers", "models", "routes", "servers", "profiles", "teams", "users", "keys", "budgets", "limits", "guardrails", "announcements", "roles", "audit"]  # fmt: skip
+LISTS = ["providers", "models", "routes", "servers", "profiles", "teams", "users", "keys", "budgets", "limits", "guardrails", "announcements", "roles", "audit", "exports", "secrets", "oauth-clients", "logs", "usage", "usage?by=key", "sessions", "sessions/of-ci", "approvals", "instance", ""]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,18 @@ def test_lists_are_read_on_a_phone_without_moving_them_sideways(world, browse):
     for name in LISTS:
         page.goto(f"{world.url}/admin/{name}")
         assert page.locator(".scroll").evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)"), name
-    page.goto(f"{world.url}/console/models?q=gpt-5")
-    assert page.locator(".scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
+        if name.startswith("usage") or not name:
+            page.locator("summary", has_text="numbers behind").click()
+            assert page.locator("#over-time").evaluate("one => one.scrollWidth <= one.parentElement.clientWidth"), name
+    for path in ("", "/models?q=gpt-5", "/logs", "/usage", "/sessions", "/keys", "/connections", "/profiles/both"):
+        page.goto(f"{world.url}/console{path}")
+        assert page.locator(".scroll").evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)"), path
+
+
+def test_a_call_takes_two_lines_of_a_phone(world, browse):
+    page = browse("admin", "/admin/logs")
+    page.set_viewport_size(PHONE)
+    assert page.locator("#results tbody tr").first.bounding_box()["height"] < 80
 
 
 def test_a_target_takes_two_lines_of_a_phone(world, browse):
