@@ -39,7 +39,7 @@ function draw(box) {
   const unit = box.dataset.unit || "";
   const ink = colour("--soft");
   const line = colour("--line");
-  const format = (value) => value == null ? "–" : unit === "ms" ? duration(value) : unit + value.toLocaleString("en", { maximumFractionDigits: unit ? 4 : 1 });
+  const format = (value) => value == null ? "–" : unit === "ms" ? duration(value) : unit + value.toLocaleString("en", unit && value < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: unit ? 4 : 1 });
   const bars = box.dataset.kind === "bars" ? window.uPlot.paths.bars({ size: [0.7, 44], align: 0 }) : undefined;
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const hourly = step(xs) < 86400;
@@ -53,7 +53,7 @@ function draw(box) {
     cursor: { y: false, points: { show: false } },
     legend: { show: true, live: true },
     tzDate: (at) => window.uPlot.tzDate(new Date(at * 1000), "UTC"),
-    axes: [{ ...axis, size: 28, grid: { show: false }, values: (_, ticks) => ticks.map((at) => clock(at, hourly)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, size: 28, grid: { show: false }, values: (_, ticks) => ticks.map((at) => clock(at, hourly)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(format) }],
     series: [
       { value: (_, at) => at == null ? "–" : new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ") },
       ...columns.map((column, i) => ({
