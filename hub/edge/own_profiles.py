@@ -1,6 +1,6 @@
 """Profiles of a team: its owners and developers make and change them, out of what they may use themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hub.core.principal import Globs, Principal
@@ -10,20 +10,25 @@ from hub.identity import Permission, require
 Spec = dict[str, Any]
 
 
-def check_own_profile(principal: Principal, name: str, new: Spec | None, old: Spec | None) -> None:
-    """Refuse a change of a profile that is not the principal's team's, or that reaches beyond what they may use.
-
-    Raises Forbidden. `new` is None for a deletion, `old` for a creation.
-    """
-    for spec in (old, new):
+def check_of_team(principal: Principal, permission: Permission, what: str, *specs: Mapping[str, Any] | None) -> None:
+    """Raise Forbidden unless each of these is of a team in which the principal has the permission."""
+    for spec in specs:
         if spec is None:
             continue
         team = spec.get("team")
         if not isinstance(team, str):
             raise Forbidden(
-                "forbidden", "Profiles of the whole hub are an administrator's. One of your team says so: team: NAME."
+                "forbidden", f"{what} of the whole hub are an administrator's. One of your team says so: team: NAME."
             )
-        require(principal, Permission.CATALOGUE_OWN, team)
+        require(principal, permission, team)
+
+
+def check_own_profile(principal: Principal, name: str, new: Spec | None, old: Spec | None) -> None:
+    """Refuse a change of a profile that is not the principal's team's, or that reaches beyond what they may use.
+
+    Raises Forbidden. `new` is None for a deletion, `old` for a creation.
+    """
+    check_of_team(principal, Permission.CATALOGUE_OWN, "Profiles", old, new)
     if new is not None:
         _check_name(principal, name, new)
         _check_rules(new, old or {})

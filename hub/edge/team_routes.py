@@ -5,7 +5,8 @@ from typing import Any
 
 from hub.core.principal import Principal
 from hub.core.refusal import Forbidden
-from hub.identity import Permission, require
+from hub.edge.own_profiles import check_of_team
+from hub.identity import Permission
 from hub.resources import Snapshot, parse
 from hub.resources.serving import RouteSpec
 
@@ -19,15 +20,7 @@ def check_team_route(
 
     `new` is None for a deletion, `old` for a creation. Raises Forbidden, InvalidSpec.
     """
-    for spec in (old, new):
-        if spec is None:
-            continue
-        team = spec.get("team")
-        if not isinstance(team, str):
-            raise Forbidden(
-                "forbidden", "Routes of the whole hub are an administrator's. One of your team says so: team: NAME."
-            )
-        require(principal, Permission.ROUTES_OWN, team)
+    check_of_team(principal, Permission.ROUTES_OWN, "Routes", old, new)
     if new is None:
         return
     route = parse("routes", name, new)
