@@ -33,7 +33,7 @@ async def runs_out_at(queries: Queries, scope: tuple[str, str], left: int, now: 
 
 
 async def full_at(queries: Queries, spec: LimitSpec, used: LimitStatus, now: float) -> float | None:
-    """When the first of a limit's rates is used up if calls go on as in the last seconds; None where they may go on so.
+    """When the first of a limit's rates is used up if calls go on as in the last seconds: now where one is, None where none will.
 
     Calls of all replicas count, once the ledger has them. Times are in seconds since the epoch. Raises Unavailable.
     """
@@ -45,11 +45,9 @@ async def full_at(queries: Queries, spec: LimitSpec, used: LimitStatus, now: flo
         (spec.tpm, used.tokens, tokens),
         (spec.tool_calls_per_minute, used.tool_calls, calls.get("tool", 0)),
     )
-    return min(
-        (
-            now + max(0, limit - taken) * _LATELY / many
-            for limit, taken, many in rates
-            if limit is not None and many * _MINUTE / _LATELY > limit
-        ),
-        default=None,
-    )
+    ends = [
+        now if taken >= limit else now + (limit - taken) * _LATELY / many
+        for limit, taken, many in rates
+        if limit is not None and (taken >= limit or many * _MINUTE / _LATELY > limit)
+    ]
+    return min(ends, default=None)

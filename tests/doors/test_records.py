@@ -36,11 +36,11 @@ def test_an_entry_says_who_what_and_how(hub, key):
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     chat(
         hub, key, **{
-            "x-hub-session": "run-1", "x-hub-tags": "app=apollo,env=prod", "x-request-id": "whole",
+            "x-hub-session": "run-1", "x-hub-tags": "app=apollo,env=prod", "x-request-id": "who-what-how",
             "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
         },
     )  # fmt: skip
-    found = wait_for(lambda: entries(hub, request_id="whole"))
+    found = wait_for(lambda: entries(hub, request_id="who-what-how"))
     assert len(found) == 1, found
     (entry,) = found
     assert (entry["key"], entry["team"], entry["application"], entry["session"]) == (

@@ -88,6 +88,7 @@ async def test_a_server_that_changes_its_era_is_greeted_anew(tmp_path, before, a
         await ready(servers, "s")
         server.set(era=after)
         server.forget_sessions()
+        await asyncio.sleep(0.05)  # a call on a connection that is just being closed is not sent twice
         assert text(await call(servers, "s", "echo", {"text": "hi"})) == "hi"
         await until(lambda: servers.status("s").version.startswith(after))
 
