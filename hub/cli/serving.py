@@ -10,6 +10,7 @@ import uvloop
 from hub.app import Hub, Worker, assembled
 from hub.cli.crew import Crew, Post
 from hub.cli.output import say, warn
+from hub.core.heap import keep_heap
 from hub.core.logs import configure
 from hub.core.rarely import Part, load
 from hub.core.refusal import Fault, InvalidSpec, Refusal
@@ -81,6 +82,7 @@ async def _serve(settings: Settings, files: Sequence[Path], post: Post, *, demo:
         # What was loaded lives as long as the process: looking at it again at each collection only costs time.
         gc.collect()
         gc.freeze()
+        keep_heap()
 
         def started(_: int) -> None:
             if post.number == 1:
