@@ -49,8 +49,9 @@ def test_the_capability_that_is_asked_for_holds_for_the_whole_catalogue(world):
 def test_models_are_found_while_one_types(world, browse):
     page = browse("dev", "/console/models")
     page.keyboard.press("/")
+    page.locator("input:focus").wait_for()
     page.keyboard.type("claude-haiku")
-    page.locator("#known").get_by_text(FOREIGN, exact=True).wait_for()
+    page.locator("#known").get_by_text(FOREIGN, exact=True).wait_for(timeout=30_000)
     assert "q=claude-haiku" in page.url
     axe(page)
     page.get_by_role("searchbox").fill("no such model at all")

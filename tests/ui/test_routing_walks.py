@@ -261,16 +261,17 @@ def test_an_auditor_sees_a_route_drawn_and_changes_nothing(world, browse):
 
 def test_a_call_that_a_budget_would_refuse_is_explained_as_refused(world, browse):
     price = {"input": "1", "output": "100"}
-    world.hub.put("models", "dear", {"targets": [{"model": "demo/demo-1"}], "price": price})
-    world.hub.put("budgets", "dear", {"scope": {"model": "dear"}, "usd": 0.01})
-    page = browse("admin", "/console/routing?model=dear&max_output=50000")
-    assert (
-        "Such a call is refused now (budget_exhausted): Budget 'dear' allows" in page.locator("#results").inner_text()
-    )
-    page.get_by_label("Most output, tokens").fill("10")
-    page.get_by_role("button", name="Explain").click()
-    page.get_by_text("Such a call is refused now").wait_for(state="detached")
-    assert "demo/demo-1" in page.locator("#results").inner_text()
-    with world.hub.client() as operator:
-        for kind in ("budgets", "models"):
-            operator.delete(f"/api/v1/{kind}/dear")
+    world.hub.put("models", "steep", {"targets": [{"model": "demo/demo-1"}], "price": price})
+    world.hub.put("budgets", "steep", {"scope": {"model": "steep"}, "usd": 0.01})
+    try:
+        page = browse("admin", "/console/routing?model=steep&max_output=50000")
+        refused = "Such a call is refused now (budget_exhausted): Budget 'steep' allows"
+        assert refused in page.locator("#results").inner_text()
+        page.get_by_label("Most output, tokens").fill("10")
+        page.get_by_role("button", name="Explain").click()
+        page.get_by_text("Such a call is refused now").wait_for(state="detached")
+        assert "demo/demo-1" in page.locator("#results").inner_text()
+    finally:
+        with world.hub.client() as operator:
+            for kind in ("budgets", "models"):
+                operator.delete(f"/api/v1/{kind}/steep")
