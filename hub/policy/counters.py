@@ -30,43 +30,33 @@ class Counter(Protocol):
         ...
 
 
-class Rate:
+class Rate(Window):
     """Amounts over the last minute."""
 
-    __slots__ = ("_window",)
-
-    def __init__(self) -> None:
-        self._window = Window()
+    __slots__ = ()
 
     def fits(self, amount: int, limit: int, now: float) -> bool:
         """See `Counter`."""
-        window = self._window
-        if now >= window.until:
-            window.advance(now)
-        return window.total + amount <= limit or not amount
+        if now >= self.until:
+            self.advance(now)
+        return self.total + amount <= limit or not amount
 
     def take(self, amount: int, now: float) -> None:
         """See `Counter`."""
-        window = self._window
-        if now >= window.until:
-            window.advance(now)
-        window.add(amount, now)
+        if now >= self.until:
+            self.advance(now)
+        self.add(amount, now)
 
     def settle(self, taken: int, used: int, second: int) -> None:
         """See `Counter`."""
         if used != taken:
-            self._window.correct(second, used - taken)
+            self.correct(second, used - taken)
 
     def level(self, now: float) -> Level:
         """See `Counter`."""
-        window = self._window
-        if now >= window.until:
-            window.advance(now)
-        return Level(window.total, rest=window.rest(now))
-
-    def wait(self, room: int, now: float) -> int:
-        """See `Counter`."""
-        return self._window.wait(room, now)
+        if now >= self.until:
+            self.advance(now)
+        return Level(self.total, rest=self.rest(now))
 
 
 class Places:
@@ -98,6 +88,14 @@ class Places:
         return 1
 
 
+def pays(used: int, amount: int, limit: int) -> bool:
+    """Whether a purse with `limit` in it, of which `used` is gone or reserved, has `amount` left.
+
+    Of one that is empty not even nothing is taken.
+    """
+    return used < limit and used + amount <= limit
+
+
 class Purse:
     """Money in micro-dollars: spent, and reserved by calls in flight."""
 
@@ -114,9 +112,8 @@ class Purse:
             self._spent += amount
 
     def fits(self, amount: int, limit: int, now: float) -> bool:
-        """See `Counter`. Of a purse that is empty not even nothing is taken."""
-        used = self._spent + self.reserved
-        return used < limit and used + amount <= limit
+        """See `Counter`."""
+        return pays(self._spent + self.reserved, amount, limit)
 
     def take(self, amount: int, now: float) -> None:
         """See `Counter`."""

@@ -14,6 +14,7 @@ from hub.core.principal import Principal
 from hub.core.refusal import Refusal
 from hub.core.usage import Usage
 from hub.policy.budgets import BudgetRule, warning
+from hub.policy.counters import pays
 from hub.policy.guardrails import Elsewhere, Rule, Screening
 from hub.policy.limits import LimitRule, tightest
 from hub.policy.queues import Queue
@@ -81,7 +82,7 @@ class Decision:
         "_applying",
         "_ask_of",
         "_claim",
-                "_policy",
+        "_policy",
         "_said",
         "_screen",
         "_screening",
@@ -93,12 +94,11 @@ class Decision:
         "call",
         "ended",
         "guardrails",
-        "is_screened",
         "principal",
         "scopes",
         "server",
         "tool",
-    )  # fmt: skip
+    )
 
     def __init__(self, policy: Rules, principal: Principal, call: ModelCall | ToolCall, server: str, tool: str) -> None:
         self._policy = policy
@@ -110,7 +110,6 @@ class Decision:
         self.body = call.body if isinstance(call, ModelCall) else call.arguments
         self._applying = policy.applying(self.scopes)
         self.guardrails = self._applying.guardrails  # the rules about what is said that hold for the call
-        self.is_screened = False  # whether they look at what it says
         self._ask_of: tuple[LimitRule | BudgetRule, ...] = ()
         self._claim = Claim(call.id, ())
         self._screening: Screening | None = None
@@ -145,7 +144,11 @@ class Decision:
     def screens(self, screening: Screening) -> None:
         """The rules that what it says falls under."""
         self._screening = screening
-        self.is_screened = True
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether rules look at what it says."""
+        return self._screening is not None
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -219,8 +222,7 @@ class Decision:
         for place, ask in enumerate(self._claim.asks):
             if ask.kind is PURSE and ask.limit is not None:
                 level = self._policy.meters.level(ask.meter, ask.kind)
-                used = level.used + level.reserved
-                if used >= ask.limit or used + ask.amount > ask.limit:
+                if not pays(level.used + level.reserved, ask.amount, ask.limit):
                     raise self._refusal(Taken(refused=place, level=level), place)
 
     def _refusal(self, taken: Taken, place: int) -> Refusal:
