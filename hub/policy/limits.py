@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from hub.core.meters import RATE, SLOTS, Ask, Meters, Taken
+from hub.core.meters import RATE, SLOTS, Ask, Level, Meters, Taken
 from hub.core.refusal import Throttled
 from hub.policy.queues import Queue
 from hub.resources.spending import LimitSpec
@@ -38,7 +38,7 @@ class LimitRule:
 
     def __init__(self, name: str, spec: LimitSpec, queue: Queue | None = None) -> None:
         self.name = name
-        self.queue = queue or Queue()
+        self.queue = Queue() if queue is None else queue
         self.spec = spec
         where = "/".join(spec.scope.parts)
         meters = self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
@@ -46,9 +46,7 @@ class LimitRule:
         self._limits = limits
         self._request = Ask(meters["requests"], RATE, limits["requests"], 1)
         self._parallel = Ask(meters["parallel"], SLOTS, spec.parallel, 1)
-        self._told = tuple(
-            (meters[unit], limit, str(limit), *_NAMES[unit]) for unit, limit in limits.items() if limit is not None
-        )
+        self._told = tuple((meters[unit], limit, _NAMES[unit]) for unit, limit in limits.items() if limit is not None)
 
     def asks(self, tokens: int, tool_calls: int) -> list[Ask]:
         """What a call wants of it. Requests and calls in flight are counted always, the rest where it is limited."""
@@ -79,18 +77,15 @@ class LimitRule:
             )
             return Throttled("rate_limited", message, retryable=False)
         message = f"Limit '{self.name}' allows {limit} {unit} a minute. Try again in {taken.wait} s."
-        headers = _headers(unit, limit, taken.level.used, taken.level.rest)
+        headers: dict[str, str] = {}
+        _tell(headers, _NAMES[unit], limit, taken.level)
         return Throttled("rate_limited", message, retry_after=taken.wait, headers=headers)
 
     def headers(self, meters: Meters) -> dict[str, str]:
         """`x-ratelimit-*` for what this limit limits (seconds until it is all there again)."""
         headers: dict[str, str] = {}
-        for meter, limit, told, most, remaining, reset in self._told:
-            level = meters.level(meter, RATE)
-            used = level.used
-            headers[most] = told
-            headers[remaining] = str(limit - used) if used < limit else "0"
-            headers[reset] = f"{level.rest}s"
+        for meter, limit, names in self._told:
+            _tell(headers, names, limit, meters.level(meter, RATE))
         return headers
 
     def status(self, meters: Meters) -> LimitStatus:
@@ -104,9 +99,12 @@ class LimitRule:
         )
 
 
-def _headers(unit: str, limit: int, used: int, rest: int) -> dict[str, str]:
-    most, remaining, reset = _NAMES[unit]
-    return {most: str(limit), remaining: str(max(0, limit - used)), reset: f"{rest}s"}
+def _tell(headers: dict[str, str], names: tuple[str, ...], limit: int, level: Level) -> None:
+    """Write how one unit stands, under its three `names`."""
+    most, remaining, reset = names
+    headers[most] = str(limit)
+    headers[remaining] = str(limit - level.used) if level.used < limit else "0"
+    headers[reset] = f"{level.rest}s"
 
 
 def tightest(rules: tuple[LimitRule, ...], meters: Meters) -> dict[str, str]:
