@@ -163,7 +163,7 @@ class ModelsApi:
             body = await _READERS.get(dialect, read_body)(receive, fields, desk.body_bytes)
         request_id = request_id_of(scope)
         origin = origin_of(scope, fields, request_id)
-        asked = _asked(aim, scope, origin, given) if familiar is None or familiar.asked is None else familiar.asked
+        asked = (familiar.asked if familiar is not None else None) or _asked(aim, scope, origin, given)
         if familiar is not None:
             familiar.asked = asked
         answer = desk.path.run(replace(asked, body=body, origin=origin, credentials=given))

@@ -77,9 +77,6 @@ class Record:
     @property
     def elapsed_ms(self) -> float:
         """How long the call runs, in milliseconds."""
-        return self._elapsed_ms()
-
-    def _elapsed_ms(self) -> float:
         return (self._clock() - self._began) * 1000
 
     @property
@@ -119,7 +116,7 @@ class Record:
     def attempt(self, attempt: AttemptRecord) -> None:
         """An upstream was asked, and this became of it."""
         if len(self._attempts) < MAX_ITEMS:
-            began = attempt.began_ms or self._elapsed_ms() - attempt.duration_ms
+            began = attempt.began_ms or self.elapsed_ms - attempt.duration_ms
             target, failure = clipped(attempt.target, attempt.failure)
             error = clip(attempt.error, MAX_ERROR) if attempt.error else ""
             self._attempts.append(
@@ -134,7 +131,7 @@ class Record:
     def first_byte(self) -> None:
         """The first byte of the answer is here; later calls change nothing."""
         if self._ttft_ms is None:
-            self._ttft_ms = self._elapsed_ms()
+            self._ttft_ms = self.elapsed_ms
 
     def settle(self, usage: Usage, cost_micro_usd: int | None, price_version: str = "") -> None:
         """What the call used and cost, rounded once for the whole call; None for a price that is not known."""
@@ -222,7 +219,7 @@ class Record:
             cost_micro_usd=self._cost,
             price_version=self._price_version,
             ttft_ms=self._ttft_ms,
-            duration_ms=self._elapsed_ms(),
+            duration_ms=self.elapsed_ms,
             response_bytes=self.response_bytes,
             attempts=tuple(self._attempts),
             dropped=tuple([clip(name) for name in self.dropped[:MAX_ITEMS]]) if self.dropped else (),

@@ -275,6 +275,8 @@ def compile_snapshot(
     keys: dict[str, KeySpec] = _enabled(specs, "keys")
     teams = _enabled(specs, "teams")
     users = _enabled(specs, "users")
+    servers, profiles = _enabled(specs, "servers"), _enabled(specs, "profiles")
+    laid = flat(profiles)
     return Snapshot(
         generation=generation,
         digest=hashlib.sha256(canonical(specs)).hexdigest(),
@@ -285,9 +287,9 @@ def compile_snapshot(
         own_credentials=serving.own_credentials,
         names=serving.names(models),
         models={name: serving.model(name, spec) for name, spec in models.items()},
-        servers=_enabled(specs, "servers"),
-        profiles=flat(_enabled(specs, "profiles")),
-        confirm=confirming(_enabled(specs, "profiles"), _enabled(specs, "servers")),
+        servers=servers,
+        profiles=laid,
+        confirm=confirming(profiles, laid, servers),
         teams=teams,
         users=users,
         keys=_keys(keys, secrets, teams, users),

@@ -47,14 +47,15 @@ def _narrowed(selection: ProfileServerSpec, only: HintsSpec | None) -> ProfileSe
 
 
 def confirming(
-    profiles: Mapping[str, ProfileSpec], servers: Mapping[str, ServerSpec]
+    profiles: Mapping[str, ProfileSpec], laid: Mapping[str, ProfileSpec], servers: Mapping[str, ServerSpec]
 ) -> dict[tuple[str, str], tuple[Globs, ...]]:
     """Whose calls wait for their user: for a profile and a server of it, what either says, and each profile that it includes.
 
-    Each of them counts for itself, so that no profile lets go what its server or a profile within it demands.
+    Each of them counts for itself, so that no profile lets go what its server or a profile within it demands. `laid` are
+    the profiles as `flat` lays them.
     """
     found: dict[tuple[str, str], tuple[Globs, ...]] = {}
-    for name, spec in flat(profiles).items():
+    for name, spec in laid.items():
         within = [profiles[one] for one in _within(name, profiles)]
         for server in spec.servers:
             said = [one.servers[server].confirm for one in within if server in one.servers]
