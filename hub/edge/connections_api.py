@@ -51,8 +51,7 @@ class ConnectionsApi:
         owner = asked_owner(ask, body.get("team"))
         value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))
-        if found is not None and (file := file_of(found.managed_by)):
-            raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")
+        check_free(found)
         name = found.name if found else name_of(provider, owner)
         spec = {
             "kind": ask.snapshot.providers[provider].spec.kind,
@@ -140,6 +139,12 @@ def person_of(ask: Ask) -> str:
     if not ask.principal.user:
         raise Forbidden("forbidden", "Connections belong to people, and this key belongs to nobody. Sign in.")
     return ask.principal.user
+
+
+def check_free(found: Resource | None) -> None:
+    """Raise Conflict where a file manages it: before anything is written, since the vault knows of no files."""
+    if found is not None and (file := file_of(found.managed_by)):
+        raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")
 
 
 def _told(resource: Resource | None) -> dict[str, Any] | None:

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hub.core.refusal import Conflict, Fault, InvalidSpec, NotFound
-from hub.edge.connections_api import MOST_CHARACTERS, Owner, asked_owner, name_of, one_line, person_of
+from hub.core.refusal import Fault, InvalidSpec, NotFound
+from hub.edge.connections_api import MOST_CHARACTERS, Owner, asked_owner, check_free, name_of, one_line, person_of
 from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, teams_with
 from hub.resources import parse
 from hub.store import Resource, Resources, Vault
-from hub.store.records import file_of, managed
+from hub.store.records import managed
 
 # What people say of their own; the rest would reach further than their calls.
 _FIELDS = ("endpoint", "protocol", "auth", "api_key_header", "service_name", "sample", "enabled")
@@ -59,7 +59,7 @@ class OwnExportsApi:
             raise InvalidSpec([Fault("endpoint", "the address of a collector is missing")])
         owner = asked_owner(ask, body.get("team"))
         found = (await self._held()).get(owner)
-        _check_free(found)
+        check_free(found)
         name = found.name if found else name_of("traces", owner)
         spec: dict[str, Any] = {
             "format": "otlp",
@@ -90,7 +90,7 @@ class OwnExportsApi:
         found = held.get(owner)
         if found is None:
             raise NotFound("not_found", f"Nothing is exported for {owner[0]} '{owner[1]}'.")
-        _check_free(found)
+        check_free(found)
         await self.resources.delete("exports", found.name, ask.actor)
         if found.spec.get("secret") == f"vault:{found.name}":
             await self.vault.remove(found.name, ask.actor)
@@ -144,8 +144,3 @@ def _secret(name: str, body: dict[str, Any], found: Resource | None) -> tuple[st
     if found.spec.get("endpoint") != body.get("endpoint"):
         raise InvalidSpec([Fault("value", "give the secret again: it is not sent to another address than it was for")])
     return "", str(found.spec["secret"])
-
-
-def _check_free(found: Resource | None) -> None:
-    if found is not None and (file := file_of(found.managed_by)):
-        raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")

@@ -12,7 +12,7 @@ from hub.resources import KINDS, cautions
 from hub.resources.uses import uses
 from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
-from hub.store.records import managed
+from hub.store.records import by_file, managed
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
 _VIEW = Query("view", "`names`: only kind and name of each", ("names",))
@@ -258,7 +258,8 @@ class ResourcesApi:
         ):
             raise Malformed("malformed", "source is a text, prune and dry_run are true or false.")
         act = self._resources.diff if dry_run else self._resources.apply
-        changes = await act(resources, ask.actor, source=source, prune=prune)
+        manager = by_file(source) if source else None
+        changes = await act(resources, ask.actor, source=manager, prune=prune)
         views = [change_view(change) for change in changes]
         if not dry_run:
             for view in views:

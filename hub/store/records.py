@@ -29,6 +29,11 @@ def file_of(managed_by: str) -> str:
     return managed_by.removeprefix("file:") if managed_by.startswith("file:") else ""
 
 
+def by_file(source: str) -> str:
+    """What `managed_by` says of a resource from that file, which may be named with `file:` or without."""
+    return f"file:{source.removeprefix('file:')}"
+
+
 def managed(managed_by: str) -> dict[str, str]:
     """What a resource tells of who manages it: `managed_by` is `api` or `file`; with a file its path, as `file`."""
     file = file_of(managed_by)

@@ -131,3 +131,20 @@ def test_a_key_says_not_whose_it_is(hub):
     secret = hub.put("keys", "plain", {"team": "crew", "user": "ann"})["secret"]
     with hub.client(secret) as client:
         assert client.put("/api/v1/me/exports", json={"endpoint": "https://collector.example.com"}).status_code == 403
+
+
+def test_what_a_file_manages_is_changed_there(hub):
+    address = "https://collector.example.com/v1/traces"
+    spec = {"format": "otlp", "endpoint": address, "owner": {"user": "ann"}}
+    with hub.client() as admin:
+        filed = {"source": "traces.yaml", "resources": {"exports": {"filed": spec}}}
+        assert admin.post("/api/v1/apply", json=filed).status_code == 200
+        with signed_in(hub, "ann") as ann:
+            given = {"endpoint": address, "auth": "bearer", "value": SECRET}
+            for refused in (ann.put("/api/v1/me/exports", json=given), ann.delete("/api/v1/me/exports")):
+                assert (refused.status_code, refused.json()["code"]) == (409, "managed_by_file")
+                assert "traces.yaml" in refused.json()["detail"]
+            assert own(ann)["export"]["file"] == "traces.yaml"
+        assert "filed" not in {one["name"] for one in admin.get("/api/v1/secrets").json()["items"]}
+        gone = admin.post("/api/v1/apply", json={"source": "traces.yaml", "resources": {}, "prune": True})
+        assert gone.status_code == 200, gone.text
