@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import InvalidSpec, Refusal
+from hub.core.refusal import Refusal
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
@@ -87,9 +87,8 @@ class AdminPages:
         return self._site.show(visit, "roles.html", table=TABLE, descriptions=DESCRIPTIONS, people=people)
 
     async def _audit(self, visit: Visit) -> Response:
-        if (
-            target_of(visit.request) == "chain"
-        ):  # it takes a moment where the trail is long, so the page asks for it apart
+        # To check the chain takes a moment where the trail is long, so the page asks for that apart.
+        if target_of(visit.request) == "chain":
             report = await visit.get("/audit/verify")
             return self._site.show(visit, "audit.html", report=report)
         chosen = {name: visit.query(name) for name, _ in _AUDIT if visit.query(name)}
@@ -119,8 +118,6 @@ class AdminPages:
                     return self._site.go(visit, "/admin/secrets", "forgotten")
                 await visit.send("PUT", f"/secrets/{name}", {"value": form.get("value", "")})
                 return self._site.go(visit, "/admin/secrets", "stored")
-            except InvalidSpec as invalid:
-                note = "; ".join(f"{fault.path}: {fault.message}" for fault in invalid.faults)
             except Refusal as refusal:
                 note = refusal.message
         secrets = (await visit.get("/secrets"))["items"]

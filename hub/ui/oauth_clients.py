@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import InvalidSpec, Refusal
+from hub.core.refusal import Refusal
 from hub.ui.resources import form_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
@@ -35,8 +35,6 @@ class OAuthClientPages:
                     return self._site.go(visit, PATH, "client-forgotten")
                 await _give(visit, typed, form.get("secret", ""))
                 return self._site.go(visit, PATH, "client-given")
-            except InvalidSpec as invalid:
-                note = "; ".join(f"{fault.path}: {fault.message}" for fault in invalid.faults)
             except Refusal as refusal:
                 note = refusal.message
         clients = (await visit.get("/oauth-clients"))["items"]
@@ -70,9 +68,8 @@ async def _give(visit: Visit, typed: dict[str, str], secret: str) -> None:
     if secret:
         auth["client_secret"] = f"vault:{reference}"
     spec = {**server["spec"], "auth": auth}
-    await visit.send(
-        "POST", "/apply", {"resources": {"servers": {name: spec}}, "dry_run": True}
-    )  # before a secret is kept
+    # Refused before a secret is kept.
+    await visit.send("POST", "/apply", {"resources": {"servers": {name: spec}}, "dry_run": True})
     if secret:
         await visit.send("PUT", f"/secrets/{reference}", {"value": secret})
     await visit.send("PUT", f"/servers/{name}", {"spec": spec, "version": server["version"]})
