@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -109,7 +109,7 @@ class Payloads:
         self._engine = engine
         self._seal = seal
         self._most = most_waiting
-        self._waiting: deque[Payload] = deque()
+        self._waiting: dict[str, Payload] = {}  # by entry, the oldest first
         self._bytes = 0
         self._insert = INSERTS[engine.dialect.name](PAYLOAD).on_conflict_do_nothing(index_elements=["entry"])
         self._lock = asyncio.Lock()
@@ -122,7 +122,7 @@ class Payloads:
         if self._bytes + payload.size > self._most:
             self.dropped += 1
             return
-        self._waiting.append(payload)
+        self._waiting[payload.entry] = payload
         self._bytes += payload.size
 
     async def __aenter__(self) -> Self:
@@ -145,16 +145,19 @@ class Payloads:
         """Write everything that waits. Raises SQLAlchemyError or OSError when the database does not take it."""
         async with self._lock:
             while self._waiting:
-                some = [self._waiting[number] for number in range(min(BATCH, len(self._waiting)))]
+                some = list(islice(self._waiting.values(), BATCH))
                 rows = await asyncio.to_thread(self._rows, some)
                 async with self._engine.begin() as connection:
                     await connection.execute(self._insert, rows)
                 for payload in some:
-                    self._waiting.popleft()
+                    del self._waiting[payload.entry]
                     self._bytes -= payload.size
 
     async def read(self, entry: str) -> Kept | None:
-        """What is kept of a call, or None. Raises Refusal `vault_damaged`."""
+        """What is kept of a call, written or still waiting, or None. Raises Refusal `vault_damaged`."""
+        waiting = self._waiting.get(entry)
+        if waiting is not None:
+            return kept_of(waiting)
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(PAYLOAD).where(PAYLOAD.c.entry == entry))).first()
         if row is None:

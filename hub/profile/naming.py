@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import count
 
 from hub.profile.clients import MAX_NAME, budget, shortest_budget
 
@@ -67,9 +68,19 @@ def shortened(name: str, room: Room = _ANY) -> str:
     return _hashed(name, room)
 
 
-def _hashed(name: str, room: Room) -> str:
-    tail = hashlib.sha256(name.encode()).hexdigest()[:_TAIL]
+def _hashed(name: str, room: Room, seed: str = "") -> str:
+    tail = hashlib.sha256((seed or name).encode()).hexdigest()[:_TAIL]
     return f"{_FOREIGN.sub('_', name)[: room.short - _TAIL - 1]}_{tail}"
+
+
+def _free(key: Key, room: Room, owners: Mapping[str, Key], reserved: AbstractSet[str]) -> str:
+    """A name with a hash that nobody has. `a` and `b__c` make the same prefixed name as `a__b` and `c`: not one hash."""
+    prefixed = _SEPARATOR.join(key)
+    name = _hashed(prefixed, room)
+    numbers = count()
+    while name in owners or name in reserved:
+        name = _hashed(prefixed, room, f"{key[0]}\0{key[1]}\0{next(numbers)}")
+    return name
 
 
 def public_names(
@@ -97,7 +108,7 @@ def public_names(
             name = shortened(f"{key[0]}{_SEPARATOR}{key[1]}", room)
         if name in owners or (not fixed and name in kept.reserved):
             faults.append((name, f"{key[0]}/{key[1]}"))
-            name = _hashed(f"{key[0]}{_SEPARATOR}{key[1]}", room)
+            name = _free(key, room, owners, kept.reserved)
         owners[name] = key
         names[key] = name
     return names, faults

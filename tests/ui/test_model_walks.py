@@ -56,5 +56,10 @@ def test_models_are_found_while_one_types(world, browse):
     axe(page)
     page.get_by_role("searchbox").fill("no such model at all")
     page.get_by_text("No model that the hub knows matches").wait_for()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("searchbox").blur()
+    page.wait_for_timeout(300)
+    assert not asked, "to leave the field asks again, and may take the link away under the mouse"
     page.get_by_role("link", name="Show yours").click()
     page.get_by_role("link", name="Plan of demo", exact=True).wait_for()

@@ -168,6 +168,15 @@ async def test_a_database_that_is_away_does_not_lose_what_waits(engine, tmp_path
     assert (await payloads.read("e1")).reply == "a"
 
 
+async def test_what_waits_to_be_written_can_be_read(engine, tmp_path):
+    payloads = Payloads(engine, Vault(engine, tmp_path / "vault.key", AuditTrail(engine)))
+    payloads.put(Payload("e1", 1, Capture.FULL, b"question", b"answer", 8, 6))
+    waiting = await payloads.read("e1")
+    assert (waiting.request, waiting.reply) == ("question", "answer")
+    await payloads.flush()
+    assert await payloads.read("e1") == waiting
+
+
 def test_parameters_are_never_text():
     assert parameters_of(b"not json") == {}
     assert parameters_of(b'{"system":"be kind","stop":["x"],"note":"' + b"y" * 300 + b'"}') == {"system": "9 bytes"}

@@ -145,6 +145,15 @@ def test_a_name_that_is_taken_loses_no_tool():
     assert [name for name, _ in twice.conflicts] == ["n"]
 
 
+def test_two_servers_that_want_one_prefixed_name_that_is_taken_get_two():
+    tools = {("a", "a__a"), ("a__a", "a"), ("b", "x"), ("b", "y")}
+    allocated, _ = public_names("always", tools, {("b", "x"): "a__a__a"})
+    assert len(set(allocated.values())) == 4
+    hashed, _ = {name for name in allocated.values() if name.startswith("a__a__a_")}
+    allocated, _ = public_names("always", tools, {("b", "x"): "a__a__a", ("b", "y"): hashed})
+    assert len(set(allocated.values())) == 4
+
+
 names = st.text("ab_.-", min_size=1, max_size=4) | st.sampled_from(["x" * 64, "x" * 70, "a__a", "x" * 71])
 keys = st.tuples(st.sampled_from(["a", "b", "a__a", "c" * 32]), names)
 
