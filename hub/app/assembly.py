@@ -169,7 +169,7 @@ async def _open_servers(
         builtins={"hub": Builtin(tools, "What this key may use through the hub, and what it has cost.")},
     )
     servers = await stack.enter_async_context(Servers(ports))
-    seals = Seals(stored.vault.derive("accounts"))
+    seals = Seals(stored.vault.keys("accounts"))
     told = (servers.signed_in, servers.signed_out)
     return servers, ServerSignIns(client, rows, accounts, seals, stored.secrets.resolve, *told)
 

@@ -126,7 +126,7 @@ def dispatch(doors: Doors) -> App:
         tools=McpApi(
             doors.tool_path,
             doors.in_flight,
-            seal_key=doors.vault.derive("mcp"),
+            seals=Seals(doors.vault.keys("mcp")),
             body_bytes=settings.mcp_body_bytes,
             public_url=settings.public_url,
             replicas=Replicas(doors.transport, settings.replica_url, doors.in_flight.draining.is_set),
@@ -145,7 +145,7 @@ def _loop(doors: Doors) -> ToolLoop:
         doors.tool_path,
         identity=doors.identity,
         snapshots=doors.resources.snapshot,
-        seals=Seals(doors.vault.derive("approvals")),
+        seals=Seals(doors.vault.keys("approvals")),
         public_url=doors.settings.public_url,
     )
 

@@ -32,6 +32,6 @@ class Programs:
 
 async def open_programs(engine: AsyncEngine, vault: Vault) -> Programs:
     """What programs are signed in."""
-    store, seals = OAuthStore(engine), Seals(vault.derive("oauth"))
+    store, seals = OAuthStore(engine), Seals(vault.keys("oauth"))
     await store.refresh(ACCESS_SECONDS)
     return Programs(store, AccessTokens(seals, store), seals)

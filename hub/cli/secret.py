@@ -1,4 +1,4 @@
-"""Secrets of the vault: set, list, remove."""
+"""Secrets of the vault: set, list, remove, encrypt anew."""
 
 import getpass
 import sys
@@ -44,3 +44,14 @@ def remove(name: str, *, connection: Connection = Connection()) -> None:
         show_json(answer)
     else:
         say(f"Forgotten: vault:{name}")
+
+
+@app.command
+def rotate(*, connection: Connection = Connection()) -> None:
+    """Encrypt every secret of the vault anew, under a new key. What clients keep of the hub goes on working."""
+    with connection.api() as api:
+        answer = api.call("POST", "/api/v1/secrets/rotate")
+    if connection.json:
+        show_json(answer)
+    else:
+        say(f"The vault has a new key; {answer['rewrapped']} secrets were encrypted anew.")

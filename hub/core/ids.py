@@ -26,6 +26,14 @@ def new_id() -> str:
     return f"{_time(at >> 10)}{_ALPHABET[at >> 5 & 31]}{_ALPHABET[at & 31]}{rest.decode()}"
 
 
+def made_at(identifier: str) -> float:
+    """When an identifier was made, in seconds since 1970. Raises ValueError for what is none."""
+    milliseconds = 0
+    for char in identifier[:10]:
+        milliseconds = milliseconds << 5 | _ALPHABET.index(char)
+    return milliseconds / 1000
+
+
 @lru_cache(maxsize=8)
 def _time(seconds: int) -> str:
     """The first eight characters, which change about once in a second."""

@@ -1,7 +1,6 @@
 """`/mcp/{profile}`: one URL for MCP clients of both eras, chosen request by request."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable
 from urllib.parse import parse_qs
 
@@ -52,7 +51,7 @@ _PLACES = ("", "sse", "messages")
 class McpApi:
     """A plain ASGI callable for everything under `/mcp/`. Raises Refusal before it has sent anything.
 
-    `seal_key` (32 bytes) protects what clients keep for the hub between two requests; `public_url` is its own address,
+    `seals` protect what clients keep for the hub between two requests; `public_url` is its own address,
     and `replicas` are those that it shares the database with.
     """
 
@@ -61,12 +60,11 @@ class McpApi:
         path: ToolPath,
         in_flight: InFlight,
         *,
-        seal_key: bytes = b"",
+        seals: Seals,
         body_bytes: int = BODY_BYTES,
         public_url: str = "",
         replicas: Replicas = Replicas(),  # noqa: B008 - frozen
     ) -> None:
-        seals = Seals(seal_key or secrets.token_bytes(32))
         self._path = path
         self._in_flight = in_flight
         self._body_bytes = body_bytes

@@ -53,12 +53,18 @@ class SecretsApi:
         self.changed()
         return Answer({"name": name, "removed": True})
 
+    async def _rotate(self, ask: Ask) -> Answer:
+        await self.resources.note(ask.actor, "rotate", detail="vault.key")
+        return Answer({"rewrapped": await self.vault.rotate()})
+
     def routes(self) -> Iterator[Route]:
         """The rows."""
         needs, one = Permission.SECRETS_WRITE, "/api/v1/secrets/{name}"
         about = "Names in the vault and what uses them, never values"
         yield Route("GET", "/api/v1/secrets", needs, about, self._list, "secrets", reply="Page")
         yield Route("PUT", one, needs, "Write a secret to the vault", self._put, "secrets", body="Secret")
+        about = "Encrypt every secret of the vault anew, under a new key"
+        yield Route("POST", "/api/v1/secrets/rotate", needs, about, self._rotate, "secrets")
         about = "Forget a secret of the vault; refused while a resource names it"
         yield Route("DELETE", one, needs, about, self._delete, "secrets")
 

@@ -1,8 +1,10 @@
 """The vault: secrets encrypted at rest, written once through any door, never read back through one."""
 
+import contextlib
 import hmac
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,9 +15,10 @@ import orjson
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hub.core.ids import new_id
+from hub.core.ids import made_at, new_id
 from hub.core.rarely import Part, load
 from hub.core.refusal import Refusal
+from hub.core.seals import Keys
 from hub.store.account_tables import AccountRow, RegistrationRow
 from hub.store.audit import AuditTrail
 from hub.store.ledger_tables import PayloadRow
@@ -27,6 +30,9 @@ _TABLE: Any = VaultRow.__table__  # type: ignore[attr-defined]  # SQLModel adds 
 _ACCOUNT: Any = AccountRow.__table__  # type: ignore[attr-defined]
 _REGISTRATION: Any = RegistrationRow.__table__  # type: ignore[attr-defined]
 _PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+# How long a key that was replaced goes on opening what clients keep: nothing that ends is made for longer.
+KEPT_SECONDS = 30 * 86_400.0
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,21 @@ class KeyRing:
         """The ring with a new first key."""
         return KeyRing(((new_id(), os.urandom(32)), *self.keys))
 
-    def only_first(self) -> "KeyRing":
-        """The ring without its old keys."""
-        return KeyRing(self.keys[:1])
+    def without_old(self, used: set[str], now: float) -> "KeyRing":
+        """The ring without the keys that were replaced long ago, but for those that are `used`."""
+        replaced = [now, *(made_at(name) for name, _ in self.keys)]  # each by the one before it
+        kept = [one for one, at in zip(self.keys, replaced, strict=False) if one[0] in used or at > now - KEPT_SECONDS]
+        return KeyRing(tuple(kept))
 
     def key(self, name: str) -> bytes | None:
         """The key of that id."""
         return dict(self.keys).get(name)
+
+
+@lru_cache(maxsize=16)
+def _derived(ring: KeyRing, label: str) -> tuple[bytes, ...]:
+    """The keys for one use: always the same object, as long as the ring is the same."""
+    return tuple(hmac.digest(key, b"derived|" + label.encode(), "sha256") for _, key in ring.keys)
 
 
 @lru_cache(maxsize=8)
@@ -89,15 +103,38 @@ def _bound(name: str, version: int) -> bytes:
 class Vault:
     """AES-256-GCM over a key ring, in the table `vault_secret`."""
 
-    def __init__(self, engine: AsyncEngine, ring_file: Path, audit: AuditTrail) -> None:
+    def __init__(
+        self, engine: AsyncEngine, ring_file: Path, audit: AuditTrail, now: Callable[[], float] = time.time
+    ) -> None:
         self._engine = engine
         self._file = ring_file
         self._ring = KeyRing.load(ring_file)
+        self._written = ring_file.stat().st_mtime_ns
         self._audit = audit
+        self._now = now
+        self._looked = now()
 
     def derive(self, label: str) -> bytes:
         """A key of 32 bytes for one use, named by `label`: it tells nothing of the vault's own keys."""
-        return hmac.digest(self._ring.keys[0][1], b"derived|" + label.encode(), "sha256")
+        return _derived(self._ring, label)[0]
+
+    def keys(self, label: str) -> Keys:
+        """What tells such keys of all the vault's own, newest first, for what is to open after a rotation."""
+
+        def told() -> Sequence[bytes]:
+            if self._now() - self._looked > _LOOK_SECONDS:
+                self._look()
+            return _derived(self._ring, label)
+
+        return told
+
+    def _look(self) -> None:
+        """Take the ring that another worker, or a person, has put in place of the one that is known."""
+        self._looked = self._now()
+        with contextlib.suppress(OSError, Refusal):  # else it stays the known one
+            when = self._file.stat().st_mtime_ns
+            if when != self._written:
+                self._ring, self._written = KeyRing.load(self._file), when
 
     def _sealed(self, name: str, version: int, value: str) -> dict[str, Any]:
         key_id, key = self._ring.keys[0]
@@ -113,7 +150,7 @@ class Vault:
         }
 
     def _opened(self, row: Any) -> str:
-        key = self._ring.key(row.key_id)
+        key = self._key(row.key_id)
         try:
             if key is None:
                 raise ValueError(row.key_id)
@@ -122,6 +159,12 @@ class Vault:
             raise Refusal(
                 "vault_damaged", f"The secret vault:{row.name} does not open with this hub's keys. Write it again."
             ) from None
+
+    def _key(self, name: str) -> bytes | None:
+        """The key of that id; another worker may have made it a moment ago."""
+        if self._ring.key(name) is None:
+            self._look()
+        return self._ring.key(name)
 
     def seal(self, data: bytes, bound_to: str) -> tuple[str, bytes, bytes]:
         """Encrypt what the hub keeps elsewhere: (key id, nonce, ciphertext), which only opens in its own place."""
@@ -132,7 +175,7 @@ class Vault:
     def unseal(self, sealed: tuple[str, bytes, bytes], bound_to: str) -> bytes:
         """What `seal` encrypted. Raises Refusal `vault_damaged`."""
         key_id, nonce, ciphertext = sealed
-        key = self._ring.key(key_id)
+        key = self._key(key_id)
         try:
             if key is None:
                 raise ValueError(key_id)
@@ -178,10 +221,11 @@ class Vault:
     async def rotate(self) -> int:
         """Encrypt every secret anew under a new key; returns how many. Safe to stop at any moment and call again.
 
-        The new key is on disk before the first row uses it, and old keys leave only when no row does.
+        The new key is on disk before the first row uses it. An old one leaves when no row uses it any more, and what
+        clients keep under it has ended.
         """
-        self._ring = self._ring.with_new()
-        self._ring.save(self._file)
+        self._look()
+        self._take(self._ring.with_new())
         done = 0
         for name in await self.names():
             async with self._engine.begin() as connection:
@@ -191,10 +235,12 @@ class Vault:
                 sealed = self._sealed(row.name, row.version, self._opened(row))
                 await connection.execute(update(_TABLE).where(_TABLE.c.name == name).values(**sealed))
                 done += 1
-        if await self._used_keys() <= {self._ring.keys[0][0]}:
-            self._ring = self._ring.only_first()
-            self._ring.save(self._file)
+        self._take(self._ring.without_old(await self._used_keys(), self._now()))
         return done
+
+    def _take(self, ring: KeyRing) -> None:
+        ring.save(self._file)
+        self._ring, self._written = ring, self._file.stat().st_mtime_ns
 
     async def _used_keys(self) -> set[str]:
         used: set[str] = set()

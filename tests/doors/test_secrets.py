@@ -1,5 +1,7 @@
 """The vault through the API and the command line: names, who uses them, and secrets that are forgotten."""
 
+import json
+
 import pytest
 
 from tests.support.hubs import running_hub
@@ -35,6 +37,21 @@ def test_a_name_that_only_begins_the_same_is_another_secret(hub):
     with hub.client() as admin:
         assert admin.delete("/api/v1/secrets/key").status_code == 200
         assert admin.delete("/api/v1/secrets/key-2").status_code == 422
+
+
+def test_the_vault_gets_a_new_key_while_the_hub_runs(hub):
+    hub.cli("secret", "set", "rotated", stdin="a-value")
+    ring = hub.data / "vault.key"
+    before = json.loads(ring.read_bytes())["keys"]
+    assert "encrypted anew" in hub.cli("secret", "rotate").stdout
+    after = json.loads(ring.read_bytes())["keys"]
+    assert after[1:] == before  # what clients keep opens still
+    with hub.client() as admin:
+        assert admin.post("/api/v1/secrets/rotate").json()["rewrapped"] >= 1
+        rows = admin.get("/api/v1/audit", params={"action": "rotate"}).json()["items"]
+        assert [row["detail"] for row in rows] == ["vault.key", "vault.key"]
+    with hub.client(None) as nobody:
+        assert nobody.post("/api/v1/secrets/rotate").status_code == 401
 
 
 def test_a_password_that_was_typed_as_a_name_is_not_written_down(hub):

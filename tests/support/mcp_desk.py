@@ -11,6 +11,7 @@ import msgspec
 
 from hub.catalogue import Catalogue
 from hub.core.entry import Entry
+from hub.core.seals import Seals, only
 from hub.edge import Dispatch, Guard, InFlight, Proxies
 from hub.edge.mcp_api import McpApi
 from hub.identity import Identity
@@ -27,6 +28,7 @@ from hub.upstream.mcp_definitions import checked
 META = "io.modelcontextprotocol/"
 MODERN = "2026-07-28"
 KEY, OTHER, NARROW = "key-ci-0123456789", "key-ann-0123456789", "key-narrow-0123456789"
+SEAL_KEY = b"k" * 32
 ACCEPT = "application/json, text/event-stream"
 
 
@@ -147,7 +149,7 @@ class Desk:
             snapshots=lambda: self.snapshot,
             modes=ToolModes(Sandbox(), Results()),
         )
-        self.api = McpApi(self.path, self.in_flight)
+        self.api = McpApi(self.path, self.in_flight, seals=Seals(only(SEAL_KEY)))
         self.app = Dispatch(
             models=self.api,
             tools=self.api,

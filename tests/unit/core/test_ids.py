@@ -6,7 +6,7 @@ import re
 import pytest
 
 from hub.core import ids
-from hub.core.ids import new_id
+from hub.core.ids import made_at, new_id
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -17,6 +17,7 @@ def test_an_identifier_is_a_ulid_in_lower_case(monkeypatch):
     assert made.startswith("01aryz6s41")  # by the layout: 48 bits of milliseconds, five in each character
     assert re.fullmatch(f"[{ALPHABET}]{{26}}", made)
     assert int("".join(f"{ALPHABET.index(char):05b}" for char in made[:10]), 2) == 1_469_918_176_385
+    assert made_at(made) == 1_469_918_176.385
 
 
 @pytest.mark.parametrize("step", [1, 31, 32, 1023, 1024, 1_000_000])

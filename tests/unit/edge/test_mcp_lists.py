@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hub.core.seals import Seals
+from hub.core.seals import Seals, only
 from hub.edge.mcp_handles import Handles
 from hub.edge.mcp_sessions import Sessions
 from hub.upstream import ServerState
@@ -384,7 +384,7 @@ class Clock:
 
 
 def some(clock, **bounds):
-    return Sessions(Handles(Seals(b"k" * 32)), clock, **bounds)
+    return Sessions(Handles(Seals(only(b"k" * 32))), clock, **bounds)
 
 
 def opened(sessions, principal="key:ci", profile="demo"):

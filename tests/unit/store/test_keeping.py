@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from alembic import command
@@ -12,13 +13,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text, update
 
 from hub.core.refusal import Refusal, Unavailable
+from hub.core.seals import Broken, Seals
 from hub.ledger import Filters, Queries, Rollups
 from hub.ledger.sink import Sink
 from hub.store import Browser, Database, DataFolder, SchemaTooNew, ServerSnapshots, SignIns, Vault
 from hub.store.migrating import configuration
 from hub.store.tables import SignInRow, metadata
 from hub.store.transactions import writing
-from hub.store.vault import KeyRing
+from hub.store.vault import KEPT_SECONDS, KeyRing
 from tests.support.ledger import entry
 from tests.unit.store.conftest import ANN
 
@@ -196,9 +198,48 @@ async def test_rotation_wraps_everything_anew_and_can_be_taken_up_again(store, t
     assert await after.get("s4") == "secret 4"
     assert await after.rotate() == 5
     ring = KeyRing.load(tmp_path / "vault.key")
-    assert len(ring.keys) == 1
     assert ring.keys[0] not in old.keys
+    assert ring.keys[2:] == old.keys
     assert [await after.get(f"s{n}") for n in range(5)] == [f"secret {n}" for n in range(5)]
+
+
+async def test_a_key_leaves_the_ring_when_nothing_uses_it_and_what_clients_keep_under_it_has_ended(store, tmp_path):
+    await store.vault.put("s", "secret", ANN)
+    for later, left in ((0, 2), (KEPT_SECONDS - 60, 3), (KEPT_SECONDS + 60, 1)):
+        vault = Vault(store.engine, tmp_path / "vault.key", store.audit, lambda later=later: time.time() + later)
+        await vault.rotate()  # keys are made now, whatever the vault takes the time to be
+        assert len(KeyRing.load(tmp_path / "vault.key").keys) == left
+        assert await vault.get("s") == "secret"
+
+
+async def test_what_clients_keep_opens_after_a_rotation_and_a_restart(store, tmp_path):
+    before = Seals(store.vault.keys("mcp"))
+    kept = before.seal(b"mine", "state", 60)
+    await store.vault.rotate()
+    restarted = Seals(Vault(store.engine, tmp_path / "vault.key", store.audit).keys("mcp"))
+    assert restarted.open(b"mine", kept) == "state"
+    assert before.open(b"mine", restarted.seal(b"mine", "new", 60)) == "new"
+    assert Seals(store.vault.keys("oauth")).name(b"", "x") != before.name(b"", "x")
+
+
+async def test_a_rotation_by_another_process_is_seen_within_a_second(store, tmp_path):
+    now = 1000.0
+    other = Vault(store.engine, tmp_path / "vault.key", store.audit, lambda: now)
+    seals = Seals(other.keys("mcp"))
+    assert await store.vault.rotate() == 0
+    kept = Seals(store.vault.keys("mcp")).seal(b"mine", "state", 1e9)
+    await store.vault.put("s", "secret", ANN)
+    sealed = store.vault.seal(b"body", "place")
+    with pytest.raises(Broken):
+        seals.open(b"mine", kept)
+    now += 1.1
+    assert seals.open(b"mine", kept) == "state"
+    for read in (other, Vault(store.engine, tmp_path / "vault.key", store.audit)):
+        await store.vault.rotate()
+        assert (await read.get("s"), read.unseal(sealed, "place")) == ("secret", b"body")
+    (tmp_path / "vault.key").write_text("{}")
+    now += 1.1
+    assert seals.open(b"mine", kept) == "state"  # a ring that is none changes nothing
 
 
 async def test_file_secrets_are_read_and_bounded(store, tmp_path):
