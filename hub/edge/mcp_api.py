@@ -129,6 +129,8 @@ class McpApi:
             )
         if await self._at_home(request, scope, b"", _named(request)):
             return
+        if method == "GET" and not request.may_stream:
+            raise Refusal("malformed", "GET answers with a stream: accept text/event-stream.", status=406)
         session = self._session(request)
         if session is not None and method == "GET":
             found = session.journals.find(request.headers.get(_LAST_EVENT, b"").decode("latin-1"))
@@ -170,6 +172,7 @@ class McpApi:
             messages, batched = parse(body)
             first = messages[0]
             identifier = first.id
+            _check_accept(request, messages)
             check_single(request.raw, request.headers)
             era = era_of(request.headers, first)
             if await self._is_elsewhere(request, scope, first, body, era):
@@ -301,6 +304,16 @@ class McpApi:
                     await answer.ping()
                 missed = journal.after(number)
         await answer.end()
+
+
+def _check_accept(request: Request, messages: list[Message]) -> None:
+    """See that the client takes an answer, where there is one, in a form that there is. Raises RpcFault."""
+    accepts = request.accepts
+    if accepts.json:
+        return
+    request.answer.stream_always()
+    if not accepts.stream and any(message.is_request for message in messages):
+        raise RpcFault(INVALID_REQUEST, "Accept application/json and text/event-stream.", status=406)
 
 
 def _named(request: Request) -> str:

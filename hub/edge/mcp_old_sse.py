@@ -72,7 +72,7 @@ class OldSse:
         if len(line.running) + len(messages) > MOST_AT_ONCE:
             raise Refusal("too_many_parallel", f"At most {MOST_AT_ONCE} requests at once.", status=429, retry_after=1)
         headers = {**request.headers, b"accept": b"text/event-stream"}
-        inner = replace(request, session=line.session, headers=headers)
+        inner = replace(request, session=line.session, headers=headers, raw=tuple(headers.items()))
         for message in messages:
             if not message.is_request:
                 self._desk.heard(inner, message)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from hub.core.calls import Credentials, Origin
 from hub.edge.in_flight import Exchange
+from hub.edge.mcp_accept import Accepted, accepted
 from hub.edge.mcp_envelope import Headers, Message, text_of
 from hub.edge.mcp_era import META
 from hub.edge.mcp_sessions import Session
@@ -32,9 +33,16 @@ class Request(Struct, frozen=True):
     site: str = ""
 
     @property
+    def accepts(self) -> Accepted:
+        """What the client takes as an answer."""
+        if len(self.headers) == len(self.raw):  # each came once
+            return accepted(self.headers.get(b"accept", b""))
+        return accepted(b",".join(value for name, value in self.raw if name == b"accept"))
+
+    @property
     def may_stream(self) -> bool:
         """Whether the client takes event streams."""
-        return b"text/event-stream" in self.headers.get(b"accept", b"")
+        return self.accepts.stream
 
 
 def modern_caller(request: Request, message: Message, outbox: Outbox, resume: Resume | None) -> CallerContext:

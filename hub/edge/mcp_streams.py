@@ -94,12 +94,17 @@ class Answer:
         self._headers = headers
         self._told: Mapping[str, str] = {}
         self._streaming = False
+        self._streams_only = False
         self._journals: Journals | None = None
         self._journal: Journal | None = None
 
     def kept_in(self, journals: Journals) -> None:
         """Keep what is sent, if it becomes a stream, so that the client can go on after it was cut off."""
         self._journals = journals
+
+    def stream_always(self) -> None:
+        """Its client takes no JSON: a result that nothing precedes is a stream of one message."""
+        self._streams_only = True
 
     def is_resumable(self) -> bool:
         """Whether the client has read an event from which it can go on."""
@@ -147,7 +152,10 @@ class Answer:
 
     async def finish(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """The last message, or the only one. `status` and `headers` count only where nothing preceded it."""
-        if self._streaming:
+        if self._streams_only and status == 200 and body:
+            self._headers = (*self._headers, *headers)
+            await self.end(body)
+        elif self._streaming:
             await self.end(body)
         else:
             await self.json(status, body, headers)
