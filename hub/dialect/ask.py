@@ -10,11 +10,15 @@ from hub.dialect.neutral import Answer, Block, Request, Tool, ToolUse
 
 
 class Ask(Struct, frozen=True):
-    """The call, as it was read; `created` is when it came, in seconds since the epoch."""
+    """The call, as it was read; `created` is when it came, in seconds since the epoch.
+
+    `model` is who was asked, which a provider that does not say who answered is taken to be.
+    """
 
     call: ModelCall
     request: Request
     created: int
+    model: str
 
     @property
     def id(self) -> str:
@@ -45,10 +49,7 @@ class Names:
     def answer(self, answer: Answer) -> Answer:
         """A whole answer."""
         blocks: tuple[Block, ...] = tuple(self.use(b) if isinstance(b, ToolUse) else b for b in answer.content)
-        return Answer(
-            id=answer.id, model=answer.model, content=blocks, stop=answer.stop, sequence=answer.sequence,
-            usage=answer.usage, tier=answer.tier, created=answer.created,
-        )  # fmt: skip
+        return msgspec.structs.replace(answer, content=blocks)
 
 
 class Renaming:

@@ -12,7 +12,8 @@ from hub.core.values import a_dict, a_list, a_number, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.given import json_object, json_text
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
-from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.media import format_of, of_format
+from hub.dialect.neutral import OPEN, Answer, Block, Citation, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.neutral_to_bedrock import VENDOR
 from hub.dialect.neutral_to_messages import call_id
 from hub.dialect.sealed import seal, told
@@ -82,6 +83,10 @@ def _block(part: dict[str, Any]) -> Block | None:
     if cited := a_dict(part.get("citationsContent")):
         text = "".join(a_text(a_dict(one).get("text")) for one in a_list(cited.get("content")))
         return Text(text, citations=tuple(_citation(a_dict(one)) for one in a_list(cited.get("citations"))))
+    for kind in ("image", "audio"):
+        held = a_dict(part.get(kind))
+        if data := a_text(a_dict(held.get("source")).get("bytes")):
+            return of_format(kind, a_text(held.get("format")), data)
     return None
 
 
@@ -116,6 +121,8 @@ def write_block(block: Block) -> list[dict[str, Any]]:
             told = json_object(block.arguments)
             use = {"toolUse": {"toolUseId": call_id(block.id), "name": block.name, "input": told}}
             return [*({"reasoningContent": one} for one in signature_of(block)), use]
+        case Media() if block.data and block.kind in ("image", "audio"):
+            return [{block.kind: {"format": format_of(block, "png"), "source": {"bytes": block.data}}}]
         case _:
             return []
 
@@ -164,6 +171,7 @@ class BedrockReader:
 
     def __init__(self) -> None:
         self._kinds: dict[int, type] = {}
+        self._pictures: dict[int, tuple[str, list[str]]] = {}  # their formats, and their bytes until now
         self._stop = ""
         self.done = False
 
@@ -181,12 +189,13 @@ class BedrockReader:
             case "messageStart":
                 yield Begun("", "")
             case "contentBlockStart":
-                if use := a_dict(a_dict(body.get("start")).get("toolUse")):
-                    self._kinds[index] = ToolUse
-                    yield Opened(index, ToolUse(a_text(use.get("toolUseId")), a_text(use.get("name")), ""))
+                yield from self._start(index, a_dict(body.get("start")))
             case "contentBlockDelta":
                 yield from self._delta(index, a_dict(body.get("delta")))
             case "contentBlockStop":
+                if picture := self._pictures.pop(index, None):
+                    yield Opened(index, of_format("image", picture[0], "".join(picture[1])))
+                    yield Shut(index)
                 if self._kinds.pop(index, None) is not None:
                     yield Shut(index)
             case "messageStop":
@@ -206,6 +215,13 @@ class BedrockReader:
             self.done = True
             yield Ended(self._stop, "", usage)
 
+    def _start(self, index: int, start: dict[str, Any]) -> Iterator[Happening]:
+        if use := a_dict(start.get("toolUse")):
+            self._kinds[index] = ToolUse
+            yield Opened(index, ToolUse(a_text(use.get("toolUseId")), a_text(use.get("name")), ""))
+        elif picture := a_dict(start.get("image")):
+            self._pictures[index] = a_text(picture.get("format")), []
+
     def _delta(self, index: int, delta: dict[str, Any]) -> Iterator[Happening]:
         if isinstance(text := delta.get("text"), str):
             yield from self._opened(index, Text(""))
@@ -214,17 +230,23 @@ class BedrockReader:
             if piece := a_text(use.get("input")):
                 yield Grown(index, piece)
         elif thought := a_dict(delta.get("reasoningContent")):
-            if redacted := a_text(thought.get("redactedContent")):
-                yield from self._opened(index, Thinking("", redacted, VENDOR, redacted=True))
-                return
-            yield from self._opened(index, Thinking(origin=VENDOR))
-            if text := a_text(thought.get("text")):
-                yield Grown(index, text)
-            if signature := a_text(thought.get("signature")):
-                yield Signed(index, signature)
+            yield from self._thought(index, thought)
+        elif picture := a_dict(delta.get("image")):
+            if index in self._pictures:
+                self._pictures[index][1].append(a_text(a_dict(picture.get("source")).get("bytes")))
         elif cited := a_dict(delta.get("citation")):
             yield from self._opened(index, Text(""))
             yield Cited(index, _citation(cited))
+
+    def _thought(self, index: int, thought: dict[str, Any]) -> Iterator[Happening]:
+        if redacted := a_text(thought.get("redactedContent")):
+            yield from self._opened(index, Thinking("", redacted, VENDOR, redacted=True))
+            return
+        yield from self._opened(index, Thinking(origin=VENDOR))
+        if text := a_text(thought.get("text")):
+            yield Grown(index, text)
+        if signature := a_text(thought.get("signature")):
+            yield Signed(index, signature)
 
     def _opened(self, index: int, block: Text | Thinking) -> Iterator[Happening]:
         if index not in self._kinds:

@@ -6,7 +6,8 @@ from hub.core.usage import Usage
 from hub.dialect.ask import Ask
 from hub.dialect.bedrock_answers import REASON, VENDOR, signature_of, write_block, write_citation, write_usage
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed
-from hub.dialect.neutral import OPEN, Refused, Text, Thinking, ToolUse
+from hub.dialect.media import format_of
+from hub.dialect.neutral import OPEN, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.sealed import told
 from hub.dialect.sse import event_of
 
@@ -19,7 +20,7 @@ class BedrockWriter:
 
     def __init__(self, ask: Ask) -> None:
         del ask
-        self._shift = 0  # blocks that were put in before others
+        self._shift = 0  # blocks that were put in before others, less those that have no place here
         self._kinds: dict[int, str] = {}
         self._thoughts: dict[int, Thinking] = {}
         self._texts: dict[int, list[str]] = {}
@@ -51,7 +52,9 @@ class BedrockWriter:
     def _delta(self, index: int, delta: dict[str, Any]) -> bytes:
         return self._event("contentBlockDelta", index, delta=delta)
 
-    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused) -> bytes:
+    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused | Media) -> bytes:
+        if isinstance(block, Media):
+            return self._drawn(index, block)
         if isinstance(block, ToolUse):
             out = b"".join(self._whole_thought(index, one) for one in signature_of(block))
             self._kinds[index] = "tool"
@@ -66,6 +69,15 @@ class BedrockWriter:
         if block.text:
             out = self._grown(index, block.text)
         return out + (self._signed(index, block.signature) if isinstance(block, Thinking) and block.signature else b"")
+
+    def _drawn(self, index: int, block: Media) -> bytes:
+        """A picture, which comes whole. A sound has no place here."""
+        if block.kind != "image" or not block.data:
+            self._kinds[index] = "left out"
+            self._shift -= 1
+            return b""
+        start = self._event("contentBlockStart", index, start={"image": {"format": format_of(block, "png")}})
+        return start + self._delta(index, {"image": {"source": {"bytes": block.data}}})
 
     def _whole_thought(self, index: int, thought: dict[str, Any]) -> bytes:
         delta = {"reasoningContent": {"signature": thought["reasoningText"]["signature"]}}
@@ -92,6 +104,8 @@ class BedrockWriter:
         return self._delta(index, {"reasoningContent": {"signature": told(whole, VENDOR)}})
 
     def _shut(self, index: int) -> bytes:
+        if self._kinds.get(index) == "left out":
+            return b""
         block = self._thoughts.get(index)
         # Thinking in the open is sealed too: servers that gave it want it back.
         out = self._signed(index, "") if block is not None and block.origin == OPEN else b""

@@ -1,12 +1,14 @@
 """A reply in OpenAI's Chat Completions: read, and written."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from hub.core.usage import Usage
 from hub.core.values import a_dict, a_list, a_number, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.given import json_text
-from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.media import pictures_in, write_picture
+from hub.dialect.neutral import OPEN, Answer, Block, Citation, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_chat import buckets_of
 from hub.dialect.sealed import seal, unseal
 from hub.dialect.tiers import renamed
@@ -25,13 +27,14 @@ def read_answer(body: dict[str, Any]) -> Answer:
     """The reply."""
     choice = a_dict(next(iter(a_list(body.get("choices"))), None))
     message = a_dict(choice.get("message"))
-    blocks = [*thinking_of(message), *_texts(message, choice)]
-    blocks += [call_of(a_dict(call)) for call in a_list(message.get("tool_calls"))]
+    blocks = [*thinking_of(message), *_texts(message, choice), *pictures_in(message)]
+    id_ = a_text(body.get("id"))
+    blocks += [call_of(call, made_id(id_, number)) for number, call in enumerate(calls_in(message))]
     stop = STOP.get(a_text(choice.get("finish_reason")), "end")
     if stop == "end" and any(isinstance(block, ToolUse) for block in blocks):
         stop = "tool"  # some servers say "stop" after a call
     return Answer(
-        id=a_text(body.get("id")),
+        id=id_,
         model=a_text(body.get("model")),
         content=tuple(blocks),
         stop=stop,
@@ -52,17 +55,40 @@ def thinking_of(message: dict[str, Any]) -> list[Block]:
 
 
 def _texts(message: dict[str, Any], choice: dict[str, Any]) -> list[Block]:
-    blocks: list[Block] = []
-    text = message.get("content")
-    if isinstance(text, list):
-        text = "".join(a_text(a_dict(part).get("text")) for part in text)
-    if isinstance(text, str) and text:
+    told = list(contents_of(message.get("content")))
+    blocks: list[Block] = [part for part in told if isinstance(part, Thinking)]
+    if text := "".join(part.text for part in told if isinstance(part, Text)):
         citations = tuple(citation_of(a_dict(one)) for one in a_list(message.get("annotations")))
         logprobs = tuple(a_list(a_dict(choice.get("logprobs")).get("content")))
         blocks.append(Text(text, citations=citations, logprobs=logprobs))
     if refusal := a_text(message.get("refusal")):
         blocks.append(Refused(refusal))
     return blocks
+
+
+def contents_of(content: Any) -> Iterator[Text | Thinking]:
+    """What a message or a delta says: a text, or parts, among which Mistral's models think."""
+    if isinstance(content, str):
+        yield Text(content)
+        return
+    for part in map(a_dict, a_list(content)):
+        if part.get("type") == "thinking":
+            yield Thinking(
+                "".join(a_text(a_dict(one).get("text")) for one in a_list(part.get("thinking"))), origin=OPEN
+            )
+        else:
+            yield Text(a_text(part.get("text")))
+
+
+def calls_in(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls of tools in a message or a delta; some servers still make the one call of old."""
+    old = a_dict(message.get("function_call"))
+    return [a_dict(call) for call in a_list(message.get("tool_calls"))] or ([{"function": old}] if old else [])
+
+
+def made_id(answer: str, number: int) -> str:
+    """An id for a call that was given none: another one in each answer of a conversation."""
+    return f"call_{answer or 'chat'}_{number}"
 
 
 def citation_of(annotation: dict[str, Any]) -> Citation:
@@ -77,13 +103,14 @@ def citation_of(annotation: dict[str, Any]) -> Citation:
     )
 
 
-def call_of(call: dict[str, Any]) -> ToolUse:
-    """A call of a tool."""
+def call_of(call: dict[str, Any], made: str) -> ToolUse:
+    """A call of a tool; its id is `made` where the server gave it none."""
     freeform = call.get("type") == "custom"
     held = a_dict(call.get("custom" if freeform else "function"))
-    arguments = a_text(held.get("input")) if freeform else a_text(held.get("arguments")) or "{}"
+    arguments = a_text(held.get("input")) if freeform else arguments_text(held.get("arguments")) or "{}"
     signature = a_text(a_dict(a_dict(call.get("extra_content")).get("google")).get("thought_signature"))
-    return ToolUse(a_text(call.get("id")), a_text(held.get("name")), arguments, freeform=freeform, signature=signature)
+    id_ = a_text(call.get("id")) or made
+    return ToolUse(id_, a_text(held.get("name")), arguments, freeform=freeform, signature=signature)
 
 
 def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
@@ -102,6 +129,9 @@ def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
         message["reasoning_content"] = told
     if details := [detail(block) for block in thoughts if block.signature]:
         message["reasoning_details"] = details
+    pictures = [block for block in answer.content if isinstance(block, Media) and block.kind == "image"]
+    if pictures:
+        message["images"] = [write_picture(one, number) for number, one in enumerate(pictures)]
     calls = [write_call(block) for block in answer.content if isinstance(block, ToolUse)]
     if calls:
         message["tool_calls"] = calls
@@ -119,7 +149,7 @@ def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
         "id": answer.id or f"chatcmpl-{ask.id}",
         "object": "chat.completion",
         "created": answer.created or ask.created,
-        "model": answer.model or ask.call.model,
+        "model": answer.model or ask.model,
         "choices": [choice],
         "usage": write_usage(answer.usage or Usage()),
         **({"service_tier": answer.tier} if answer.tier in ("auto", "default", "flex", "priority", "scale") else {}),

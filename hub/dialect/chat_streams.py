@@ -13,15 +13,17 @@ from hub.dialect.chat_answers import (
     FINISH,
     STOP,
     annotation,
-    arguments_text,
+    calls_in,
     citation_of,
+    contents_of,
     detail,
     rated,
     write_usage,
 )
-from hub.dialect.given import whole_json
+from hub.dialect.chat_calls import Calls
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed, Weighed
-from hub.dialect.neutral import Refused, Text, Thinking, ToolUse
+from hub.dialect.media import pictures_in, write_picture
+from hub.dialect.neutral import Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_chat import buckets_of
 from hub.dialect.replies import reported
 from hub.dialect.tiers import renamed
@@ -37,11 +39,11 @@ class ChatReader:
         self._begun = False
         self._kind = -1  # the plain block that is open: text, thinking or refusal
         self._number = 0  # indexes of plain blocks, unlike those of tools
-        self._tools: dict[int, str] = {}  # open calls: their arguments until now
+        self._id = ""
+        self._calls = Calls(_TOOL)
         self._stop = ""
         self._usage: Usage | None = None
         self._tier = ""
-        self._called = False
         self.done = False
 
     def read(self, data: bytes, kind: str) -> Iterator[Happening]:
@@ -57,7 +59,8 @@ class ChatReader:
             raise reported(msgspec.json.encode(chunk["error"]))
         if not self._begun:
             self._begun = True
-            yield Begun(a_text(chunk.get("id")), a_text(chunk.get("model")), None, a_number(chunk.get("created")) or 0)
+            self._id = a_text(chunk.get("id"))
+            yield Begun(self._id, a_text(chunk.get("model")), None, a_number(chunk.get("created")) or 0)
         own = a_dict(chunk.get("x_groq"))
         self._usage = buckets_of(chunk.get("usage") or own.get("usage")) or self._usage
         self._tier = renamed(a_text(chunk.get("service_tier"))) or self._tier
@@ -77,17 +80,34 @@ class ChatReader:
             raise UpstreamFailed("upstream_protocol", "The provider ended the stream without a reason to finish.")
         self.done = True
         yield from self._shut()
-        for index in list(self._tools):
-            yield Shut(_TOOL + index)
-        stop = "tool" if self._called and self._stop == "end" else self._stop
+        yield from self._calls.end()
+        stop = "tool" if self._calls and self._stop == "end" else self._stop
         yield Ended(stop, "", self._usage, self._tier)
 
     def _choice(self, choice: dict[str, Any]) -> Iterator[Happening]:
         delta = a_dict(choice.get("delta"))
+        yield from self._texts(choice, delta)
+        for picture in pictures_in(delta):
+            yield from self._shut()
+            self._number -= 1
+            yield Opened(self._number, picture)
+            yield Shut(self._number)
+        for call in calls_in(delta):
+            for what in self._calls.put(call, self._id):
+                if isinstance(what, Opened):
+                    yield from self._shut()
+                yield what
+        self._stop = STOP.get(a_text(choice.get("finish_reason")), "end") if choice.get("finish_reason") else self._stop
+
+    def _texts(self, choice: dict[str, Any], delta: dict[str, Any]) -> Iterator[Happening]:
+        """What it thinks, says and refuses, with the sources and likelihoods of that."""
         yield from self._grow(_THINKING, a_text(delta.get("reasoning_content")) or a_text(delta.get("reasoning")))
         text = delta.get("content")
-        if isinstance(text, str) and text:
+        if isinstance(text, str):
             yield from self._grow(_TEXT, text)
+        else:
+            for part in contents_of(text):
+                yield from self._grow(_TEXT if isinstance(part, Text) else _THINKING, part.text)
         if refusal := a_text(delta.get("refusal")):
             yield from self._grow(_REFUSAL, refusal)
         weights = a_list(a_dict(choice.get("logprobs")).get("content"))
@@ -96,16 +116,13 @@ class ChatReader:
         for one in a_list(delta.get("annotations")):
             if self._kind == _TEXT:
                 yield Cited(self._number, citation_of(a_dict(one)))
-        for call in a_list(delta.get("tool_calls")):
-            yield from self._call(a_dict(call))
-        self._stop = STOP.get(a_text(choice.get("finish_reason")), "end") if choice.get("finish_reason") else self._stop
 
     def _grow(self, kind: int, text: str) -> Iterator[Happening]:
         if not text:
             return
         if self._kind != kind:
             yield from self._shut()
-            yield from self._closed(besides=-1)
+            yield from self._calls.complete()
             self._kind = kind
             self._number -= 1
             block = Thinking() if kind == _THINKING else Refused("") if kind == _REFUSAL else Text("")
@@ -117,32 +134,6 @@ class ChatReader:
             self._kind = -1
             yield Shut(self._number)
 
-    def _closed(self, besides: int) -> Iterator[Happening]:
-        """The calls whose arguments are complete, by their JSON: nothing can follow them."""
-        for index, arguments in list(self._tools.items()):
-            if index != besides and whole_json(arguments):
-                del self._tools[index]
-                yield Shut(_TOOL + index)
-
-    def _call(self, call: dict[str, Any]) -> Iterator[Happening]:
-        index = a_number(call.get("index")) or 0
-        custom = call.get("type") == "custom" or "custom" in call
-        held = a_dict(call.get("custom" if custom else "function"))
-        name = a_text(held.get("name"))
-        if index not in self._tools and name:
-            yield from self._shut()
-            yield from self._closed(besides=index)
-            self._tools[index] = ""
-            self._called = True
-            google = a_dict(a_dict(call.get("extra_content")).get("google"))
-            signature = a_text(google.get("thought_signature"))
-            id_ = a_text(call.get("id")) or f"call_{index}"
-            yield Opened(_TOOL + index, ToolUse(id_, name, "", freeform=custom, signature=signature))
-        piece = arguments_text(held.get("input" if custom else "arguments") or "")
-        if piece and index in self._tools:
-            self._tools[index] += piece
-            yield Grown(_TOOL + index, piece)
-
 
 class ChatWriter:
     """Writes the chunks."""
@@ -153,6 +144,7 @@ class ChatWriter:
         self._kinds: dict[int, str] = {}
         self._calls: dict[int, int] = {}
         self._thoughts: dict[int, list[str]] = {}
+        self._pictures = 0
 
     def write(self, what: Happening) -> bytes:
         """The events that tell it."""
@@ -160,7 +152,7 @@ class ChatWriter:
             case Grown(index, text):
                 return self._grown(index, text)
             case Begun(id_, model, _, created):
-                self._head = _head(id_ or f"chatcmpl-{self._ask.id}", model or self._ask.call.model,
+                self._head = _head(id_ or f"chatcmpl-{self._ask.id}", model or self._ask.model,
                                    created or self._ask.created)  # fmt: skip
                 return self._delta({"role": "assistant", "content": ""})
             case Opened(index, block):
@@ -177,8 +169,13 @@ class ChatWriter:
             case _:
                 return b""
 
-    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused) -> bytes:
+    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused | Media) -> bytes:
         match block:
+            case Media():
+                if block.kind != "image":
+                    return b""
+                self._pictures += 1
+                return self._delta({"images": [write_picture(block, self._pictures - 1)]})
             case ToolUse():
                 number = len(self._calls)
                 self._calls[index] = number

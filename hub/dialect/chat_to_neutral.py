@@ -5,7 +5,7 @@ from typing import Any
 from hub.core.values import a_dict, a_text
 from hub.dialect.caching import lifetime
 from hub.dialect.given import Given, Notes, json_text, wrong
-from hub.dialect.media import of_data_url, of_format
+from hub.dialect.media import of_data_url, of_format, pictures_in
 from hub.dialect.neutral import (
     OPEN,
     Block,
@@ -160,6 +160,7 @@ def _message(given: Given, notes: Notes) -> Message:
         refusal = given.text("refusal")
         if refusal:
             blocks.append(Refused(refusal))
+        blocks += pictures_in({"images": given.items("images")})
         blocks += _calls(given)
         if given.any("audio") is not None:
             notes.drop("messages.audio")

@@ -1,6 +1,6 @@
 """A stream in Gemini's generateContent: read into what happens, and written from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,19 +10,24 @@ from hub.core.usage import Usage
 from hub.core.values import a_list, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.gemini_answers import (
+    NOTHING,
     chunk,
     citations_of,
+    cited,
     first_candidate,
     parts_of,
     ratings_of,
     read_part,
     stop_of,
+    weights_of,
     write_call,
+    write_media,
     write_thought,
+    write_weights,
 )
 from hub.dialect.gemini_api import buckets_of
-from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed
-from hub.dialect.neutral import Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed, Weighed
+from hub.dialect.neutral import Citation, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.replies import reported
 from hub.dialect.sealed import seal
 from hub.dialect.searches import charged, queries_in
@@ -41,6 +46,7 @@ class GeminiReader:
         self._usage: Usage | None = None
         self._model = ""
         self._queries: set[str] = set()
+        self._said: list[str] = []
         self._ratings: tuple[Any, ...] = ()
         self.done = False
 
@@ -68,12 +74,20 @@ class GeminiReader:
             if block is not None:
                 yield from self._block(block)
         if self._open is Text:
-            for one in citations_of(candidate):
+            for one in citations_of(candidate, "".join(self._said)):
                 yield Cited(self._index, one)
+            if weights := tuple(weights_of(candidate)):
+                yield Weighed(self._index, weights)
         self._stop = stop_of(body, called=self._called) or self._stop
         self._ratings = ratings_of(body) or self._ratings
 
-    def _block(self, block: Text | Thinking | ToolUse) -> Iterator[Happening]:
+    def _block(self, block: Text | Thinking | ToolUse | Media) -> Iterator[Happening]:
+        if isinstance(block, Media):
+            yield from self._shut()
+            self._index += 1
+            yield Opened(self._index, block)
+            yield Shut(self._index)
+            return
         if isinstance(block, ToolUse):
             yield from self._shut()
             self._called = True
@@ -91,6 +105,8 @@ class GeminiReader:
             self._index += 1
             yield Opened(self._index, Thinking(origin="gemini") if isinstance(block, Thinking) else Text(""))
         if block.text:
+            if kind is Text:
+                self._said.append(block.text)
             yield Grown(self._index, block.text)
         if isinstance(block, Thinking) and block.signature:
             yield Signed(self._index, block.signature)
@@ -117,7 +133,7 @@ class GeminiWriter:
         self._ask = ask
         self._id = ""
         self._model = ""
-        self._block: Text | Thinking | ToolUse | Refused = Text("")
+        self._block: Text | Thinking | ToolUse | Refused | Media = Text("")
         self._texts: list[str] = []
         self._sources: list[Citation] = []
 
@@ -126,32 +142,40 @@ class GeminiWriter:
         match what:
             case Grown(_, text):
                 return self._grown(text)
-            case Begun(id_, model):
-                self._id, self._model = id_, model
-                return b""
             case Opened(_, block):
                 return self._opened(block)
-            case Signed(_, signature):
-                if isinstance(self._block, Thinking):
-                    self._block = Thinking("", signature, self._block.origin, self._block.id, self._block.redacted)
-                return b""
-            case Cited(_, citation):
-                if citation.url:
-                    self._sources.append(citation)
-                return b""
+            case Begun() | Signed() | Cited():
+                return self._noted(what)
+            case Weighed(_, logprobs):
+                return self._event([], more={"logprobsResult": write_weights(logprobs)})
             case Shut():
                 return self._shut()
             case Ended():
-                return self._event([], what.stop, what.usage)
-            case _:
-                return b""
+                return self._event([], what.stop, what.usage, cited(self._sources))
 
-    def _event(self, parts: list[dict[str, Any]], stop: str = "", usage: Usage | None = None) -> bytes:
-        body = chunk(self._ask, self._id, self._model, parts, stop, usage, self._sources if stop else None)
+    def _noted(self, what: Begun | Signed | Cited) -> bytes:
+        """What is told with a later event."""
+        match what:
+            case Begun(id_, model):
+                self._id, self._model = id_, model
+            case Signed(_, signature):
+                if isinstance(self._block, Thinking):
+                    self._block = Thinking("", signature, self._block.origin, self._block.id, self._block.redacted)
+            case Cited(_, citation):
+                if citation.url:
+                    self._sources.append(citation)
+        return b""
+
+    def _event(
+        self, parts: list[dict[str, Any]], stop: str = "", usage: Usage | None = None, more: Mapping[str, Any] = NOTHING
+    ) -> bytes:
+        body = chunk(self._ask, self._id, self._model, parts, stop, usage, more)
         return b"data: %b\n\n" % msgspec.json.encode(body)
 
-    def _opened(self, block: Text | Thinking | ToolUse | Refused) -> bytes:
+    def _opened(self, block: Text | Thinking | ToolUse | Refused | Media) -> bytes:
         self._block, self._texts = block, []
+        if isinstance(block, Media):
+            return self._event([write_media(block)])
         text = block.arguments if isinstance(block, ToolUse) else block.text
         return self._grown(text) if text else b""
 

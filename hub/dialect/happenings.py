@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
-from hub.dialect.neutral import Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.neutral import Citation, Media, Refused, Text, Thinking, ToolUse
 
 MOST_HELD = 8 << 20  # characters that wait for an earlier block to end
 
@@ -21,10 +21,10 @@ class Begun(Struct, frozen=True, gc=False):
 
 
 class Opened(Struct, frozen=True):
-    """Block number `index` begins; `block` is what it starts with."""
+    """Block number `index` begins; `block` is what it starts with, and all of it where it is a picture or a sound."""
 
     index: int
-    block: Text | Thinking | ToolUse | Refused
+    block: Text | Thinking | ToolUse | Refused | Media
 
 
 class Grown(Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ from hub.dialect.given import Notes, parse
 from hub.dialect.members import UNREADABLE, with_members
 from hub.dialect.sealed import holds_sealed
 from hub.dialect.tiers import mode_in, response_tier_in, tier_in
-from hub.dialect.translation import TranslatingReader
+from hub.dialect.translation import TranslatingReader, lost
 from hub.dialect.unsealing import unsealed
 from hub.dialect.wires import WIRES, Wire
 
@@ -135,7 +135,7 @@ class Translate:
                 f"{deployment.target} speaks {spoken}, into which these fields cannot be carried: "
                 f"{', '.join(self.dropped)}. Leave them out, or let the key's 'strict' be false.",
             )
-        self._ask = Ask(call, request, int(time.time()))
+        self._ask = Ask(call, request, int(time.time()), deployment.model)
         self._names = Names(request.tools)
 
     def whole(self, body: bytes) -> Whole:
@@ -150,6 +150,7 @@ class Translate:
         answer = self._spoken.read_answer(given)
         if self._names:
             answer = self._names.answer(answer)
+        self.dropped = (*self.dropped, *lost(answer, self._call.dialect))
         usage = answer.usage or Usage(input=estimate_tokens(self._call.body), output=len(body) // 4, estimated=True)
         return Whole(msgspec.json.encode(self._heard.write_answer(answer, self._ask)), usage, answer.tier)
 

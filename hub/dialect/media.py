@@ -1,7 +1,10 @@
 """Images, audio and files: from and to the ways in which dialects write them down."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
+from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.neutral import Media
 
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+\"-]+)*?(?:;base64)?,", re.ASCII)
@@ -64,3 +67,15 @@ def mime_of(media: Media) -> str:
 def data_url(media: Media) -> str:
     """Its address: its own, or one that holds its bytes."""
     return f"data:{mime_of(media)};base64,{media.data}" if media.data else media.url
+
+
+def pictures_in(message: dict[str, Any]) -> Iterator[Media]:
+    """What a message of Chat Completions says that a model has drawn, as OpenRouter and others tell it."""
+    for one in map(a_dict, a_list(message.get("images"))):
+        if url := a_text(a_dict(one.get("image_url")).get("url")):
+            yield of_data_url("image", url)
+
+
+def write_picture(media: Media, number: int) -> dict[str, Any]:
+    """A picture, as they tell it."""
+    return {"type": "image_url", "index": number, "image_url": {"url": data_url(media)}}

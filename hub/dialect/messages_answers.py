@@ -80,7 +80,7 @@ def write_answer(answer: Answer, ask: Ask) -> dict[str, Any]:
         "id": message_id(answer.id, ask),
         "type": "message",
         "role": "assistant",
-        "model": answer.model or ask.call.model,
+        "model": answer.model or ask.model,
         "content": blocks,
         "stop_reason": REASON[answer.stop],
         "stop_sequence": answer.sequence or None,

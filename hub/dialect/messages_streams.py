@@ -22,7 +22,7 @@ from hub.dialect.messages_answers import (
     write_citation,
     write_usage,
 )
-from hub.dialect.neutral import OPEN, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.neutral import OPEN, Citation, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.neutral_to_messages import VENDOR
 from hub.dialect.replies import reported
 from hub.dialect.sealed import told
@@ -133,7 +133,7 @@ class MessagesWriter:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._shift = 0  # blocks that were put in before others
+        self._shift = 0  # blocks that were put in before others, less those that have no place here
         self._kinds: dict[int, str] = {}
         self._thoughts: dict[int, Thinking] = {}
         self._texts: dict[int, list[str]] = {}
@@ -161,12 +161,16 @@ class MessagesWriter:
     def _begun(self, id_: str, model: str, usage: Usage | None) -> bytes:
         message = {
             "id": message_id(id_, self._ask), "type": "message", "role": "assistant",
-            "model": model or self._ask.call.model, "content": [], "stop_reason": None, "stop_sequence": None,
+            "model": model or self._ask.model, "content": [], "stop_reason": None, "stop_sequence": None,
             "usage": write_usage(usage or Usage()),
         }  # fmt: skip
         return _event(b"message_start", {"type": "message_start", "message": message})
 
-    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused) -> bytes:
+    def _opened(self, index: int, block: Text | Thinking | ToolUse | Refused | Media) -> bytes:
+        if isinstance(block, Media):
+            self._kinds[index] = "media"
+            self._shift -= 1
+            return b""
         out = b""
         grown = ""
         match block:
@@ -230,6 +234,8 @@ class MessagesWriter:
         )
 
     def _shut(self, index: int) -> bytes:
+        if self._kinds.get(index) == "media":
+            return b""
         block = self._thoughts.get(index)
         # Thinking in the open is sealed too: servers that gave it want it back.
         unsigned = block is not None and block.origin == OPEN and not block.redacted

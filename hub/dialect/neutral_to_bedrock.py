@@ -21,8 +21,8 @@ from hub.dialect.neutral import (
     flat,
 )
 from hub.dialect.neutral_to_chat import schema_of
-from hub.dialect.neutral_to_messages import call_id, left_behind, thinking_of
-from hub.dialect.turns import merged, system_first
+from hub.dialect.neutral_to_messages import call_id, left_behind, stops_of, temperature_of, thinking_of
+from hub.dialect.turns import merged, system_first, tools_called, undrawn
 
 VENDOR = "anthropic"  # whose signatures Converse carries
 _BAD_NAME = re.compile(r"[^a-zA-Z0-9 ()\[\]-]+")
@@ -51,20 +51,20 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         notes.drop("thinking")
     inference = {
         "maxTokens": request.max_tokens,
-        "temperature": None if more.get("thinking") or request.temperature is None else min(request.temperature, 1.0),
+        "temperature": temperature_of(request, notes, thinking=bool(more.get("thinking"))),
         "topP": None if more.get("thinking") else request.top_p,
-        "stopSequences": [one for one in request.stop if one.strip()] or None,
+        "stopSequences": stops_of(request, notes),
     }
     if set_ := {name: value for name, value in inference.items() if value is not None}:
         body["inferenceConfig"] = set_
-    if request.tools:
-        body["toolConfig"] = writer.tools(request.tools, request.choice)
+    if config := writer.tools(request):
+        body["toolConfig"] = config
     if output := _output(request, effort, notes):
         body["outputConfig"] = output
     if more:
         body["additionalModelRequestFields"] = more
-    settings = more.get("thinking") and (request.temperature not in (None, 1) or request.top_p)
-    left = {"parallel_tool_calls": request.parallel is False, "user": request.user, "temperature": settings}
+    unset = request.top_p if more.get("thinking") else None
+    left = {"parallel_tool_calls": request.parallel is False, "user": request.user, "top_p": unset}
     notes.drop(*left_behind(request), *(name for name, value in left.items() if value), *request.extras)
     return body
 
@@ -85,10 +85,11 @@ class _Writer:
     def __init__(self, notes: Notes, *, caches: bool) -> None:
         self._notes = notes
         self._caches = caches
-        self._files = 0
+        self._files: dict[str, int] = {}
 
     def message(self, message: Message) -> dict[str, Any]:
-        content = self.blocks(message.content)
+        blocks = undrawn(message.content, self._notes) if message.role == "assistant" else message.content
+        content = self.blocks(blocks)
         if content and all("document" in part or "cachePoint" in part for part in content):
             content.insert(0, {"text": "See the attached document."})  # a document must not stand alone
         return {"role": message.role, "content": content}
@@ -110,7 +111,16 @@ class _Writer:
             return []
         return [{"cachePoint": {"type": "default", **({"ttl": cache} if cache == "1h" else {})}}]
 
-    def tools(self, tools: tuple[Tool, ...], choice: Choice | None) -> dict[str, Any]:
+    def tools(self, request: Request) -> dict[str, Any]:
+        """The tools. None can be forbidden here: then only those are told that the conversation has called."""
+        choice, called = request.choice, tools_called(request.messages)
+        forbidden = choice is not None and choice.kind == "none"
+        offered = called if forbidden or not request.tools else request.tools
+        if forbidden and called:
+            self._notes.drop("tool_choice")
+        return self._config(offered, None if forbidden else choice) if offered else {}
+
+    def _config(self, tools: tuple[Tool, ...], choice: Choice | None) -> dict[str, Any]:
         listed: list[dict[str, Any]] = []
         for tool in tools:
             schema = schema_of(tool)
@@ -124,10 +134,8 @@ class _Writer:
         config: dict[str, Any] = {"tools": listed}
         if choice is not None and choice.kind in ("required", "tool"):
             config["toolChoice"] = {"tool": {"name": flat("", choice.name)}} if choice.kind == "tool" else {"any": {}}
-        elif choice is not None and choice.kind == "auto":
-            config["toolChoice"] = {"auto": {}}
         elif choice is not None:
-            self._notes.drop("tool_choice")
+            config["toolChoice"] = {"auto": {}}
         return config
 
     def _block(self, block: Block) -> dict[str, Any] | None:
@@ -166,11 +174,14 @@ class _Writer:
             form = format_of(media, {"image": "png", "video": "mp4"}.get(media.kind, "wav"))
             return {media.kind: {"format": form, "source": {"bytes": media.data}}}
         if media.data and media.kind == "file":
-            self._files += 1
-            name = _BAD_NAME.sub(" ", media.name.rpartition(".")[0] or media.name).strip()[:180]
-            form = format_of(media, "pdf")
-            document: dict[str, Any] = {"format": form, "name": name or f"document {self._files}"}
+            document: dict[str, Any] = {"format": format_of(media, "pdf"), "name": self._named(media.name)}
             document["source"] = {"bytes": media.data}
             return {"document": document | ({"citations": {"enabled": True}} if media.cited else {})}
         self._notes.drop(f"messages.content.{media.kind}")
         return None
+
+    def _named(self, name: str) -> str:
+        """A document's name as Converse takes it: of few characters, and each once."""
+        plain = _BAD_NAME.sub(" ", name.rpartition(".")[0] or name).strip()[:180] or "document"
+        self._files[plain] = number = self._files.get(plain, 0) + 1
+        return plain if number == 1 else f"{plain} {number}"

@@ -5,7 +5,7 @@ from typing import Any
 from hub.core.plan import Deployment
 from hub.dialect.caching import breakpoint_of, ephemeral, takes_breakpoints
 from hub.dialect.given import Notes, json_text
-from hub.dialect.media import data_url, format_of
+from hub.dialect.media import data_url, format_of, write_picture
 from hub.dialect.neutral import (
     Block,
     Choice,
@@ -21,6 +21,7 @@ from hub.dialect.neutral import (
     ToolUse,
     flat,
 )
+from hub.dialect.sampling import without_sampling
 
 # Fields of the OpenAI family that mean the same in its other dialect.
 EXTRAS = ("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier")
@@ -32,6 +33,8 @@ _BUDGETS = ((2048, "low"), (10_000, "medium"))
 def write_request(request: Request, deployment: Deployment, stream: bool, notes: Notes) -> dict[str, Any]:
     """The call for `deployment`, which may be OpenAI itself or any server of its dialect."""
     own = deployment.kind in ("openai", "azure-openai")
+    if own:
+        request = without_sampling(request, deployment.model, notes)
     writer = _Writer(notes, own=own, marks=takes_breakpoints(deployment.model), thoughts=request.keeps_thoughts)
     body: dict[str, Any] = {"model": deployment.model, "messages": writer.messages(request.messages)}
     if request.tools:
@@ -200,29 +203,30 @@ class _Writer:
         return None
 
     def _assistant(self, message: Message) -> dict[str, Any]:
-        calls: list[dict[str, Any]] = []
-        parts: list[Block] = []
-        thoughts: list[str] = []
-        for block in message.content:
-            match block:
-                case ToolUse():
-                    calls.append(self._call(block))
-                case Thinking():
-                    thoughts.append(self._thought(block))
-                case _:
-                    parts.append(block)
-        refusals = [part.text for part in parts if isinstance(part, Refused)]
-        rest: list[Block] = [part for part in parts if not isinstance(part, Refused)]
-        written: dict[str, Any] = {"role": "assistant", "content": self._content(rest) or None}
+        said = message.content
+        texts: list[Block] = [block for block in said if isinstance(block, Text)]
+        refusals = [block.text for block in said if isinstance(block, Refused)]
+        thoughts = [self._thought(block) for block in said if isinstance(block, Thinking)]
+        calls = [self._call(block) for block in said if isinstance(block, ToolUse)]
+        pictures = self._pictures([block for block in said if isinstance(block, Media)])
+        written: dict[str, Any] = {"role": "assistant", "content": self._content(texts) or None}
         if refusals:
             written["refusal"] = "\n".join(refusals)
         if text := "\n".join(filter(None, thoughts)):
             written["reasoning_content"] = text
+        if pictures:
+            written["images"] = pictures
         if calls:
             written["tool_calls"] = calls
         elif written["content"] is None and not refusals:
             written["content"] = ""
         return written
+
+    def _pictures(self, drawn: list[Media]) -> list[dict[str, Any]]:
+        """What the model has drawn before, for the servers of this dialect that take it back."""
+        kept = [media for media in drawn if media.kind == "image" and not self._own]
+        self._notes.drop(*(f"messages.content.{media.kind}" for media in drawn if media not in kept))
+        return [write_picture(media, number) for number, media in enumerate(kept)]
 
     def _thought(self, block: Thinking) -> str:
         if self._thoughts:

@@ -24,7 +24,7 @@ from hub.dialect.neutral import (
     flat,
 )
 from hub.dialect.neutral_to_chat import schema_of
-from hub.dialect.turns import merged, system_first
+from hub.dialect.turns import merged, system_first, tools_called, undrawn
 
 VENDOR = "anthropic"
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -52,6 +52,8 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         choice = _choice(request.choice, request.parallel)
         if choice:
             body["tool_choice"] = choice
+    elif called := tools_called(request.messages):
+        body |= {"tools": [_tool(tool) for tool in called], "tool_choice": {"type": "none"}}
     body["messages"] = messages
     thinking, effort = thinking_of(request, deployment.model, most, notes)
     output: dict[str, Any] = {"effort": effort} if effort else {}
@@ -60,10 +62,10 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
     elif request.form is not None:
         notes.drop("response_format")
     plain = {
-        "temperature": _temperature(request, notes, thinking=bool(thinking)),
+        "temperature": temperature_of(request, notes, thinking=bool(thinking)),
         "top_p": request.top_p if not thinking else None,
         "top_k": request.top_k if not thinking else None,
-        "stop_sequences": [one for one in request.stop if one.strip()] or None,
+        "stop_sequences": stops_of(request, notes),
         "thinking": thinking,
         "output_config": output or None,
         "metadata": {"user_id": request.user} if request.user else None,
@@ -96,14 +98,21 @@ def usual_output(model: str) -> int:
     return next((most for pattern, most in _OUTPUT if pattern.search(model)), _USUAL_OUTPUT)
 
 
-def _temperature(request: Request, notes: Notes, *, thinking: bool) -> float | None:
+def stops_of(request: Request, notes: Notes) -> list[str] | None:
+    """Where to stop. A sequence of blanks alone is refused."""
+    kept = [one for one in request.stop if one.strip()]
+    if len(kept) < len(request.stop):
+        notes.drop("stop")
+    return kept or None
+
+
+def temperature_of(request: Request, notes: Notes, *, thinking: bool) -> float | None:
+    """The temperature on a scale that ends at 1, where OpenAI's and Google's end at 2. Who thinks takes none."""
     if request.temperature is None:
         return None
-    if thinking:
-        if request.temperature != 1:
-            notes.drop("temperature")
-        return None
-    return min(request.temperature, 1.0)  # OpenAI's scale ends at 2
+    if request.temperature > 1 or (thinking and request.temperature != 1):
+        notes.drop("temperature")
+    return None if thinking else min(request.temperature, 1.0)
 
 
 def thinking_of(request: Request, model: str, most: int, notes: Notes) -> tuple[dict[str, Any] | None, str]:
@@ -167,7 +176,8 @@ class _Writer:
         self._notes = notes
 
     def message(self, message: Message) -> dict[str, Any]:
-        return {"role": message.role, "content": self.blocks(message.content)}
+        blocks = undrawn(message.content, self._notes) if message.role == "assistant" else message.content
+        return {"role": message.role, "content": self.blocks(blocks)}
 
     def blocks(self, blocks: tuple[Block, ...]) -> list[dict[str, Any]]:
         return [written for block in blocks if (written := self._block(block)) is not None]

@@ -23,6 +23,8 @@ from hub.dialect.neutral import (
     flat,
 )
 from hub.dialect.neutral_to_chat import EXTRAS, effort_of, extras, schema_of
+from hub.dialect.sampling import without_sampling
+from hub.dialect.turns import undrawn
 
 VENDOR = "openai"
 _REASONS = re.compile(r"^(?:o\d|gpt-[5-9]|codex|gpt-oss)")
@@ -31,6 +33,7 @@ _CALL, _RESULT = ("function_call", "custom_tool_call"), ("function_call_output",
 
 def write_request(request: Request, deployment: Deployment, stream: bool, notes: Notes) -> dict[str, Any]:
     """The call for `deployment`. Nothing is kept at the provider: what was signed comes back with each call."""
+    request = without_sampling(request, deployment.model, notes)
     writer = _Writer(notes, marks=takes_breakpoints(deployment.model))
     body: dict[str, Any] = {"model": deployment.model, "input": writer.items(request.messages)}
     if request.tools:
@@ -119,7 +122,7 @@ class _Writer:
                 items.append({"type": "message", "role": message.role, "content": parts.copy()})
                 parts.clear()
 
-        for block in message.content:
+        for block in undrawn(message.content, self._notes) if message.role == "assistant" else message.content:
             item = self._item(block)
             if item is not None:
                 close()

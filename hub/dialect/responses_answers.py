@@ -9,7 +9,8 @@ from hub.core.usage import Usage
 from hub.core.values import a_dict, a_list, a_number, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.chat_answers import citation_of
-from hub.dialect.neutral import OPEN, Answer, Block, Citation, Refused, Text, Thinking, ToolUse
+from hub.dialect.media import format_of, of_format
+from hub.dialect.neutral import OPEN, Answer, Block, Citation, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_responses import buckets_of
 from hub.dialect.replies import reported
 from hub.dialect.responses_to_neutral import VENDOR
@@ -72,6 +73,9 @@ def read_item(item: dict[str, Any]) -> Iterator[Block]:
             yield read_call(item)
         case "reasoning":
             yield read_reasoning(item)
+        case "image_generation_call":
+            if data := a_text(item.get("result")):
+                yield of_format("image", a_text(item.get("output_format")) or "png", data)
         case _:
             return
 
@@ -125,7 +129,7 @@ def head(ask: Ask, id_: str, model: str, created: int) -> dict[str, Any]:
         "background": False,
         "error": None,
         "incomplete_details": None,
-        "model": model or ask.call.model,
+        "model": model or ask.model,
         "output": [],
         **_DEFAULTS,
         **repeated,
@@ -169,6 +173,9 @@ def write_item(block: Block, ask: Ask, number: int, status: str = "completed") -
             if block.namespace:
                 item["namespace"] = block.namespace
             return item | {"input" if block.freeform else "arguments": block.arguments}
+        case Media() if block.kind == "image" and block.data:
+            item = {"type": "image_generation_call", "id": item_id("ig", ask, number), "status": status}
+            return item | {"output_format": format_of(block, "png"), "result": block.data}
         case _:
             return None
 

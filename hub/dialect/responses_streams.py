@@ -9,7 +9,7 @@ from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.ask import Ask
 from hub.dialect.chat_answers import citation_of
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Searched, Shut, Signed, Weighed
-from hub.dialect.neutral import Refused, Text, Thinking, ToolUse
+from hub.dialect.neutral import Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.openai_responses import buckets_of
 from hub.dialect.replies import reported
 from hub.dialect.responses_answers import (
@@ -18,6 +18,7 @@ from hub.dialect.responses_answers import (
     head,
     place_of,
     read_call,
+    read_item,
     signature_of,
     stop_of,
     write_item,
@@ -35,6 +36,12 @@ _GROWS = frozenset(
         "response.reasoning_text.delta",
     }
 )  # fmt: skip
+_BEGINS: dict[str, Text | Refused | Thinking] = {
+    "response.output_text.delta": Text(""),
+    "response.refusal.delta": Refused(""),
+    "response.reasoning_summary_text.delta": Thinking(origin=VENDOR),
+    "response.reasoning_text.delta": Thinking(origin=VENDOR),
+}
 
 
 class ResponsesReader:
@@ -42,6 +49,7 @@ class ResponsesReader:
 
     def __init__(self) -> None:
         self._called = False
+        self._begun = False
         self._open: set[int] = set()
         self._summaries: dict[int, int] = {}
         self.done = False
@@ -85,6 +93,8 @@ class ResponsesReader:
                 yield Begun(a_text(response.get("id")), a_text(response.get("model")), None, made)
             case "response.completed" | "response.incomplete":
                 self.done = True
+                if not self._begun:
+                    yield from self._at_once(response)
                 stop, usage = stop_of(response, called=self._called), buckets_of(response)
                 yield Ended(stop, "", usage, response_tier(response))
             case "response.failed":
@@ -94,7 +104,19 @@ class ResponsesReader:
             case _:
                 return
 
-    def _open_block(self, place: int, block: Text | Refused | Thinking | ToolUse) -> Iterator[Happening]:
+    def _at_once(self, response: dict[str, Any]) -> Iterator[Happening]:
+        """What a server says only when all is said."""
+        blocks = [block for item in a_list(response.get("output")) for block in read_item(a_dict(item))]
+        for place, block in enumerate(blocks):
+            if isinstance(block, Text | Refused | Thinking | ToolUse | Media):
+                self._called |= isinstance(block, ToolUse)
+                yield Opened(place, block)
+                for source in block.citations if isinstance(block, Text) else ():
+                    yield Cited(place, source)
+                yield Shut(place)
+
+    def _open_block(self, place: int, block: Text | Refused | Thinking | ToolUse | Media) -> Iterator[Happening]:
+        self._begun = True
         self._open.add(place)
         yield Opened(place, block)
 
@@ -119,6 +141,10 @@ class ResponsesReader:
             yield Signed(place, opaque)
         if is_search(item):
             yield Searched()
+        if item.get("type") == "image_generation_call":
+            for picture in read_item(item):
+                if isinstance(picture, Media):
+                    yield from self._open_block(place, picture)
         if item.get("type") != "message":
             yield from self._shut(place)
 
@@ -129,8 +155,11 @@ class ResponsesReader:
             if part != self._summaries.get(place, part):
                 yield Grown(place, "\n\n")
             self._summaries[place] = part
-        if place not in self._open:
-            return
+        if place not in self._open:  # some servers do not announce what they say
+            begins = _BEGINS.get(name)
+            if begins is None:
+                return
+            yield from self._open_block(place, begins)
         if text := a_text(event.get("delta")):
             yield Grown(place, text)
         if weights := a_list(event.get("logprobs")):
@@ -145,7 +174,7 @@ class ResponsesWriter:
         self._number = 0
         self._head: dict[str, Any] = {}
         self._items: list[dict[str, Any]] = []
-        self._block: Text | Thinking | ToolUse | Refused = Text("")
+        self._block: Text | Thinking | ToolUse | Refused | Media = Text("")
         self._texts: list[str] = []
         self._notes: list[Any] = []
         self._weights: list[Any] = []
@@ -197,7 +226,9 @@ class ResponsesWriter:
     def _of(self) -> dict[str, Any]:
         return {"item_id": self._items[-1]["id"], "output_index": len(self._items) - 1}
 
-    def _opened(self, block: Text | Thinking | ToolUse | Refused) -> bytes:
+    def _opened(self, block: Text | Thinking | ToolUse | Refused | Media) -> bytes:
+        if isinstance(block, Media):
+            return self._drawn(block)
         signed = b""
         if isinstance(block, ToolUse) and block.signature:
             signed = self._opened(signature_of(block)) + self._shut()
@@ -224,6 +255,20 @@ class ResponsesWriter:
                 self._place = place
         return signed + out + (self._grown(text) if text else b"")
 
+    def _drawn(self, picture: Media) -> bytes:
+        """A picture, which comes whole. A sound has no place here."""
+        self._block = picture
+        item = write_item(picture, self._ask, len(self._items))
+        if item is None:
+            return b""
+        self._items.append(item)
+        begun = {"type": item["type"], "id": item["id"], "status": "in_progress", "result": None}
+        return (
+            self._event("output_item.added", output_index=len(self._items) - 1, item=begun)
+            + self._event("image_generation_call.completed", **self._of())
+            + self._event("output_item.done", output_index=len(self._items) - 1, item=item)
+        )
+
     def _grown(self, text: str) -> bytes:
         self._texts.append(text)
         kind, tail = _DELTAS[type(self._block)]
@@ -235,15 +280,17 @@ class ResponsesWriter:
         )  # fmt: skip
 
     def _shut(self) -> bytes:
-        text = "".join(self._texts)
-        done = self._done_text(text)
-        item = write_item(self._whole(text), self._ask, len(self._items) - 1)
+        block, text = self._block, "".join(self._texts)
+        if isinstance(block, Media):
+            return b""
+        done = self._done_text(block, text)
+        item = write_item(self._whole(block, text), self._ask, len(self._items) - 1)
         assert item is not None
         self._items[-1] = item
         return done + self._event("output_item.done", output_index=len(self._items) - 1, item=item)
 
-    def _whole(self, text: str) -> Text | Thinking | ToolUse | Refused:
-        match self._block:
+    def _whole(self, block: Text | Thinking | ToolUse | Refused, text: str) -> Text | Thinking | ToolUse | Refused:
+        match block:
             case Text():
                 return Text(text, logprobs=tuple(self._weights))
             case Refused():
@@ -254,8 +301,8 @@ class ResponsesWriter:
                 arguments = text or ("" if use.freeform else "{}")
                 return ToolUse(use.id, use.name, arguments, use.namespace, use.freeform, "", use.signature)
 
-    def _done_text(self, text: str) -> bytes:
-        match self._block:
+    def _done_text(self, block: Text | Thinking | ToolUse | Refused, text: str) -> bytes:
+        match block:
             case Text():
                 part = {**write_part(Text(text, logprobs=tuple(self._weights))), "annotations": self._notes}
                 return self._at("output_text.done", text=text, logprobs=self._weights) + self._at(

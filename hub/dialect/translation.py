@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+from hub.core.calls import Dialect
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
 from hub.dialect.ask import Names, Renaming
 from hub.dialect.codecs import EventReader, EventWriter, Splitter
 from hub.dialect.happenings import Begun, Ended, Grown, Happening, InOrder, Opened, Searched
 from hub.dialect.members import UNREADABLE
-from hub.dialect.neutral import ToolUse
+from hub.dialect.neutral import Answer, Media, Refused, Text, Thinking, ToolUse
 from hub.dialect.sse import cut_off
 
 
@@ -85,8 +86,29 @@ class TranslatingReader:
             self.model = what.model
             self._usage = what.usage
         elif isinstance(what, Opened):
-            self._size += len(what.block.name) if isinstance(what.block, ToolUse) else len(what.block.text)
+            self._size += _size(what.block)
         elif isinstance(what, Ended):
             self.done = True
             self.tier = what.tier
             self._usage = what.usage
+
+
+def _size(block: Text | Thinking | ToolUse | Refused | Media) -> int:
+    """How many characters a block brings along. What a picture costs is not its size."""
+    match block:
+        case ToolUse():
+            return len(block.name)
+        case Media():
+            return 0
+        case _:
+            return len(block.text)
+
+
+def lost(answer: Answer, dialect: Dialect) -> tuple[str, ...]:
+    """The names of what of a whole answer a caller's dialect has no place for."""
+    kinds = (
+        {block.kind for block in answer.content if isinstance(block, Media)} if dialect is not Dialect.GEMINI else ()
+    )
+    homeless = [kind for kind in sorted(kinds) if kind != "image" or dialect is Dialect.ANTHROPIC_MESSAGES]
+    rated = ("safety_ratings",) if answer.ratings and dialect is not Dialect.OPENAI_CHAT else ()
+    return (*(f"content.{kind}" for kind in homeless), *rated)

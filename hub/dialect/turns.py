@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from hub.dialect.neutral import Block, Message, Text, ToolResult, ToolUse, flat
+from hub.dialect.given import Notes
+from hub.dialect.neutral import Block, Media, Message, Text, Tool, ToolResult, ToolUse, flat
 
 
 def system_first(messages: Iterable[Message]) -> tuple[tuple[Block, ...], list[Message]]:
@@ -54,6 +55,23 @@ def tool_names(messages: Iterable[Message]) -> dict[str, str]:
         for block in message.content
         if isinstance(block, ToolUse)
     }
+
+
+def undrawn(blocks: Iterable[Block], notes: Notes) -> tuple[Block, ...]:
+    """What an assistant said before without what it drew: few dialects let one show its own pictures again."""
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Media):
+            notes.drop(f"messages.content.{block.kind}")
+        else:
+            kept.append(block)
+    return tuple(kept)
+
+
+def tools_called(messages: Iterable[Message]) -> tuple[Tool, ...]:
+    """The tools that were called before: some providers take no conversation with calls of tools that nobody offers."""
+    names = dict.fromkeys(tool_names(messages).values())
+    return tuple(Tool(name, "It was called before, and is not offered any more.") for name in names)
 
 
 def grouped(items: Iterable[Message]) -> tuple[Message, ...]:

@@ -79,6 +79,7 @@ def upstream_stream(upstream, blocks, pieces=lambda text: [text]):
         call_of(upstream, PLAIN[upstream] | counted, stream=True),
         Request(messages=(Message("user", ()),)),
         1_700_000_000,
+        "up",
     )
     writer = HEARD[upstream].event_writer(ask)
     return b"".join(writer.write(what) for what in told)

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hub.dialect.neutral import Text, Thinking, ToolUse
 from tests.support.translating import (
@@ -173,7 +174,7 @@ PAIRS = [(caller, upstream) for caller in CALLERS for upstream in UPSTREAMS if c
 def translated(caller, upstream):
     lane = lane_of(caller, upstream, FULL[caller], model=MODELS.get(upstream, "anthropic.claude-sonnet-4-6"))
     stream = lane_of(caller, upstream, stream=True)
-    stream._ask = type(stream._ask)(stream._ask.call, stream._ask.request, 1_700_000_000)
+    stream._ask = replace(stream._ask, created=1_700_000_000)
     out, _ = carried(stream, [upstream_stream(upstream, ANSWER, lambda text: text.split(" "))])
     return {
         "upstream": KINDS[upstream],

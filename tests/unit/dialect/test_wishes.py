@@ -1,9 +1,12 @@
-"""What a Responses call wishes of OpenAI's own servers is named when it goes elsewhere, and only then."""
+"""What a call wishes that a provider does not take: it is left out and named, or said in another way."""
+
+import json
 
 import pytest
 
 from hub.dialect.given import Notes
 from hub.dialect.responses_to_neutral import read_request
+from tests.support.translating import BEDROCK, CHAT, MESSAGES, PLAIN, RESPONSES, lane_of
 
 
 @pytest.mark.parametrize(
@@ -19,3 +22,73 @@ def test_a_wish_that_nobody_fulfils_is_named(said, dropped):
     notes = Notes()
     read_request({"model": "m", "input": "hello", **said}, notes)
     assert set(notes.names) == dropped
+
+
+HISTORY = [
+    {"role": "user", "content": "Hi"},
+    {
+        "role": "assistant",
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "x"},
+    {"role": "user", "content": "Sum it up."},
+]
+OFFERED = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+
+
+def sent(caller, upstream, body, **more):
+    lane = lane_of(caller, upstream, {**PLAIN[caller], **body}, **more)
+    return json.loads(lane.body), lane.dropped
+
+
+def test_tools_that_were_called_are_offered_where_a_provider_insists_and_called_no_more():
+    body, dropped = sent(CHAT, MESSAGES, {"messages": HISTORY})
+    assert ([tool["name"] for tool in body["tools"]], body["tool_choice"]) == (["f"], {"type": "none"})
+    assert dropped == ()
+    body, dropped = sent(CHAT, BEDROCK, {"messages": HISTORY})
+    assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["f"]
+    assert dropped == ()
+    assert "tools" not in sent(CHAT, MESSAGES, {})[0]
+    assert "toolConfig" not in sent(CHAT, BEDROCK, {})[0]
+
+
+def test_a_tool_that_must_not_be_called_is_not_offered_where_nothing_can_forbid_it():
+    body, dropped = sent(CHAT, BEDROCK, {"tools": OFFERED, "tool_choice": "none"})
+    assert ("toolConfig" in body, dropped) == (False, ())
+    body, dropped = sent(CHAT, BEDROCK, {"messages": HISTORY, "tools": OFFERED, "tool_choice": "none"})
+    assert ("toolConfig" in body, dropped) == (True, ("tool_choice",))
+
+
+def test_documents_of_one_name_have_names_of_their_own():
+    held = {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
+    documents = [{"type": "document", "title": name, "source": held} for name in ("a.pdf", "a.pdf", "", "")]
+    body, _ = sent(MESSAGES, BEDROCK, {"messages": [{"role": "user", "content": documents}]})
+    names = [part["document"]["name"] for part in body["messages"][0]["content"] if "document" in part]
+    assert names == ["a", "a 2", "document", "document 2"]
+
+
+@pytest.mark.parametrize("upstream", [MESSAGES, BEDROCK])
+def test_what_is_changed_on_the_way_is_named(upstream):
+    body, dropped = sent(CHAT, upstream, {"temperature": 1.7, "stop": ["\n", "END"]})
+    settings = body.get("inferenceConfig", body)
+    assert (settings["temperature"], settings.get("stop_sequences", settings.get("stopSequences"))) == (1.0, ["END"])
+    assert set(dropped) == {"temperature", "stop"}
+    assert sent(CHAT, upstream, {"temperature": 0.7, "stop": ["END"]})[1] == ()
+
+
+@pytest.mark.parametrize("upstream", [CHAT, RESPONSES])
+@pytest.mark.parametrize(
+    ("model", "said", "kept", "dropped"),
+    [
+        ("gpt-5-mini", {"temperature": 0.2, "top_p": 0.9}, False, {"temperature", "top_p"}),
+        ("o3", {"temperature": 1}, False, set()),
+        ("gpt-5.4", {"temperature": 0.2}, True, set()),
+        ("gpt-5.4", {"temperature": 0.2, "output_config": {"effort": "high"}}, False, {"temperature"}),
+        ("gpt-5-chat-latest", {"temperature": 0.2}, True, set()),
+        ("gpt-4.1", {"temperature": 0.2, "top_p": 0.9}, True, set()),
+    ],
+)
+def test_models_that_think_are_not_told_how_to_draw_tokens(upstream, model, said, kept, dropped):
+    body, names = sent(MESSAGES, upstream, said, model=model, kind="openai")
+    assert ("temperature" in body) is kept
+    assert set(names) == dropped
