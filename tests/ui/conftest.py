@@ -32,6 +32,17 @@ WORLD = {
     "limits": {"ci": {"scope": {"key": "ci"}, "rpm": 600}},
     "guardrails": {"watch": {"scope": {"org": True}, "on": ["input"], "words": ["xyzzy"], "action": "flag"}},
     "announcements": {"welcome": {"title": "Welcome to the hub", "body": "Two\nlines", "severity": "warning"}},
+    "routes": {
+        "careful": {"title": "Careful", "targets": [{"model": "demo/demo-1"}, {"model": "demo/demo-2", "priority": 1}]}
+    },
+    "exports": {
+        "collector": {
+            "format": "otlp",
+            "endpoint": "http://127.0.0.1:9/v1/traces",
+            "allow_private": True,
+            "enabled": False,
+        }
+    },
 }
 
 
@@ -56,6 +67,11 @@ class World:
         self.hub = hub
         self.secrets = secrets
         self.url = hub.url
+        self.entry = ""  # the id of a call's entry in the ledger
+
+    def at(self, address):
+        """An address of `places` in this hub."""
+        return address.format(entry=self.entry)
 
     def link(self, user):
         """A fresh one-time sign-in link."""
@@ -109,6 +125,8 @@ def world(tmp_path_factory):
                 headers={"accept": "application/json, text/event-stream", "x-hub-session": "of-ci"},
             )
         world.wait_for_calls(5)
+        with hub.client() as admin:
+            world.entry = admin.get("/api/v1/logs", params={"request_id": "by-ci"}).json()["items"][0]["id"]
         yield world
 
 
@@ -147,10 +165,10 @@ def browsing(world, chromium):
 
         def heard(message):
             if message.type == "error" and not any(re.search(pattern, message.text) for pattern in allowed):
-                faults.append(message.text)
+                faults.append(f"{page.url}: {message.text}")
 
         page.on("console", heard)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
         page.goto(world.url + path)
         return page
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from hub.resources import KINDS
 from tests.support.hostile import ALIVE, HOSTILE
+from tests.ui import places
 
 _TITLE = 200  # what a title holds
 pytestmark = pytest.mark.slow
@@ -35,6 +37,14 @@ def specs(title, text):
     yield "guardrails", {"scope": {"org": True}, "on": ["input"], "words": [text[:200]], "title": title}
     yield "routes", {"title": title, "targets": [{"model": "demo/x"}]}
     yield "providers", {"title": title, "kind": "demo"}
+    yield "budgets", {"title": title, "scope": {"key": "lab"}, "usd": 1_000_000}
+    yield "limits", {"title": title, "scope": {"key": "lab"}, "rpm": 1_000_000}
+    endpoint = "http://127.0.0.1:9/v1/traces"
+    yield "exports", {"title": title, "format": "otlp", "endpoint": endpoint, "allow_private": True, "enabled": False}
+
+
+def test_every_kind_holds_them():
+    assert {kind for kind, _ in specs("", "")} == set(KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +52,8 @@ def hostile(world):
     """The pages that show them: of every kind, of the logs, of the audit trail."""
     titles, text = parts(_TITLE), " ".join(HOSTILE)
     assert len(text) <= 4096
-    pages, made = {"/console", "/console/models", "/console/profiles", "/admin", "/admin/audit", "/admin/stops"}, []
+    pages = {world.at(one) for one in (*places.CONSOLE, *places.ADMIN) if one not in places.ELSEWHERE}
+    made = []
     with world.hub.client() as operator:
         for number, title in enumerate(titles):
             for kind, spec in specs(title, text):
@@ -50,7 +61,6 @@ def hostile(world):
                 answer = operator.put(f"/api/v1/{kind}/{name}", json={"spec": spec})
                 assert answer.status_code in (200, 201), answer.text
                 made.append(f"/api/v1/{kind}/{name}")
-                pages.add(f"/admin/{kind}")
                 if number == 0 or kind == "teams":
                     pages |= {f"/admin/{kind}/{name}{view}" for view in ("", "?view=yaml", "?view=history")}
         for text_of_one in HOSTILE:

@@ -4,57 +4,11 @@ import re
 
 import pytest
 
-from hub.resources import KINDS
-from hub.ui import Pages, Sources
 from tests.support.hubs import wait_for
 from tests.ui.conftest import HELLO
+from tests.ui.places import ADMIN, CONSOLE, ELSEWHERE
 
-CONSOLE = [
-    "/console",
-    "/console/models",
-    "/console/profiles",
-    "/console/profiles/both",
-    "/console/profiles/both/tools/new__echo",
-    "/console/compose/both",
-    "/console/new/profiles",
-    "/console/routing",
-    "/console/routing?model=demo",
-    "/console/new/routes",
-    "/console/playground",
-    "/console/keys",
-    "/console/new/keys",
-    "/console/account",
-    "/console/connections",
-    "/console/traces",
-    "/console/logs",
-    "/console/sessions",
-    "/console/usage",
-]
-ADMIN = [
-    "/admin", "/admin/roles", "/admin/audit", "/admin/secrets", "/admin/instance", "/admin/logs", "/admin/usage", "/admin/sessions",
-    "/admin/start", "/admin/stops", "/admin/boundary", "/admin/try/watch", "/admin/compose/both", "/admin/approvals", "/admin/approvals/both", "/admin/oauth-clients",
-    *(f"/admin/{kind}" for kind in KINDS),
-    *(f"/admin/new/{kind}" for kind in KINDS),
-    "/admin/models/demo", "/admin/models/demo?view=yaml", "/admin/models/demo?view=history", "/admin/servers/old",
-    "/admin/keys/ci", "/admin/users/ann", "/admin/budgets/platform-month",
-]  # fmt: skip
-
-
-# Pages of calls, which only a call makes, those that need no sign-in, and files.
-OTHER = {"/", "/static/{path:path}", "/install/{profile}"}
-OTHER |= {f"/{app}/{rest}/{{id}}" for app in ("console", "admin") for rest in ("logs", "sessions")}
-OTHER |= {f"/admin/{kind}/{{name:path}}" for kind in KINDS} | {
-    "/console/keys/{name:path}",
-    "/console/routes/{name:path}",
-    "/console/routes",
-}
-
-
-def test_no_page_is_forgotten_here():
-    routes = [route for route in Pages(Sources(None, None, None, None, None), None).routes() if "GET" in route.methods]
-    paths = [path.partition("?")[0] for path in (*CONSOLE, *ADMIN)]
-    missing = [route.path for route in routes if not any(route.path_regex.match(path) for path in paths)]
-    assert set(missing) <= OTHER
+ALL = [address for address in (*CONSOLE, *ADMIN) if address not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +17,9 @@ def admin(world):
         yield client
 
 
-@pytest.mark.parametrize("path", [*CONSOLE, *ADMIN])
-def test_a_page_is_whole_guarded_and_never_stored(admin, path):
-    answer = admin.get(path)
+@pytest.mark.parametrize("path", ALL)
+def test_a_page_is_whole_guarded_and_never_stored(world, admin, path):
+    answer = admin.get(world.at(path))
     assert answer.status_code == 200, answer.text[:500]
     assert answer.headers["cache-control"] == "no-store"
     policy = answer.headers["content-security-policy"]
@@ -77,7 +31,7 @@ def test_a_page_is_whole_guarded_and_never_stored(admin, path):
     assert not re.search(r"<script(?![^>]*\bsrc=)", answer.text)
 
 
-@pytest.mark.parametrize("path", [*CONSOLE, *ADMIN])
+@pytest.mark.parametrize("path", ALL)
 def test_nobody_sees_a_page_without_signing_in(world, path):
     with world.hub.client(None, follow_redirects=False) as client:
         answer = client.get(path, headers={"accept": "text/html"})
@@ -108,7 +62,7 @@ PROMISE = re.compile(
 def test_somebody_who_may_only_read_is_offered_no_change(world):
     with world.signed_in("aud") as client:
         for path in ADMIN:
-            page = client.get(path)
+            page = client.get(world.at(path))
             if page.status_code == 200 and "/new/" not in path:
                 assert PROMISE.findall(page.text.partition("<main")[2]) == [], path
 
@@ -117,7 +71,7 @@ def test_somebody_who_may_only_read_is_offered_no_change(world):
 def test_a_member_sees_nothing_of_another_team(world, user):
     with world.signed_in(user) as client:
         for path in CONSOLE:
-            text = client.get(path).text
+            text = client.get(world.at(path)).text
             for foreign in ("research", "bob", "Bob Roe", "key:lab", "by-lab", "of-lab", "olga"):
                 assert foreign not in text, (path, foreign)
         assert client.get("/console/keys/lab").status_code == 404
@@ -165,7 +119,8 @@ def test_pages_that_are_looked_at_change_nothing(world, admin):
         before = operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]
         for path in (*CONSOLE, *ADMIN):
             for query in ("do=delete", "do=save&version=1", "do=rotate"):
-                admin.get(f"{path}{'&' if '?' in path else '?'}{query}")
+                at = world.at(path)
+                admin.get(f"{at}{'&' if '?' in at else '?'}{query}")
         assert (operator.get("/api/v1/export").json(), operator.get("/api/v1/instance").json()["generation"]) == before
 
 

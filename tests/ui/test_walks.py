@@ -210,6 +210,8 @@ def test_the_playground_compares_models_and_runs_tools_with_a_yes(world, browse)
     assert "cost unknown" in texts[1]
     page.get_by_label("Your message").fill("Use the echo tool, please echo this")
     page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Run it").first.wait_for()
+    axe(page)
     first, second = page.locator(".column").nth(0), page.locator(".column").nth(1)
     first.get_by_role("button", name="Run it").click()
     first.locator(".tool-call pre").nth(1).wait_for()
@@ -296,20 +298,8 @@ def test_the_keyboard_is_enough(world, browse):
     page.wait_for_url(re.compile("/admin/audit"))
 
 
-def test_pages_read_without_scripts(world, browse):
+def test_a_form_works_without_scripts(world, browse):
     page = browse("admin", "/console", java_script_enabled=False)
-    for path in (
-        "/console/models?q=demo",
-        "/console/profiles/both",
-        "/admin",
-        "/admin/audit",
-        "/admin/logs?outcome=refused",
-        "/admin/usage",
-        "/admin/models/demo",
-        "/admin/models/demo?view=history",
-    ):
-        page.goto(world.url + path)
-        assert page.locator("h1").is_visible()
     page.goto(f"{world.url}/admin/new/teams")
     page.fill("#name", "plain")
     page.click("text=Create")
@@ -319,34 +309,12 @@ def test_pages_read_without_scripts(world, browse):
 
 
 @pytest.mark.parametrize("width", [360, 2560])
-def test_nothing_runs_out_of_the_window(world, browse, width):
+def test_long_rules_stay_in_the_window(world, browse, width):
     when = {"headers": {"x-env": "prod-*"}, "teams": ["platform", "research"], "hours": {"start": "08:00"}}
     world.hub.put("routes", "wide", {"rules": [{"name": "a", "when": when, "targets": [{"model": "demo/a"}]}]})
-    with world.hub.client() as operator:
-        operator.put("/api/v1/secrets/wide", json={"value": "x"})
     page = browse("admin", "/console")
     page.set_viewport_size({"width": width, "height": 900})
-    for path in (
-        "/console",
-        "/console/models",
-        "/console/profiles/both",
-        "/console/playground",
-        "/console/usage",
-        "/console/routing?model=demo",
-        "/console/routes/wide",
-        "/admin",
-        "/admin/servers",
-        "/admin/models/demo",
-        "/admin/compose/both",
-        "/admin/audit",
-        "/admin/roles",
-        "/admin/start",
-        "/admin/logs",
-        "/admin/secrets",
-        "/admin/stops",
-        "/admin/start?step=model",
-        "/admin/routes/wide",
-    ):
+    for path in ("/console/routes/wide", "/admin/routes/wide"):
         page.goto(world.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     if width == 360:

@@ -102,7 +102,9 @@ export function toolView(call, args) {
   const box = make("div", "tool-call");
   const head = make("div");
   head.append("Tool ", make("code", "", call.name));
-  box.append(head, make("pre", "", args === null ? call.arguments : JSON.stringify(args, null, 2)));
+  const given = make("pre", "", args === null ? call.arguments : JSON.stringify(args, null, 2));
+  given.tabIndex = 0;
+  box.append(head, given);
   return {
     box,
     // Waits for a yes or a no; stopping the conversation is a no.
