@@ -12,6 +12,7 @@ from hub.core.inspection import Judges, Opinion, Question
 from hub.core.principal import Globs
 from hub.core.refusal import Malformed, NotFound, Refusal
 from hub.policy import injection
+from hub.policy.found import Found, Split, found_in
 from hub.policy.masks import Masks
 from hub.policy.pack import Pack, Span
 from hub.policy.shapes import checks_of, stranger, tool_names
@@ -62,8 +63,11 @@ class Rule:
         return Malformed("guardrail_blocked", f"The guardrail '{self.name}' {why}")
 
 
-Scanned = list[tuple[Rule, tuple[Finding, list[Span]]]]
+Replaced = list[tuple[int, int, str]]
 Checked = list[tuple[Rule, Finding]]
+
+
+Scanned = list[tuple[Rule, Finding, Found]]
 
 
 class Guardrails:
@@ -182,12 +186,12 @@ class Screening:
         self, rules: tuple[Rule, ...], point: str, reading: Reading, *, tool: str = "", model: str = ""
     ) -> None:
         """Let the rules judge a reading; redactions are made in it. Raises as `screen` does."""
-        spans: list[tuple[int, int, str]] = []
+        spans: Replaced = []
         verdicts: list[tuple[Rule, Finding]] = []
         scanned, checked = await self._looked(rules, reading, tool)
-        for rule, (finding, hits) in scanned:
+        for rule, finding, found in scanned:
             verdicts.append((rule, finding))
-            spans += self.redactions(rule, hits, reading.text)
+            spans += self.redactions(rule, found.spans, reading.text) + self._in_parts(rule, found.split)
         verdicts += checked
         asking = tuple(rule for rule in rules if rule.asks)
         if asking:
@@ -219,7 +223,7 @@ class Screening:
                 )
 
     def _observed(self, point: str, scanned: Scanned, checked: Checked) -> None:
-        for rule, finding in (*((rule, found[0]) for rule, found in scanned), *checked):
+        for rule, finding in (*((rule, finding) for rule, finding, _ in scanned), *checked):
             self.note(finding, rule, point, "observe")
 
     # -- what each kind finds --------------------------------------------------------------------------------------
@@ -244,12 +248,11 @@ class Screening:
         if not scanning:
             return []
         began = self._now()
-        hits = self.pack(scanning).scan(reading.text)
+        found = found_in(reading, self.pack(scanning))
         took = (self._now() - began) * 1000
         return [
-            (rule, (Finding(rule.name, kinds_of(hits[index]), count=len(hits[index]), ms=took), hits[index]))
-            for index, rule in enumerate(scanning)
-            if index in hits
+            (scanning[index], Finding(scanning[index].name, things.kinds, count=things.number, ms=took), things)
+            for index, things in found.items()
         ]
 
     def _checked(self, rules: tuple[Rule, ...], reading: Reading, tool: str) -> Checked:
@@ -322,12 +325,22 @@ class Screening:
 
     # -- what follows from it --------------------------------------------------------------------------------------
 
-    def redactions(self, rule: Rule, hits: Iterable[Span], text: str) -> list[tuple[int, int, str]]:
+    def redactions(self, rule: Rule, hits: Iterable[Span], text: str) -> Replaced:
         """What stands in place of what a redacting rule found."""
         if rule.spec.action != "redact" or rule.spec.shadow:
             return []
         hide, reversible = self.masks.hide, rule.spec.reversible
         return [(hit.start, hit.end, hide(hit.kind, text[hit.start : hit.end], reversible=reversible)) for hit in hits]
+
+    def _in_parts(self, rule: Rule, split: Iterable[Split]) -> Replaced:
+        """The same for what stands in parts: in place of the first stands what stands for all of it."""
+        if rule.spec.action != "redact" or rule.spec.shadow:
+            return []
+        spans: Replaced = []
+        for kind, said, (first, *more) in split:
+            spans.append((*first, self.masks.hide(kind, said, reversible=rule.spec.reversible)))
+            spans += [(*place, "") for place in more]
+        return spans
 
     def note(self, finding: Finding, rule: Rule, point: str, action: str) -> None:
         """Keep a finding for the entry."""
@@ -356,11 +369,6 @@ class Screening:
                 first = refusal if first is None or not isinstance(refusal, Elsewhere) else first
         if first is not None:
             raise first
-
-
-def kinds_of(hits: Iterable[Span]) -> str:
-    """The kinds of things that were found, by comma."""
-    return ",".join(sorted({hit.kind for hit in hits}))
 
 
 def _question(rule: str, point: str, reading: Reading, about: About) -> Question:

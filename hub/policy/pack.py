@@ -1,6 +1,7 @@
 """Many rules at once: one pass over a text finds the places where any word, pattern, personal datum or secret stands."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import ahocorasick
@@ -14,6 +15,7 @@ from hub.resources.safety import GuardrailSpec
 # Stands at the end of every text and is looked for like all else: where it is not found, the one pass has failed.
 _CANARY = "\U0010fffd"
 _MEMORY = 64 << 20
+_WORD = re.compile(r"\S+")
 
 
 class Span(NamedTuple):
@@ -44,7 +46,7 @@ class _Looked(NamedTuple):
 class Pack:
     """The kinds of `SPANS` of several rules, compiled together."""
 
-    __slots__ = ("_looked", "_set", "_words")
+    __slots__ = ("_has_phrases", "_looked", "_set", "_words")
 
     def __init__(self, rules: Sequence[GuardrailSpec]) -> None:
         asked: dict[tuple[str, Check | None], list[tuple[int, str]]] = {}
@@ -55,7 +57,7 @@ class Pack:
             for detector in _detectors(rule):
                 asked.setdefault((detector.pattern, detector.holds), []).append((index, detector.kind))
             for word in rule.words:
-                words.setdefault(lower(word), []).append(index)
+                words.setdefault(" ".join(lower(word).split()) or word, []).append(index)
         self._looked = [_looked(*what, who) for what, who in asked.items()]
         self._set: Any = None
         if asked:
@@ -64,6 +66,7 @@ class Pack:
                 self._set.Add(pattern)
             self._set.Add(_CANARY)
             self._set.Compile()
+        self._has_phrases = any(" " in word for word in words)
         self._words: Any = None
         if words:
             self._words = ahocorasick.Automaton()
@@ -111,11 +114,22 @@ class Pack:
 
     def _scan_words(self, text: str, found: dict[int, list[Span]]) -> None:
         lowered = lower(text)
+        for start, end, who in self._words_in(lowered):
+            for index in who:
+                found.setdefault(index, []).append(Span(start, end, "word"))
+        flat = " ".join(lowered.split()) if self._has_phrases else lowered
+        if flat != lowered:  # a phrase may go over the end of a line
+            phrases = [hit for hit in self._words_in(flat) if " " in flat[hit[0] : hit[1]]]
+            origins = _origins(lowered) if phrases else []
+            for start, end, who in phrases:
+                for index in who:
+                    found.setdefault(index, []).append(Span(origins[start], origins[end - 1] + 1, "word"))
+
+    def _words_in(self, lowered: str) -> Iterator[tuple[int, int, list[int]]]:
         for last, (length, who) in self._words.iter(lowered):
             start, end = last - length + 1, last + 1
             if _is_bounded(lowered, start, end):
-                for index in who:
-                    found.setdefault(index, []).append(Span(start, end, "word"))
+                yield start, end, who
 
 
 def _looked(pattern: str, holds: Check | None, asked: list[tuple[int, str]]) -> _Looked:
@@ -127,6 +141,14 @@ def _looked(pattern: str, holds: Check | None, asked: list[tuple[int, str]]) -> 
 def _detectors(rule: GuardrailSpec) -> list[Detector]:
     wanted = [detector for detector in PII if detector.kind in rule.pii]
     return [*wanted, *SECRETS] if rule.secrets else wanted
+
+
+def _origins(text: str) -> list[int]:
+    """For each character of `" ".join(text.split())`, where it stands in `text`."""
+    origins: list[int] = []
+    for match in _WORD.finditer(text):
+        origins += range(match.start(), match.end() + 1)
+    return origins
 
 
 def _is_bounded(text: str, start: int, end: int) -> bool:

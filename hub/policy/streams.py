@@ -1,23 +1,27 @@
 """Streamed answers under guardrails: events pass only when what they say was judged.
 
 In `window` mode the last characters of each text are held back, as many as the widest rule asks for: what a rule finds
-within that length is found before its first character leaves. In `hold` mode everything is. `observe` rules look at the
-whole text when it is over, enforce nothing, and their findings say so.
+within that length is found before its first character leaves. A block that is over is not held back: what it began is
+stopped in the block that would end it. In `hold` mode everything is held. `observe` rules look at the whole text when it is
+over, enforce nothing, and their findings say so.
 """
 
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 
 from hub.core.entry import Finding
 from hub.core.refusal import Malformed
-from hub.policy.guardrails import Rule, Screening, kinds_of
+from hub.policy.found import kinds_of
+from hub.policy.guardrails import Rule, Screening
 from hub.policy.masks import LONGEST
 from hub.policy.pack import Span
+from hub.policy.seams import REACH, seams
 from hub.policy.secret_shapes import OPEN_ENDED
 from hub.policy.shapes import stranger, tool_names
 from hub.policy.text import Reading, plain
@@ -28,7 +32,8 @@ _CONTEXT = 64  # characters before the window, for what a pattern asks of its su
 _SILENCE = 10.0  # seconds, after which a caller who waits is sent a comment
 _STILL = b": judging\n\n"
 _BORDER = re.compile(rb"\r?\n\r?\n(?:\r?\n)*")
-_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"([ \t]*:)?|:[ \t]*(\d{1,9})(?=[,}\s])', re.DOTALL)
+# A string and whether it names a field; a number; a bracket.
+_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"([ \t]*(?=:))?|:[ \t]*(\d{1,9})(?=[,}\s])|([{}])', re.DOTALL)
 _TEXTS = frozenset(
     {
         b"content", b"text", b"arguments", b"partial_json", b"thinking", b"reasoning", b"reasoning_content", b"refusal",
@@ -38,7 +43,8 @@ _TEXTS = frozenset(
 _JSON_TEXTS = frozenset({b"arguments", b"partial_json", b"input"})
 _INDEXES = frozenset({b"index", b"output_index", b"content_index", b"contentBlockIndex"})
 _NAMES = (b'"name"',)
-_BLOCK_ENDS = re.compile(rb'"(?:content_block_stop|response\.[a-z_.]{1,40}\.done)"')
+_BLOCK_ENDS = re.compile(rb'"(?:content_block_stop|response\.[a-z_.]{1,40}\.done)"|^event: contentBlockStop')
+_AGAIN = re.compile(rb"response\..*(?<!\.delta)$")
 Channel = tuple[bytes, ...]
 
 
@@ -47,6 +53,8 @@ class Text:
     """What one channel of a stream says, from `base` on: what lies before has left and is forgotten."""
 
     within_json: bool = False
+    follows: "Text | None" = None  # the block of the same field that was over when it began
+    over: str = ""  # how it ended, for the block that follows
     base: int = 0
     tail: str = ""
     safe: int = 0  # up to here it may leave
@@ -108,6 +116,44 @@ def _rewritten(text: Text, begin: int, stop: int) -> str | None:
     return "".join(parts)
 
 
+def _texts_of(data: bytes) -> tuple[list[tuple["re.Match[bytes]", Channel]], Channel]:
+    """The texts in an event, each with its channel; and all its numbers.
+
+    A channel is a field, the kind of event where that says again what was said, and the numbers of what the text lies in.
+    """
+    key = again = b""
+    around: tuple[list[bytes], ...] = ([],)  # the numbers of the objects that are open, which may stand behind the text
+    every: list[bytes] = []
+    texts: list[tuple[re.Match[bytes], bytes, tuple[list[bytes], ...]]] = []
+    for match in _TOKEN.finditer(data):
+        said, is_key, number, bracket = match.groups()
+        if bracket is not None:
+            around = (*around, []) if bracket == b"{" else around[:-1] or around
+        elif is_key is not None:
+            key = said
+        elif number is not None:
+            if key in _INDEXES and number != b"0":  # which may be left out
+                around[-1].append(key + number)
+                every.append(key + number)
+        elif key in _TEXTS:
+            texts.append((match, key, around))
+        elif key == b"type" and len(around) == 2 and _AGAIN.match(said):
+            again = said
+    return [(match, (name, again, *chain.from_iterable(numbers))) for match, name, numbers in texts], tuple(every)
+
+
+def _field(channel: Channel) -> Channel:
+    """What the channels of all blocks have in common."""
+    return channel[:2]
+
+
+def _reading(texts: Sequence[tuple[Channel, Text]], said: Sequence[str]) -> Reading:
+    """What texts say, as one document. Those of two fields do not follow each other."""
+    fields = [_field(channel) for channel, _ in texts]
+    apart = (number for number in range(1, len(fields)) if fields[number] != fields[number - 1])
+    return Reading(msgspec.json.encode(said), apart)
+
+
 class StreamScreen:
     """The stream of one answer, screened. `clock` is in seconds and monotonic."""
 
@@ -122,6 +168,7 @@ class StreamScreen:
         widest = max((rule.spec.window for rule in self._scanning), default=0)
         self._window = max(widest, LONGEST if screening.masks.originals else 0)
         self._texts: dict[Channel, Text] = {}
+        self._last: dict[Channel, Text] = {}  # the text of each field that began last
         self._held: deque[Event] = deque()
         self._signs: list[bytes] = []  # of life, which say nothing and wait for nothing
         self._size = 0
@@ -182,18 +229,12 @@ class StreamScreen:
         self._held.append(event)
 
     def _read(self, event: Event) -> None:
-        key, indexes = b"", []
-        for match in _TOKEN.finditer(event.data):
-            if match[2] is not None:
-                key = match[1]
-            elif match[3] is not None:
-                if key in _INDEXES:
-                    indexes.append(match[3])
-            elif key in _TEXTS:
-                self._add(event, match, (key, *indexes))
+        texts, numbers = _texts_of(event.data)
+        for match, channel in texts:
+            self._add(event, match, channel)
         if _BLOCK_ENDS.search(event.data):
             for channel, text in self._texts.items():
-                if channel[1:] == tuple(indexes):
+                if channel[2:] == numbers:
                     text.ended = True
 
     def _add(self, event: Event, match: "re.Match[bytes]", channel: Channel) -> None:
@@ -205,7 +246,9 @@ class StreamScreen:
             return
         text = self._texts.get(channel)
         if text is None:
-            text = self._texts[channel] = Text(channel[0] in _JSON_TEXTS)
+            last = self._last.get(_field(channel))
+            text = Text(channel[0] in _JSON_TEXTS, last if last is not None and last.ended else None)
+            self._texts[channel] = self._last[_field(channel)] = text
         start = text.end
         text.tail += said
         text.ended = False
@@ -227,6 +270,9 @@ class StreamScreen:
                 continue
             if self._window:
                 self._scan(channel, text)
+                if text.ended:
+                    before = text.follows.over if text.follows is not None else ""
+                    text.over = (before + (_rewritten(text, text.base, text.end) or text.tail))[-REACH:]
             safe = text.end if final or text.ended or not self._window else text.end - self._window
             # What is being replaced leaves whole.
             inside = [start for start, (end, _) in text.replaced.items() if start < safe < end]
@@ -241,9 +287,21 @@ class StreamScreen:
             took = (time.perf_counter() - began) * 1000
             for index, found in hits.items():
                 self._found(self._scanning[index], found, channel, text, took, exact=seen == text.tail)
+            if text.follows is not None and not text.safe:
+                self._scan_on(channel, text, plain(text.follows.over), seen)
         for start, end, value in masks.spans(text.tail, within_json=text.within_json):
             if start + text.base >= text.safe:
                 text.replaced[start + text.base] = (end + text.base, value)
+
+    def _scan_on(self, channel: Channel, text: Text, before: str, seen: str) -> None:
+        """Look for what the block before has begun, which has left: it is stopped, and not taken out."""
+        for way in seams(((0, before), (REACH, seen))):
+            began = time.perf_counter()
+            hits = self._screening.pack(self._scanning).scan(way.text)
+            took = (time.perf_counter() - began) * 1000
+            for index, found in hits.items():
+                split = [hit for hit in found if way.places(hit.start, hit.end)]
+                self._found(self._scanning[index], split, channel, text, took, exact=False)
 
     def _found(self, rule: Rule, hits: list[Span], channel: Channel, text: Text, took: float, *, exact: bool) -> None:
         new = [hit for hit in hits if hit.end + text.base > text.safe]
@@ -287,14 +345,18 @@ class StreamScreen:
         if self._observing:
             await self._observe()
 
+    def _in_order(self) -> list[tuple[Channel, Text]]:
+        """All texts, those of one field after each other, as a reader reads on."""
+        return sorted(self._texts.items(), key=lambda text: _field(text[0]))
+
     async def _whole(self, rules: tuple[Rule, ...]) -> None:
         """Judge all texts as one document; what was redacted or undone in one replaces it whole."""
-        texts = list(self._texts.values())
-        said = ["".join(text.all) for text in texts]
-        reading = Reading(msgspec.json.encode(said))
+        texts = self._in_order()
+        said = ["".join(text.all) for _, text in texts]
+        reading = _reading(texts, said)
         await self._screening.inspect(rules, "output", reading)
         now = msgspec.json.decode(reading.document.written(), type=list[str])
-        for text, old, new in zip(texts, said, now, strict=True):
+        for (_, text), old, new in zip(texts, said, now, strict=True):
             undone = new
             for start, end, value in reversed(self._screening.masks.spans(new, within_json=text.within_json)):
                 undone = undone[:start] + value + undone[end:]
@@ -303,7 +365,8 @@ class StreamScreen:
 
     async def _observe(self) -> None:
         self._observed = True
-        reading = Reading(msgspec.json.encode(["".join(text.all) for text in self._texts.values()]))
+        texts = self._in_order()
+        reading = _reading(texts, ["".join(text.all) for _, text in texts])
         await self._screening.observe(self._observing, "output", reading)
 
     def left(self) -> None:
@@ -311,11 +374,11 @@ class StreamScreen:
         if self._observed or not self._observing:
             return
         self._observed = True
-        told, room = list[str](), MOST_LEFT
-        for text in self._texts.values():
+        told, room, texts = list[str](), MOST_LEFT, self._in_order()
+        for _, text in texts:
             told.append("".join(text.all)[:room])
             room -= len(told[-1])
-        self._screening.observe_left(self._observing, "output", Reading(msgspec.json.encode(told)))
+        self._screening.observe_left(self._observing, "output", _reading(texts, told))
         if room == 0:
             for rule in self._observing:
                 finding = Finding(

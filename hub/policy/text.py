@@ -2,26 +2,35 @@
 
 What rules see is declared: every string, keys too, with escapes resolved; JSON within a string, to a depth of two;
 compatibility forms folded (NFKC), invisible characters taken out, and hidden tag characters and variation selectors read as
-what they hide. What lies beneath look-alikes, escapes and base64 is looked at besides (`disguise`).
-Not seen: ciphers, images, what is encoded twice, and one word that is split over two strings.
+what they hide. What lies beneath look-alikes, escapes and base64 is looked at besides (`disguise`), and what is split over
+texts that follow each other (`seams`): parts and blocks of a message, messages, blocks of a result.
+Not seen: ciphers, images, what is encoded twice, and one word that is split over two other strings.
 """
 
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 import msgspec
 import re2
 from msgspec import Raw
 
 from hub.core.refusal import Malformed
+from hub.policy.seams import Seams, seams
 
 _RAW = msgspec.json.Decoder(Raw)
 _STRING = msgspec.json.Decoder(str)
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_COLON = re.compile(rb"\s*:")
+_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 _DEPTH = 2
+# Fields whose texts a reader reads on from one to the next, in any dialect.
+_PROSE = frozenset(
+    {
+        "content", "text", "input", "output", "instructions", "system", "prompt", "thinking", "reasoning", "reasoning_content",
+        "refusal", "summary", "transcript", "result",
+    }
+)  # fmt: skip
 _GONE = (
     0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
     *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),
@@ -74,7 +83,7 @@ def _origins(text: str) -> list[int]:
 class Piece:
     """One string of a document. `new` replaces it when the document is written again; `inner` is JSON within it."""
 
-    __slots__ = ("end", "inner", "is_key", "new", "seen", "start", "text")
+    __slots__ = ("begins", "end", "inner", "is_key", "is_prose", "new", "seen", "start", "text")
 
     def __init__(self, start: int, end: int, text: str, inner: "Document | None", *, is_key: bool) -> None:
         self.start = start
@@ -83,6 +92,8 @@ class Piece:
         self.seen = plain(text)
         self.inner = inner
         self.is_key = is_key
+        self.is_prose = False
+        self.begins = False  # and does not follow the text before
         self.new: str | None = None
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
@@ -112,7 +123,7 @@ class Document:
         self.body = body
         try:
             _RAW.decode(body)
-            self.pieces = [_piece(match, depth) for match in _TOKEN.finditer(body)]
+            self.pieces = list(_pieces(body, depth))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             raise Malformed("malformed", "The body is not JSON.") from None
 
@@ -143,54 +154,86 @@ class Document:
         return b"".join([*parts, self.body[last:]])
 
 
+def _pieces(body: bytes, depth: int) -> Iterator[Piece]:
+    in_prose = depth == 0  # a list of texts, which has no fields
+    for match in _TOKEN.finditer(body):
+        piece = _piece(match, depth)
+        if piece.is_key:
+            in_prose = piece.text in _PROSE
+        else:
+            piece.is_prose = in_prose
+        yield piece
+
+
 def _piece(match: "re.Match[bytes]", depth: int) -> Piece:
-    token = match[0]
-    text = _STRING.decode(token) if b"\\" in token else token[1:-1].decode()
+    said, colon = match.groups()
+    start, end = match.span(1)
+    text = _STRING.decode(b'"%b"' % said) if b"\\" in said else said.decode()
     inner = None
     if depth < _DEPTH and text[:1] in ("{", "[") and text[-1:] in ("}", "]") and '"' in text:
         try:
             inner = Document(text.encode(), depth + 1)
         except (Malformed, UnicodeEncodeError):
             inner = None
-    return Piece(match.start(), match.end(), text, inner, is_key=_COLON.match(match.string, match.end()) is not None)
+    return Piece(start - 1, end + 1, text, inner, is_key=colon is not None)
 
 
 class Reading:
-    """All strings of a document as one text, a line each, and the way back from a place in it to its string."""
+    """All strings of a document as one text, a line each, and the way back from a place in it to its string.
+
+    `apart` are those, by number, that do not follow the string before, as texts of one field follow each other.
+    """
 
     __slots__ = ("_starts", "document", "pieces", "text")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, apart: Iterable[int] = ()) -> None:
         self.document = Document(body)
+        for number in apart:
+            self.document.pieces[number].begins = True
         self.pieces = list(self.document.leaves())
         self.text = "\n".join(piece.seen for piece in self.pieces)
         self._starts: list[int] | None = None
 
     def ways(self) -> Iterator[str]:
-        """The ways to read it: as it stands, and, where keys stand between its texts, without them."""
+        """The ways to read it: as it stands; where keys stand between its texts, without them; and on from text to text."""
         yield self.text
         values = [piece.seen for piece in self.pieces if not piece.is_key]
         if 1 < len(values) < len(self.pieces):
             yield "\n".join(values)
+        yield from (way.text for way in self.seams())
+
+    def seams(self) -> Iterator[Seams]:
+        """The ways to read on from each text of a reader's to the next."""
+        if sum(piece.is_prose for piece in self.pieces) < 2:
+            return
+        texts: list[tuple[int, str]] = []
+        for start, piece in zip(self._placed(), self.pieces, strict=True):
+            if piece.begins:
+                yield from seams(texts)
+                texts = []
+            if piece.is_prose:
+                texts.append((start, piece.seen))
+        yield from seams(texts)
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
         """Replace spans of `text` in the strings they lie in. Of spans that overlap, the first counts for both."""
-        if self._starts is None:
-            self._starts = []
-            place = 0
-            for piece in self.pieces:
-                self._starts.append(place)
-                place += len(piece.seen) + 1
+        starts = self._placed()
         found: dict[int, list[tuple[int, int, str]]] = {}
         for start, end, value in joined(spans):
-            first, last = bisect_right(self._starts, start) - 1, bisect_right(self._starts, max(start, end - 1)) - 1
+            first, last = bisect_right(starts, start) - 1, bisect_right(starts, max(start, end - 1)) - 1
             for index in range(first, last + 1):
-                begin = max(start - self._starts[index], 0)
-                stop = min(end - self._starts[index], len(self.pieces[index].seen))
+                begin = max(start - starts[index], 0)
+                stop = min(end - starts[index], len(self.pieces[index].seen))
                 if stop > begin:
                     found.setdefault(index, []).append((begin, stop, value if index == first else ""))
         for index, replaced in found.items():
             self.pieces[index].replace(replaced)
+
+    def _placed(self) -> list[int]:
+        """Where each piece begins in `text`."""
+        if self._starts is None:
+            self._starts = list(accumulate((len(piece.seen) + 1 for piece in self.pieces), initial=0))[:-1]
+        return self._starts
 
 
 def joined(spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

@@ -155,7 +155,8 @@ async def test_declared_coverage(content):
         body(base64.b64encode(base64.b64encode(b"the word is hunter2")).decode()),  # twice
         body("uhagre2"),  # rot13
         body("h\u00fanter2"),  # another letter, though only by its accent
-        b'["hun","ter2"]',
+        b'{"a":"hun","b":"ter2"}',  # two fields, which no reader reads as one
+        b'{"ids":["hun","ter2"]}',
     ],
 )
 async def test_what_is_declared_as_not_covered_is_not(content):

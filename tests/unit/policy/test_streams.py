@@ -141,6 +141,91 @@ async def test_channels_are_judged_apart():
     assert said(out) == ""
 
 
+def stopped(index):
+    event = {"type": "content_block_stop", "index": index}
+    return f"event: content_block_stop\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def in_blocks(dialect, *texts):
+    """The events of an answer whose blocks say these texts, a character at a time."""
+    made = []
+    for index, text in enumerate(texts):
+        for char in text:
+            if dialect == "messages":
+                made.append(anthropic(char, index))
+            elif dialect == "bedrock":
+                delta = {"delta": {"text": char}, "contentBlockIndex": index}
+                made.append(f"event: contentBlockDelta\ndata: {json.dumps(delta)}\n\n".encode())
+            else:
+                delta = {"type": "response.output_text.delta", "output_index": index, "content_index": 0, "delta": char}
+                made.append(f"data: {json.dumps(delta)}\n\n".encode())
+        if dialect == "messages":
+            made.append(stopped(index))
+        elif dialect == "bedrock":
+            made.append(f'event: contentBlockStop\ndata: {{"contentBlockIndex":{index}}}\n\n'.encode())
+        else:
+            done = {"type": "response.output_text.done", "output_index": index, "content_index": 0, "text": text}
+            made.append(f"data: {json.dumps(done)}\n\n".encode())
+    return [*made, DONE]
+
+
+@pytest.mark.parametrize("action", ["block", "redact"])
+@pytest.mark.parametrize("stream", ["window", "hold"])
+@pytest.mark.parametrize("dialect", ["messages", "bedrock", "responses"])
+async def test_what_one_block_begins_is_not_ended_by_the_next(dialect, stream, action):
+    for word, texts in (
+        ("hunter2", ("the word is hun", "ter2 and")),
+        ("hunter2", ("h", "un", "ter2")),
+        ("launch code", ("the launch", "code is")),
+    ):
+        out, end, findings = await screened(in_blocks(dialect, *texts), words=[word], stream=stream, action=action)
+        told = b"".join(out)
+        assert b"ter2" not in told
+        assert b"code" not in told
+        assert findings
+        assert {finding.kind for finding in findings} == {"word"}
+        if stream == "window":  # what has left cannot be taken out any more
+            assert end is not None
+        else:
+            assert (end is None) is (action == "redact")
+
+
+async def test_blocks_that_say_nothing_together_pass_untouched_and_at_once():
+    pieces = in_blocks("messages", "to ann@example.com", "Thanks", "and so on")
+    out, end, findings = await screened(pieces, words=["hunter2"], pii=["email"], action="redact")
+    assert end is None
+    assert said(out) == "to [EMAIL]Thanksand so on"
+    assert len(findings) == 1
+    assert len(out) > 3
+
+
+def written(text, choice, style):
+    """A delta of one of several answers; whatever stands first in it."""
+    if style == "index behind":
+        event = {"choices": [{"text": text, "index": choice}]}
+    elif style == "both":
+        other = {"text": "", "index": 1 - choice}
+        event = {"choices": [{"text": text, "index": choice}, other]}
+    elif style == "no zero":
+        content = {"parts": [{"text": text}], "role": "model"}
+        event = {"candidates": [{"content": content, **({"index": choice} if choice else {})}]}
+    else:
+        event = {"choices": [{"index": choice, "delta": {"content": text}}]}
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+@pytest.mark.parametrize("style", ["index first", "index behind", "both", "no zero"])
+async def test_several_answers_at_once_hide_nothing_in_each_other(style):
+    pieces = [
+        written(char, turn % 2, style)
+        for turn, char in enumerate("".join(a + b for a, b in zip(SECRET, "z" * len(SECRET), strict=True)))
+    ]
+    out, end, findings = await screened([*pieces, DONE], words=[SECRET], window=64)
+    assert end is not None
+    assert findings[0].kind == "word"
+    assert SECRET[-1].encode() not in b"".join(out).replace(b"index", b"")
+
+
 async def test_hold_judges_the_whole_and_keeps_the_line_alive():
     held = {"json_schema": {"type": "object"}, "stream": "hold"}
     good, bad = [openai(piece) for piece in ('{"a":', "1}")], [openai("plain text")]
