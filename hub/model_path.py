@@ -213,6 +213,7 @@ def _call_of(request: ModelRequest, snapshot: Snapshot, *, strict: bool) -> tupl
         headers=request.headers,
         query=request.query,
         max_output=seen.max_output if seen else None,
+        answers=seen.answers if seen else 1,
         wants_usage=seen.wants_usage if seen else False,
         route=request.route,
         receipt=request.receipt,
@@ -234,7 +235,7 @@ def expected(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> tuple[int, in
     known = sorted([ceiling for ceiling in ceilings.values() if ceiling is not None])
     at_once = 1 if chosen.retry.hedge is None else 2
     most = sum(known[-at_once:]) if known or not ceilings else None
-    return estimate_tokens(call.body) + (call.max_output or 0), most
+    return estimate_tokens(call.body) + (call.max_output or 0) * call.answers, most
 
 
 def _ceilings(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> dict[str, int | None]:
@@ -275,9 +276,9 @@ def _cheaper(snapshot: Snapshot, call: ModelCall, chosen: Plan) -> Plan | None:
 
 def _most_output(call: ModelCall, known: int | None) -> int:
     """All that the model can produce, or the caller's cap: what is reserved is never less than what is spent."""
-    most = known or USUAL_OUTPUT
+    most = known or call.max_output or USUAL_OUTPUT
     wanted, cap = call.max_output or most, most if most > USUAL_OUTPUT else USUAL_OUTPUT
-    return wanted if wanted < cap else cap
+    return (wanted if wanted < cap else cap) * call.answers
 
 
 class Bill:

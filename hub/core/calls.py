@@ -152,8 +152,8 @@ class ModelCall(Struct, frozen=True):
     """One call of a model, as it arrived. `body` is the caller's own JSON; only `model` will be rewritten.
 
     `headers` are the request headers that belong to the provider (betas, versions), lower case.
-    `max_output` is the caller's own cap on output tokens, `query` the raw query string. `route` is the
-    route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
+    `max_output` is the caller's own cap on output tokens, `answers` how many of that they ask for, `query` the raw query
+    string. `route` is the route they named, `receipt` whether a stream ends in a comment with its cost. `credential` is their own
     provider credential, a header (name, value). `strict` refuses what cannot be carried whole. `places` says where
     in `body` the fields stand that the hub may rewrite: name to (start, end). `model` is the model's own name;
     `asked` the one that stands in the body, where that is another. `sent` says that a rule or a budget chose the model, and
@@ -169,6 +169,7 @@ class ModelCall(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     query: str = ""
     max_output: int | None = None
+    answers: int = 1
     wants_usage: bool = False
     route: str = ""
     receipt: bool = False

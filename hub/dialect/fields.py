@@ -19,14 +19,15 @@ COUNT = msgspec.json.Decoder(int | float | None)
 class Peek(Struct, frozen=True):
     """What the hub reads of a request before it passes the rest on.
 
-    `max_output` is the caller's own cap on output tokens; `wants_usage` whether the stream shall report usage;
-    `places` where the fields of the body stand.
+    `max_output` is the caller's own cap on output tokens, `answers` how many of that they want; `wants_usage` whether
+    the stream shall report usage; `places` where the fields of the body stand.
     """
 
     model: str
     stream: bool
     places: Places
     max_output: int | None = None
+    answers: int = 1
     wants_usage: bool = True
     has_tools: bool = False
 
@@ -64,14 +65,22 @@ def tokens(body: bytes, places: Places, *names: str) -> int | None:
     return None
 
 
+def answers(body: bytes, places: Places, *names: str) -> int:
+    """How many answers are asked for: the most that one of these fields says."""
+    return max([1, *(tokens(body, places, name) or 1 for name in names if name in places)])
+
+
 def _sane(given: float) -> int:
     return int(given) if 0 <= given <= MOST_TOKENS else int(min(max(given, 0), MOST_TOKENS))
 
 
-def peek_in_path(body: bytes, places: Places, limit: int | None, tools: str) -> Peek:
+def peek_in_path(body: bytes, places: Places, limit: int | None, tools: str, count: int = 1) -> Peek:
     """What is read of a call whose model and way to answer stand in its path. `tools` is the field that offers them."""
     most = None if limit is None else _sane(limit)
-    return Peek(model="", stream=False, places=places, max_output=most, has_tools=filled(body, places, tools))
+    return Peek(
+        model="", stream=False, places=places, max_output=most, answers=max(_sane(count), 1),
+        has_tools=filled(body, places, tools),
+    )  # fmt: skip
 
 
 def filled(body: bytes, places: Places, name: str) -> bool:

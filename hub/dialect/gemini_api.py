@@ -49,8 +49,10 @@ class _Chunk(Struct, rename="camel"):
 
 class _Config(Struct, rename="camel"):
     max_output_tokens: int | None = None
+    candidate_count: int | None = None
 
 
+_NO_CONFIG = _Config()
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _CONFIG = msgspec.json.Decoder(_Config | None)
 
@@ -163,8 +165,8 @@ class Gemini:
     def peek(self, body: bytes) -> fields.Peek:
         """Read what the hub acts on. Raises Malformed."""
         places = places_of(body)
-        config = fields.read(body, places, "generationConfig", _CONFIG, None)
-        return fields.peek_in_path(body, places, config.max_output_tokens if config else None, "tools")
+        config = fields.read(body, places, "generationConfig", _CONFIG, None) or _NO_CONFIG
+        return fields.peek_in_path(body, places, config.max_output_tokens, "tools", config.candidate_count or 1)
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`. The model stands in the path."""

@@ -82,6 +82,7 @@ class _Chunk(Struct):
         return self.usage or (self.x_groq.usage if self.x_groq is not None else None)
 
 
+_ANSWERS = ("n", "best_of")
 _OPTIONS = msgspec.json.Decoder(_StreamOptions | None)
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -217,6 +218,7 @@ class OpenAIChat:
             stream="stream" in places and bool(fields.read(body, places, "stream", fields.FLAG, None)),
             places=places,
             max_output=fields.tokens(body, places, "max_completion_tokens", "max_tokens"),
+            answers=fields.answers(body, places, *_ANSWERS) if not places.keys().isdisjoint(_ANSWERS) else 1,
             wants_usage=bool(options and options.include_usage),
             has_tools=fields.filled(body, places, "tools"),
         )

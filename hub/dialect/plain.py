@@ -37,11 +37,10 @@ class PlainWire:
         stream = bool(fields.read(body, places, "stream", fields.FLAG, None))
         if stream and self._made != "image":
             raise Malformed("unsupported_field", "The field 'stream' is not supported here: leave it out.")
-        if stream:
-            fields.tokens(body, places, "n")
         if self._made == "audio":
             stream = fields.read(body, places, "stream_format", _WORD, None) == "sse"
-        return fields.Peek(fields.model(body, places), stream, places)
+        pictures = fields.answers(body, places, "n") if self._made == "image" else 1
+        return fields.Peek(fields.model(body, places), stream, places, answers=pictures)
 
     def request(self, call: ModelCall, model: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""
@@ -66,8 +65,7 @@ class PlainWire:
 
     def reader(self, call: ModelCall) -> PlainReader:
         """See `hub.dialect.wires.Wire`. There are as many ends as there are pictures."""
-        asked = fields.tokens(call.body, dict(call.places), "n") if self._made == "image" else None
-        return PlainReader(self.estimate(call, 0), self._made, min(max(asked or 1, 1), _MOST_PICTURES))
+        return PlainReader(self.estimate(call, 0), self._made, min(call.answers, _MOST_PICTURES))
 
     def error_event(self, refusal: Refusal, request_id: str) -> bytes:
         """See `hub.dialect.wires.Wire`."""

@@ -132,6 +132,7 @@ def _call(snapshot: Snapshot, dialect: Dialect, body: bytes, headers: Sequence[t
         body=body,
         origin=origin,
         max_output=seen.max_output,
+        answers=seen.answers,
         route=fields.get(b"x-hub-route", b"").decode("latin-1").strip()[:200],
         arrival=Arrival(headers=headers),
         places=seen.places,

@@ -477,3 +477,31 @@ async def test_a_webhook_reaches_no_private_address_unless_it_may(world):
     assert (await world.call(key)).status_code == 200
     assert len(world.hooks.requests) == before
     assert (await world.entry(key=name))["findings"][0]["error"]
+
+
+def asking_gemini(most):
+    config = {"maxOutputTokens": most // 10, "candidateCount": 10}
+    return {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": config}
+
+
+@pytest.mark.parametrize(
+    ("path", "asking"),
+    [
+        ("/v1/chat/completions", lambda most: {"messages": HELLO, "max_tokens": most}),
+        ("/v1/chat/completions", lambda most: {"messages": HELLO, "max_tokens": most // 10, "n": 10}),
+        ("/v1/completions", lambda most: {"prompt": "Hello", "max_tokens": most // 10, "best_of": 10}),
+        ("/v1/messages", lambda most: {"messages": HELLO, "max_tokens": most}),
+        ("/v1beta/models/uncharted:generateContent", asking_gemini),
+    ],
+)
+async def test_all_that_a_call_asks_for_is_reserved_for(world, path, asking):
+    """Of a model whose most output nobody knows, the caller's cap counts, and it counts for each answer."""
+    await world.put("models", "uncharted", {"targets": [{"model": "up/uncharted"}], "price": PRICE})
+    name, key = await world.key()
+    await world.put("budgets", f"asked-{name}", {"scope": {"key": name}, "usd": 4.5})
+    named = {} if path.startswith("/v1beta") else {"model": "uncharted"}
+    world.upstream.default = chat("hi")
+    async with world.client(key) as client:
+        refused = await client.post(path, json={**named, **asking(5000)})
+        assert (refused.status_code, refused.headers.get("x-hub-budget-action")) == (429, "block"), refused.text
+        assert (await client.post(path, json={**named, **asking(50)})).status_code == 200

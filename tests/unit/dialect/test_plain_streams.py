@@ -37,8 +37,9 @@ dialects = st.sampled_from(list(STREAMS))
 
 def reader(dialect, body=b'{"model":"m","stream":true}'):
     seen = WIRES[dialect].peek(body) if dialect is PICTURES else None
-    places = seen.places if seen else {}
-    return WIRES[dialect].reader(ModelCall("1", dialect, "m", True, body, Origin("r"), places=places))
+    return WIRES[dialect].reader(
+        ModelCall("1", dialect, "m", True, body, Origin("r"), answers=seen.answers if seen else 1)
+    )
 
 
 @given(dialects, st.lists(st.integers(0, 2000), max_size=20))
