@@ -35,7 +35,18 @@ from hub.profile import (
 )
 from hub.resources import Snapshot
 from hub.tool_modes import ToolModes, inner_call
-from hub.upstream import Ask, CallerContext, Era, RpcReply, ServerDefinitions, Servers, agreed, question
+from hub.upstream import (
+    MOST_MESSAGE,
+    MOST_RESULT,
+    Ask,
+    CallerContext,
+    Era,
+    RpcReply,
+    ServerDefinitions,
+    Servers,
+    agreed,
+    question,
+)
 
 ONE_CALL = Usage(tool_calls=1)
 # Whoever comes to a profile with `security: none` and shows no key.
@@ -230,7 +241,8 @@ class ToolPath:
             params = target.params(call.arguments, meta)
             several = len(visit.view.readable) > 1
             ask = _named(target.server, caller.ask) if several and caller.ask else caller.ask
-            caller = replace(caller, meta=meta, ask=ask)
+            most = MOST_MESSAGE if target.server in visit.view.max_results else MOST_RESULT
+            caller = replace(caller, meta=meta, ask=ask, most=most)
             reply = await self._relay(visit, target, call.method, params, caller, record)
             size = len(reply.result or reply.error or b"")
             cost = price.of_result(size)

@@ -19,6 +19,8 @@ from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_pool import Servers
 from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
 from hub.upstream.mcp_values import (
+    MOST_MESSAGE,
+    MOST_RESULT,
     Ask,
     Builtin,
     BuiltinTool,
@@ -43,6 +45,8 @@ from hub.upstream.webhooks import Webhooks
 __all__ = [
     "AGREED",
     "DOCUMENT",
+    "MOST_MESSAGE",
+    "MOST_RESULT",
     "NAMED_BY",
     "SUGGESTED_MODEL",
     "Accounts",

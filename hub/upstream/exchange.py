@@ -1,7 +1,7 @@
 """The seam between the hub and any upstream over HTTP: one exchange out, one response back."""
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -70,13 +70,22 @@ async def chunks_of(response: Response) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def read_whole(response: Response, most: int = MOST_BODY, code: str = "upstream_protocol") -> bytes:
-    """The whole body. Raises UpstreamFailed `code` when it has more than `most` bytes."""
+def _too_large(most: int) -> str:
+    return f"The answer has more than {most >> 20} MiB."
+
+
+async def read_whole(
+    response: Response,
+    most: int = MOST_BODY,
+    code: str = "upstream_protocol",
+    fault: Callable[[int], str] = _too_large,
+) -> bytes:
+    """The whole body. Raises UpstreamFailed `code` when it has more than `most` bytes, with what `fault` says of that."""
     pieces: list[bytes] = []
     size = 0
     while chunk := await response.read():
         size += len(chunk)
         if size > most:
-            raise UpstreamFailed(code, f"The answer has more than {most >> 20} MiB.")
+            raise UpstreamFailed(code, fault(most))
         pieces.append(chunk)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -7,12 +7,11 @@ from msgspec import Raw
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.mcp_pending import Pending
-from hub.upstream.mcp_values import CallerContext, Era
+from hub.upstream.mcp_values import MOST_MESSAGE, MOST_RESULT, CallerContext, Era
 from hub.upstream.mcp_wire import Message, NotRpc
 
 PROGRESS = "notifications/progress"
 CANCELLED = "notifications/cancelled"
-MOST_RESULT = 16 << 20  # bytes of one message
 _LOG = "notifications/message"
 _MOST_HELD = 16
 _HEAD = 1024  # bytes of what cannot be read, in which the id of a message is looked for
@@ -98,6 +97,17 @@ class Calls:
         answers = (self._take(message, own) for message in messages)
         return [answer for answer in answers if answer]
 
+    def most(self, head: bytes) -> int:
+        """How many bytes a message may have that begins with `head`: as many as whoever waits for it takes."""
+        number = mcp_wire.number_in(head)
+        if number is None:  # its id may come at its end
+            return MOST_MESSAGE if self._waiting else MOST_RESULT
+        return self._waiting[number].caller.most if number in self._waiting else MOST_RESULT
+
+    def oversized(self, head: bytes) -> None:
+        """A message was dropped that has more bytes than it may have."""
+        self.garbled(head, mcp_wire.too_large(self.most(head)), mcp_wire.TOO_LARGE)
+
     def garbled(self, head: bytes, fault: str, code: str = "upstream_protocol") -> None:
         """Something came that is no message. Whoever waits for the answer that it was to be does so in vain."""
         self.noise += 1
@@ -128,6 +138,8 @@ class Calls:
             pending = own  # refused before its id was read
         if pending is None:
             self.late += 1
+        elif len(message.result) > pending.caller.most:
+            pending.fail(UpstreamFailed(mcp_wire.TOO_LARGE, mcp_wire.too_large(pending.caller.most)))
         else:
             pending.settle(message)
 

@@ -14,14 +14,13 @@ from hub.core.telemetry import headers_in_meta
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
 from hub.upstream.failures import BrokenOff
-from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting
 from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_posting import PostingLink
 from hub.upstream.mcp_refusals import refused
-from hub.upstream.mcp_values import CallerContext, Era
+from hub.upstream.mcp_values import MOST_MESSAGE, CallerContext, Era
 from hub.upstream.mcp_wire import Speech
 
 log = get_logger(__name__)
@@ -110,14 +109,15 @@ class HttpLink(PostingLink):
         if kind.startswith("text/event-stream"):
             await self._whole_stream(response, pending)
         elif kind.startswith("application/json"):
-            self._take(await read_whole(response, MOST_RESULT, mcp_wire.TOO_LARGE), pending)
+            most = pending.caller.most
+            self._take(await read_whole(response, most, mcp_wire.TOO_LARGE, mcp_wire.too_large), pending)
         else:
             what = f"'{kind[:64]}'" if kind else f"nothing (HTTP status {response.status})"
             raise UpstreamFailed("upstream_protocol", f"it answers with {what} where JSON is due; is its url right?")
 
     async def _whole_stream(self, response: Response, pending: Pending) -> None:
         """The events of an answer. An old server may end the stream before, to go on with it in another one."""
-        events = await self._events(response, pending, Events(MOST_RESULT))
+        events = await self._events(response, pending, Events(pending.caller.most))
         while not pending.answer.done() and events.last_id and self.session:
             await asyncio.sleep(min(max(events.retry, _SHORTEST_RETRY), _LONGEST_RETRY))
             headers = (*self._reading(), ("Last-Event-ID", events.last_id.decode("latin-1")))
@@ -231,7 +231,7 @@ class HttpLink(PostingLink):
 
     async def _changes(self, response: Response, pause: float) -> float:
         """Take what the stream brings until it ends; the pause before the next one."""
-        events = Events(MOST_RESULT)
+        events = Events(MOST_MESSAGE)
         try:
             while chunk := await response.read():
                 whole = self._fed(events, chunk)

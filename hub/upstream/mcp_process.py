@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import cast
 
 from hub.core.refusal import UpstreamFailed
-from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_lines import LINES_PER_SECOND, Allowance, Lines
 
 # What of the hub's own environment a server gets besides what its resource declares.
@@ -40,14 +39,12 @@ def environment_of(own: Mapping[str, str], declared: Mapping[str, str]) -> dict[
 
 
 class Process(asyncio.SubprocessProtocol):
-    """Made by `start`. `line` gets each line of stdout; `ended` is called once, when no more will come."""
+    """Made by `start`. `line` gets each line of stdout, cut by `out`; `ended` is called once, when no more will come."""
 
-    def __init__(
-        self, line: Callable[[bytes], None], oversized: Callable[[bytes], None], ended: Callable[[], None]
-    ) -> None:
+    def __init__(self, out: Lines, line: Callable[[bytes], None], ended: Callable[[], None]) -> None:
         self._line = line
         self._ended = ended
-        self._out = Lines(MOST_RESULT, oversized)
+        self._out = out
         self._err = Lines(64 << 10, self._note)
         self._stderr: deque[bytes] = deque(maxlen=MOST_LINES)
         self._now = asyncio.get_running_loop().time
@@ -63,8 +60,8 @@ class Process(asyncio.SubprocessProtocol):
     async def start(
         cls,
         command: Command,
+        out: Lines,
         line: Callable[[bytes], None],
-        oversized: Callable[[bytes], None],
         ended: Callable[[], None],
     ) -> "Process":
         """Run `command`. Raises UpstreamFailed, which says what is wrong with it."""
@@ -73,7 +70,7 @@ class Process(asyncio.SubprocessProtocol):
         loop = asyncio.get_running_loop()
         try:
             _, process = await loop.subprocess_exec(
-                lambda: cls(line, oversized, ended),
+                lambda: cls(out, line, ended),
                 *launcher,
                 *command.words,
                 env=dict(command.environment),

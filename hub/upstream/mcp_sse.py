@@ -8,12 +8,12 @@ from hub.core.plan import Timeouts
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response
-from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_http import Address, forwarded
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting, Rejected
 from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_posting import PostingLink
+from hub.upstream.mcp_values import MOST_RESULT
 from hub.upstream.mcp_wire import Speech
 
 _POSTING = Timeouts(connect=10, first_byte=30, idle=30, total=60)
@@ -48,7 +48,7 @@ class SseLink(PostingLink):
 
     async def _follow(self, response: Response) -> None:
         """Take what comes until the stream ends, and with it the connection."""
-        events = Events(MOST_RESULT)
+        events = Events(MOST_RESULT, self.calls.oversized, self.calls.most)
         reason = "its stream has ended"
         try:
             while chunk := await response.read():

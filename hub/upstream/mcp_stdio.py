@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 from hub.core.refusal import UpstreamFailed
 from hub.upstream import mcp_wire
-from hub.upstream.mcp_calls import MOST_RESULT
+from hub.upstream.mcp_lines import Lines
 from hub.upstream.mcp_link import Ears, Greeting, Link
 from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_process import Command, Process
-from hub.upstream.mcp_values import Era
+from hub.upstream.mcp_values import MOST_RESULT, Era
 from hub.upstream.mcp_wire import Speech
 
 _MOST_UNREAD = 1 << 20  # bytes that the process has not read yet, beyond which it gets only what it must have
@@ -27,7 +27,8 @@ class StdioLink(Link):
     async def start(self, command: Command, gone: Callable[[int], None]) -> int:
         """Start the process; its id, which `gone` is told once it has ended. Raises UpstreamFailed."""
         self._gone = gone
-        self._process = await Process.start(command, self._line, self._oversized, self._ended)
+        out = Lines(MOST_RESULT, self.calls.oversized, self.calls.most)
+        self._process = await Process.start(command, out, self._line, self._ended)
         return self._process.pid
 
     @property
@@ -43,9 +44,6 @@ class StdioLink(Link):
         if line.strip():
             for answer in self.calls.take(line):
                 self._answer(answer)
-
-    def _oversized(self, head: bytes) -> None:
-        self.calls.garbled(head, f"its answer has more than {MOST_RESULT >> 20} MiB", mcp_wire.TOO_LARGE)
 
     @property
     def _is_behind(self) -> bool:

@@ -47,6 +47,8 @@ class RpcReply(Struct, frozen=True):
         return cls(result=json.encode({"content": [{"type": "text", "text": text}], "isError": True}))
 
 
+MOST_RESULT = 1 << 20  # bytes of an answer to a call, unless its profile shortens results
+MOST_MESSAGE = 16 << 20  # bytes of any other message, and of what is shortened
 Ask = Callable[[str, bytes], Awaitable[RpcReply]]
 
 
@@ -72,7 +74,7 @@ class CallerContext(Struct, frozen=True):
     the server's own clock. `resume` is set for a later round of a parked call. `site` is the hub's own address as the
     caller sees it, "" where nobody could go there. `headers` are those of their request, names in lower case.
     `meta` is the `_meta` that the call goes out with. `later(method, params)` tells their client something when the
-    call is over, where it listens then.
+    call is over, where it listens then. `most` is how many bytes of an answer are read.
     """
 
     principal: Principal = ANONYMOUS
@@ -88,6 +90,7 @@ class CallerContext(Struct, frozen=True):
     headers: Mapping[bytes, bytes] = {}
     meta: bytes = b"{}"
     later: Callable[[str, bytes], None] | None = None
+    most: int = MOST_MESSAGE
 
 
 @dataclass(frozen=True, slots=True)

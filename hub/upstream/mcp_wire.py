@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import DecodeError, Raw, Struct, json
 
 from hub import __version__
-from hub.upstream.mcp_values import Era
+from hub.upstream.mcp_values import MOST_RESULT, Era
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 LATEST_HANDSHAKE = "2025-11-25"
@@ -197,3 +197,9 @@ def dressed(
 def encode_object(members: Mapping[str, Raw]) -> bytes:
     """A JSON object of raw members."""
     return json.encode(members)
+
+
+def too_large(most: int) -> str:
+    """What is wrong with a message of more than `most` bytes."""
+    remedy = "" if most > MOST_RESULT else "; ask for less, or let max_result of the profile shorten it"
+    return f"its answer has more than {most >> 20} MiB{remedy}"

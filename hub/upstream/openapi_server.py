@@ -28,7 +28,7 @@ from hub.upstream.mcp_values import (
     ServerState,
     ServerStatus,
 )
-from hub.upstream.mcp_wire import INVALID_PARAMS, LATEST_MODERN, METHOD_NOT_FOUND
+from hub.upstream.mcp_wire import INVALID_PARAMS, LATEST_MODERN, METHOD_NOT_FOUND, TOO_LARGE, too_large
 from hub.upstream.openapi_document import MOST_DOCUMENT, NotADocument, parse_document
 from hub.upstream.openapi_operations import Api, Operation, api_of
 from hub.upstream.openapi_requests import ApiRequest, BadArgument, request_of
@@ -36,7 +36,6 @@ from hub.upstream.openapi_results import complaint, result_of
 
 log = get_logger(__name__)
 
-_MOST_ANSWER = 16 << 20  # bytes
 _KEPT = b"openapi "
 _members = json.Decoder(dict[str, Any])
 
@@ -211,7 +210,8 @@ class OpenApiServer:
         )
         response = await self._ports.transport.request(exchange)
         try:
-            return result_of(response.status, response.headers, await read_whole(response, _MOST_ANSWER))
+            body = await read_whole(response, caller.most, TOO_LARGE, too_large)
+            return result_of(response.status, response.headers, body)
         finally:
             response.close()
 

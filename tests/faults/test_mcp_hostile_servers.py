@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -85,7 +86,8 @@ def hub(http, tmp_path_factory):
             "prefix": "always",
             "max_result": 4096,
             "servers": {name: {} for name in (*servers, *short)},
-        }
+        },
+        "plain": {"security": "none", "prefix": "always", "servers": {name: {} for name in servers}},
     }
     guard = {
         "guardrails": {"emails": {"scope": {"org": True}, "on": ["tool_result"], "pii": ["email"], "action": "redact"}}
@@ -105,7 +107,7 @@ def client(hub):
         yield one
 
 
-def called(client, server, *say, tool="echo", meta=META, **more):
+def called(client, server, *say, tool="echo", meta=META, profile="p", **more):
     """Call a tool whose server says this; the proper answer, whatever it is."""
     arguments = {"say": [base64.b64encode(one).decode() for one in say], **more}
     name = f"{server}__{tool}"
@@ -117,7 +119,7 @@ def called(client, server, *say, tool="echo", meta=META, **more):
         "accept": "application/json, text/event-stream", "mcp-protocol-version": MODERN, "mcp-method": "tools/call",
         "mcp-name": name,
     }  # fmt: skip
-    answer = client.post("/mcp/p", json=message, headers=headers)
+    answer = client.post(f"/mcp/{profile}", json=message, headers=headers)
     assert answer.status_code in (200, 400, 404, 429), answer.text  # so many that are asked something may wait
     body = answer.text
     if answer.headers["content-type"].startswith("text/event-stream"):
@@ -183,9 +185,42 @@ def test_an_answer_without_bounds_is_cut_off(client, server):
     huge = b'{"jsonrpc":"2.0","id":SAME,"result":{"a":"FILL"}}'
     said = called(client, server, huge, end="nothing")
     assert "more than 16 MiB" in refusal(said, server)
-    # Over HTTP+SSE, all answers come on one stream, and all calls end with it.
-    assert said["error"]["data"]["code"] == ("upstream_error" if server == "sse" else "result_too_large")
+    assert said["error"]["data"]["code"] == "result_too_large"
     assert serves(client, server)
+
+
+TEXT = b'{"jsonrpc":"2.0","id":SAME,"result":{"content":[{"type":"text","text":"FILL"}],"resultType":"complete"}}'
+LAST = b'{"jsonrpc":"2.0","result":{"content":[{"type":"text","text":"FILL"}],"resultType":"complete"},"id":SAME}'
+
+
+@pytest.mark.parametrize("say", [TEXT, LAST], ids=["id first", "id last"])
+@pytest.mark.parametrize("server", [*WHOLE, *FLOWING])
+def test_a_result_of_more_than_a_mebibyte_is_refused_where_nothing_shortens_it(client, server, say):
+    whole = called(client, server, say, end="nothing", profile="plain", mib=0.9)
+    assert len(whole["result"]["content"][0]["text"]) == int(0.9 * (1 << 20))
+    said = called(client, server, say, end="nothing", profile="plain", mib=1.1)
+    assert "more than 1 MiB; ask for less, or let max_result" in refusal(said, server)
+    assert said["error"]["data"]["code"] == "result_too_large"
+    shown = called(client, server, say, end="nothing", mib=1.1)["result"]["content"]
+    assert (len(shown[0]["text"]) < 4096, shown[1]["type"]) == (True, "resource_link")
+    assert serves(client, server)
+
+
+@pytest.mark.parametrize("server", [*WHOLE, *FLOWING])
+def test_a_giant_result_takes_little_memory(hub, client, server):
+    called(client, server, TEXT, end="nothing", profile="plain", mib=2)
+    process = Path(f"/proc/{hub.process.pid}")
+    before = memory(process, "VmRSS")
+    (process / "clear_refs").write_text("5")  # the peak is counted anew
+    assert "more than 1 MiB" in refusal(called(client, server, TEXT, end="nothing", profile="plain", mib=100), server)
+    assert memory(process, "VmHWM") - before < 10 << 20
+
+
+def memory(process, what):
+    """Bytes, as the kernel counts them."""
+    return next(
+        int(line.split()[1]) << 10 for line in (process / "status").read_text().splitlines() if line.startswith(what)
+    )
 
 
 @pytest.mark.parametrize("end", ["half", "die"])

@@ -25,14 +25,13 @@ from typing import Any
 
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 GOOD = {"content": [{"type": "text", "text": "good"}], "resultType": "complete"}
-_FILL = 17 << 20
 _TOOLS = [{"name": "echo", "inputSchema": {"type": "object"}}, {"name": "count", "inputSchema": {"type": "object"}}]
 
 
 class Play:
     """What one call asks for: `say` (base64) is said, `times` over, the last of it cut off for `end: half`.
 
-    SAME in it becomes the id of the call, FILL a text of 17 MiB. `end` is what follows: the good answer, nothing (`nothing`), the end of the
+    SAME in it becomes the id of the call, FILL a text of so many `mib`. `end` is what follows: the good answer, nothing (`nothing`), the end of the
     server (`die`), or the same again without end (`endless`). `status` and `kind` are those of an HTTP answer.
     """
 
@@ -40,7 +39,11 @@ class Play:
         same = json.dumps(own).encode()
         self.own = own
         self.said = [base64.b64decode(one) for one in arguments.get("say", [])] * arguments.get("times", 1)
-        for old, new in ((b'"SAME"', b"SAME"), (b"SAME", same), (b"FILL", b"x" * _FILL)):
+        for old, new in (
+            (b'"SAME"', b"SAME"),
+            (b"SAME", same),
+            (b"FILL", b"x" * int(arguments.get("mib", 17) * (1 << 20))),
+        ):
             self.said = [one.replace(old, new) if old in one else one for one in self.said]
         self.end = arguments.get("end", "good")
         self.status = arguments.get("status", 200)

@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from hub.upstream.mcp_calls import MOST_RESULT
 from hub.upstream.mcp_http import Address, HttpLink
 from hub.upstream.mcp_link import Ears
+from hub.upstream.mcp_values import MOST_MESSAGE
 from tests.support.mcp_full_http import FullServer
 from tests.support.mcp_pool import QUICK, pool, ready
 from tests.support.mcp_upstreams import McpUpstream
@@ -38,7 +38,7 @@ async def pauses(*chunks):
 
 
 async def test_a_change_that_is_too_large_is_waited_for_longer_each_time_and_told():
-    found, trouble = await pauses(b": hi\n\n", b"data: " + b"x" * MOST_RESULT)
+    found, trouble = await pauses(b": hi\n\n", b"data: " + b"x" * MOST_MESSAGE)
     assert found == [2, 4, 8, 16, 32, 60, 60, 60]
     assert "too large" in trouble
     assert await pauses(b": hi\n\n") == ([2.0] * 8, "")
@@ -49,7 +49,7 @@ async def test_the_status_says_that_changes_are_too_large(tmp_path):
         await ready(servers, "s")
         await until(lambda: server.listening)
         assert servers.status("s").rejected == ()
-        server._tell("notifications/tools/list_changed", {"x": "y" * MOST_RESULT}, lambda wanted: True)
+        server._tell("notifications/tools/list_changed", {"x": "y" * MOST_MESSAGE}, lambda wanted: True)
         await until(lambda: servers.status("s").rejected)
         ((what, why),) = servers.status("s").rejected
         assert (what, "too large" in why) == ("changes", True)

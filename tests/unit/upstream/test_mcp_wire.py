@@ -288,6 +288,25 @@ def test_lines_are_cut_and_what_is_too_long_is_dropped():
     assert heads == [b"f" + b"x" * 20]
 
 
+def test_a_line_may_be_longer_when_what_it_begins_with_says_so():
+    heads = []
+    lines = Lines(10, heads.append, lambda head: 30 if head.startswith(b"long") else 0)
+    long = b"long" + b"x" * 20
+    assert lines.feed(long[:12]) == []
+    assert lines.feed(long[12:] + b"\n" + b"short" * 3) == [long]
+    assert lines.feed(b"\n" + long + b"y" * 7 + b"\n" + b"ok\n") == [b"ok"]
+    assert heads == [b"short" * 3, long + b"y" * 7]
+
+
+def test_an_event_that_is_too_large_is_left_out_where_the_stream_goes_on():
+    dropped = []
+    events = Events(400, dropped.append, lambda head: 2000 if head.startswith(b"long") else 0)
+    long, many = b"data: long" + b"x" * 600, b"data: short\n" * 20
+    wire = b"data: " + b"z" * 500 + b"\ndata: more\n\n" + long + b"\n\n" + many + b"\n" + b"data: ok\n\n"
+    assert [data for at in range(0, len(wire), 100) for data in events.feed(wire[at : at + 100])] == [long[6:], b"ok"]
+    assert [head[:5] for head in dropped] == [b"zzzzz", b"short"]
+
+
 def test_events_are_cut_wherever_the_bytes_are_split():
     wire = b": hi\r\ndata: one\r\n\r\nid: 3\nevent: message\ndata: two\ndata: more\n\ndata:\n\ndata: rest"
     events = Events(1000)
