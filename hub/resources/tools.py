@@ -179,8 +179,9 @@ class ProfileSpec(Spec):
     changed since, `enforce` also keeps new and changed tools back until somebody approves them. `mode` is how the
     tools are presented: all of them (`full`), as three that find, describe and call them (`search`), or as one that
     runs programs over them (`code`). `max_result` is how many bytes of a tool's result are shown; the rest is kept
-    for an hour, to be read on, and a result of more than 1 MiB is not refused. `resources_as_tools` adds tools that list and read resources, for clients and models
-    that know tools alone. `team` says whose it is: the owners and developers of that team change it, too.
+    for an hour, to be read on, and a result of more than 1 MiB is not refused. `resources_as_tools` adds tools that
+    list and read resources, for clients and models that know tools alone. `team` says whose it is: the owners and
+    developers of that team change it, too.
     `guardrails` are rules that look at calls through it, beside those whose scope it falls under. `models` are those that
     `hub install --models` sets up together with it, as globs over names; without any, all that the key may call.
     """
