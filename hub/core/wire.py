@@ -97,6 +97,6 @@ class Lane(Protocol):
         """A reader for the answer's stream."""
         ...
 
-    def error_event(self, refusal: Refusal) -> bytes:
-        """The event that ends a stream which cannot go on."""
+    def error_event(self, refusal: Refusal, told: bytes = b"") -> bytes:
+        """The event that ends a stream which cannot go on. `told` are the first and the last events that the caller got."""
         ...

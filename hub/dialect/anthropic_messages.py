@@ -246,6 +246,6 @@ class AnthropicMessages:
         """See `hub.dialect.wires.Wire`."""
         return AnthropicReader(estimate_tokens(call.body))
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """See `hub.dialect.wires.Wire`. No `message_stop` follows: the message is not done."""
         return b"event: error\ndata: %b\n\n" % anthropic_error(refusal, request_id)

@@ -128,7 +128,7 @@ class Converse:
         """See `hub.dialect.wires.Wire`."""
         return ConverseStream(estimate_tokens(call.body))
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """See `hub.dialect.wires.Wire`."""
         kind = bedrock_kind(refusal.status, refusal.code)
         kind = kind if kind in _STREAMED else "ModelStreamErrorException"

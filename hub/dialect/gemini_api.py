@@ -189,6 +189,6 @@ class Gemini:
         """See `hub.dialect.wires.Wire`."""
         return GeminiReader(estimate_tokens(call.body))
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """See `hub.dialect.wires.Wire`. Gemini's SDKs read the error of an event as that of a reply."""
         return b"data: %b\n\n" % gemini_error(refusal, request_id)

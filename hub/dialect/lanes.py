@@ -88,9 +88,9 @@ class Passthrough:
         """See `hub.core.wire.Lane`."""
         return self._wire.reader(self._call)
 
-    def error_event(self, refusal: Refusal) -> bytes:
+    def error_event(self, refusal: Refusal, told: bytes = b"") -> bytes:
         """See `hub.core.wire.Lane`."""
-        return self._wire.error_event(refusal, self._call.origin.request_id)
+        return self._wire.error_event(refusal, self._call.origin.request_id, told)
 
 
 class Estimate(Passthrough):
@@ -166,6 +166,6 @@ class Translate:
             estimate_tokens(self._call.body),
         )  # fmt: skip
 
-    def error_event(self, refusal: Refusal) -> bytes:
+    def error_event(self, refusal: Refusal, told: bytes = b"") -> bytes:
         """See `hub.core.wire.Lane`."""
-        return self._wire.error_event(refusal, self._call.origin.request_id)
+        return self._wire.error_event(refusal, self._call.origin.request_id, told)

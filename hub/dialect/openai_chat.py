@@ -245,7 +245,7 @@ class OpenAIChat:
         """See `hub.dialect.wires.Wire`."""
         return OpenAIReader(estimate_tokens(call.body), strip=not call.wants_usage)
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """See `hub.dialect.wires.Wire`. No `[DONE]` follows: the answer is not done."""
         return b"data: %b\n\n" % openai_error(refusal, request_id)
 

@@ -1,5 +1,6 @@
 """OpenAI's Responses: what the hub reads of a request, a reply and a stream."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,8 @@ class _Event(Struct):
 _EVENT = msgspec.json.Decoder(_Event)
 _REPLY = msgspec.json.Decoder(_Response)
 _ENDS = (b'"response.completed"', b'"response.incomplete"')
+_RESPONSE_ID = re.compile(rb'"id":\s*"(resp_[\w-]{1,200})"', re.ASCII)
+_NUMBER = re.compile(rb'"sequence_number":\s*(\d{1,9})\b')
 _FAILS = (b'"response.failed"', b'"error"')
 
 
@@ -198,16 +201,18 @@ class OpenAIResponses:
         """See `hub.dialect.wires.Wire`."""
         return ResponsesReader(estimate_tokens(call.body))
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
-        """See `hub.dialect.wires.Wire`: what OpenAI's SDKs read, then what Codex reads."""
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
+        """See `hub.dialect.wires.Wire`: what OpenAI's SDKs read, then what Codex reads. The response stays the same one."""
+        named, numbers = _RESPONSE_ID.search(told), _NUMBER.findall(told)
+        number = int(numbers[-1]) + 1 if numbers else 0
         error = msgspec.json.decode(openai_error(refusal, request_id))["error"]
-        told = {"type": "error", "code": error["code"], "message": error["message"], "param": None}
+        reason = {"type": "error", "code": error["code"], "message": error["message"], "param": None}
         response = {
-            "id": f"resp_{request_id}", "object": "response", "status": "failed", "output": [],
+            "id": named[1].decode() if named else f"resp_{request_id}", "object": "response", "status": "failed", "output": [],
             "error": {"code": error["code"], "message": error["message"]},
         }  # fmt: skip
         failed = {"type": "response.failed", "response": response}
         return b"event: error\ndata: %b\n\nevent: response.failed\ndata: %b\n\n" % (
-            msgspec.json.encode({**told, "sequence_number": 0}),
-            msgspec.json.encode({**failed, "sequence_number": 1}),
+            msgspec.json.encode({**reason, "sequence_number": number}),
+            msgspec.json.encode({**failed, "sequence_number": number + 1}),
         )

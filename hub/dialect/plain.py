@@ -67,6 +67,6 @@ class PlainWire:
         """See `hub.dialect.wires.Wire`. There are as many ends as there are pictures."""
         return PlainReader(self.estimate(call, 0), self._made, min(call.answers, _MOST_PICTURES))
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """See `hub.dialect.wires.Wire`."""
         return b"data: %b\n\n" % openai_error(refusal, request_id)

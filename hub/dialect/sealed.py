@@ -12,16 +12,17 @@ import msgspec
 from hub.core.values import a_dict, a_text
 from hub.dialect.neutral import Thinking
 
-# Twelve bytes, so that in base64 they are a mark of sixteen characters; all of it is base64, as Gemini wants it.
-_HEAD = b"hub.sealed::"
-MARK = b64encode(_HEAD).decode()
+# Base64 itself, as all that follows it, since Gemini wants nothing else. Long, and of capitals, which prompts have few of:
+# a search for it looks at one character of a dozen.
+MARK = "HUBSEALEDTHOUGHTPASSITBACKASITIS"
 _MARK = MARK.encode()
+_HEAD = b64decode(MARK)
 _STANDARD = str.maketrans("-_", "+/")  # some clients write base64 in its other alphabet
 
 
 def holds_sealed(body: bytes) -> bool:
     """Whether a request may carry a block that was sealed before."""
-    return body.rfind(_MARK) >= 0  # from the end it is four times as fast, on prompts of hundreds of kilobytes
+    return body.rfind(_MARK) >= 0  # from the end it is twice as fast, on prompts of hundreds of kilobytes
 
 
 def seal(block: Thinking) -> str:

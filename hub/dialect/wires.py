@@ -49,7 +49,7 @@ class Wire(Protocol):
         """A reader for the call's stream."""
         ...
 
-    def error_event(self, refusal: Refusal, request_id: str) -> bytes:
+    def error_event(self, refusal: Refusal, request_id: str, told: bytes = b"") -> bytes:
         """The event that ends a stream which cannot go on."""
         ...
 

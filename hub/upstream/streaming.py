@@ -53,6 +53,7 @@ class ModelStream:
         self._closed = False
         self._counts = attempt.deployment.missing_usage == "refuse" and lane.spoken in METERED
         self._last = (b"", b"")  # the end as it came: where the provider says what was used
+        self._opening = self._told = b""  # the first and the latest events, as the caller gets them
 
     @property
     def usage(self) -> Usage:
@@ -114,7 +115,8 @@ class ModelStream:
             if self._settled and not isinstance(failure, Unmetered):
                 raise StopAsyncIteration from None
             self._failure = failure
-            out = self._lane.error_event(failure)
+            out = self._lane.error_event(failure, self._opening + self._told)
+        self._told = out
         self._size += len(out)
         return out
 
@@ -162,6 +164,7 @@ class ModelStream:
             self._comments = out
             return b""
         self._begun = True
+        self._opening = out
         self._comments = b""
         self._attempt.answered()
         return out

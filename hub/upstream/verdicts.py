@@ -122,4 +122,5 @@ def nobody_answered(tried: list[tuple[str, Refusal]]) -> UpstreamFailed:
         told if len(tried) == 1 else f"None of {len(tried)} tries was answered. {told}",
         status=known.status if known else None,
         retry_after=last.retry_after,
+        headers={"x-hub-attempts": str(len(tried))},
     )

@@ -282,6 +282,7 @@ async def test_when_nobody_answers_the_caller_is_told_what_was_tried():
             assert "a/m" in caught.value.message
             assert "b/m" in caught.value.message
             assert "127.0.0.1" not in caught.value.message
+            assert caught.value.headers["x-hub-attempts"] == "2"
 
 
 async def test_no_more_tries_than_the_route_allows():
@@ -418,3 +419,19 @@ async def test_an_error_that_is_no_json_is_told_in_the_callers_dialect(body, med
             error = json.loads(told)
             assert message in error["error"]["message"]
             assert error.get("type") == ("error" if dialect is Dialect.ANTHROPIC_MESSAGES else None)
+
+
+@pytest.mark.parametrize("spoken", [Dialect.OPENAI_RESPONSES, Dialect.ANTHROPIC_MESSAGES])
+async def test_a_response_that_breaks_off_fails_as_the_one_that_began(spoken):
+    """Its id stays, and the numbers of its events go on, in either lane."""
+    made = {Dialect.OPENAI_RESPONSES: up.responses, Dialect.ANTHROPIC_MESSAGES: up.messages}[spoken]
+    async with up.Upstream() as only, sender() as models:
+        only.default = made("a long answer that is cut in the end, and is not told to anybody").without_end()
+        target = dataclasses.replace(deployment(only.url), paths={spoken: "/x"})
+        asked = call(stream=True, dialect=Dialect.OPENAI_RESPONSES, input="hi", store=False)
+        _, body, _, _ = await send(models, plan(target), asked)
+        events = [json.loads(line[6:]) for line in body.decode().split("\n") if line.startswith("data: ")]
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+        assert events[-1]["response"]["id"] == events[0]["response"]["id"]
+        assert b"response.completed" not in body
