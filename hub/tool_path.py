@@ -236,8 +236,7 @@ class ToolPath:
                 record.failed("invalid_arguments", unfit, 200)
                 return Answered(target.server, RpcReply.failure(unfit), decision.headers)
             await record.reserve(ONE_CALL, price.expected, price.version)
-            context = call.origin.trace
-            meta = meta_with(call.meta, record.traceparent(1), context.state if context else "")
+            meta = meta_with(call.meta, record.traceparent(1), call.origin.trace)
             params = target.params(call.arguments, meta)
             several = len(visit.view.readable) > 1
             ask = _named(target.server, caller.ask) if several and caller.ask else caller.ask

@@ -91,6 +91,11 @@ class TraceContext:
     sampled: bool
     state: str = ""
 
+    @property
+    def parent(self) -> str:
+        """The `traceparent` that says so: what goes on where the hub has no span of its own to name."""
+        return traceparent(self.trace, self.span, sampled=self.sampled)
+
 
 def parse_context(parent: str, state: str = "") -> TraceContext | None:
     """The context of a `traceparent` and a `tracestate`; None when the first is none (then both are ignored)."""
@@ -113,16 +118,17 @@ def context_in_meta(meta: bytes) -> TraceContext | None:
     return parse_context(parent, state)
 
 
-def meta_with(meta: bytes, traceparent: str, state: str = "") -> bytes:
-    """`meta` with our `traceparent` in the place of the caller's; as it is when there is nothing to say.
+def meta_with(meta: bytes, own: str, context: TraceContext | None) -> bytes:
+    """`meta` with the hub's `own` traceparent in the place of the caller's; without one, with the caller's.
 
-    `state` is the caller's, from elsewhere than their `meta`.
+    `context` is the caller's from elsewhere than their `meta`, which comes before it.
     """
-    if not traceparent:
+    if not own and (context is None or b'"traceparent"' in meta):
         return meta
     members = _members.decode(meta)
+    state = context.state if context is not None else ""
     given = {TRACESTATE: state} if state and TRACESTATE not in members else {}
-    return _encode({**members, **given, TRACEPARENT: traceparent})
+    return _encode({**members, **given, TRACEPARENT: own or (context.parent if context is not None else "")})
 
 
 def headers_in_meta(meta: bytes) -> tuple[tuple[str, str], ...]:

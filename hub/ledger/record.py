@@ -90,11 +90,11 @@ class Record:
         return self._cost
 
     def traceparent(self, attempt: int = 0) -> str:
-        """The header that hands this call's trace on to an upstream, from the span of that try; "" outside a trace."""
+        """The header that hands this call's trace on to an upstream, from the span of that try; "" where none is recorded."""
         opened = self._opening
-        if not opened.trace:
+        if not opened.sampled:
             return ""
-        return traceparent(opened.trace, span_of(opened.id, attempt), sampled=opened.sampled)
+        return traceparent(opened.trace, span_of(opened.id, attempt), sampled=True)
 
     # -- what the stages tell --------------------------------------------------------------------------------------
 

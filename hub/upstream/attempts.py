@@ -86,10 +86,10 @@ class Attempt:
 
     def trace_headers(self, call: ModelCall) -> tuple[tuple[str, str], ...]:
         """What hands the caller's trace on; nothing outside a trace."""
-        parent = self._record.traceparent(self.number)
+        context = call.origin.trace
+        parent = self._record.traceparent(self.number) or (context.parent if context is not None else "")
         if not parent:
             return ()
-        context = call.origin.trace
         state = ((TRACESTATE, context.state),) if context is not None and context.state else ()
         return ((TRACEPARENT, parent), *state)
 

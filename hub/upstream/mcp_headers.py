@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import DecodeError, json
@@ -10,6 +10,7 @@ from msgspec import DecodeError, json
 from hub.upstream.mcp_wire import Object, parse_object, parse_text
 
 ANNOTATION = "x-mcp-header"
+_PARAM = b"mcp-param-"
 # The member of params that `Mcp-Name` repeats, by the method.
 NAMED_BY = {
     "tools/call": "name",
@@ -72,6 +73,16 @@ def param_headers(mirrored: Mirrored, params: Object) -> list[tuple[str, str]]:
         if value is not None:
             headers.append((f"Mcp-Param-{name}", encode_value(value)))
     return headers
+
+
+def unnamed_params(own: Iterable[tuple[str, str]], given: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """The `Mcp-Param-*` of a caller that repeat nothing the hub knows of: they go on, for whoever does. `own` come first."""
+    found = [name for name in given if name.startswith(_PARAM)]
+    if not found:
+        return ()
+    known = {name.lower() for name, _ in own}
+    told = ((name.decode("latin-1"), given[name].decode("latin-1")) for name in found)
+    return tuple(pair for pair in told if pair[0] not in known)
 
 
 def _at(arguments: Object, path: Path) -> Any:

@@ -14,7 +14,7 @@ from hub.core.telemetry import headers_in_meta
 from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response, read_whole
 from hub.upstream.failures import BrokenOff
-from hub.upstream.mcp_headers import Mirrored, name_header, param_headers
+from hub.upstream.mcp_headers import Mirrored, name_header, param_headers, unnamed_params
 from hub.upstream.mcp_lines import Events
 from hub.upstream.mcp_link import Ears, Greeting
 from hub.upstream.mcp_pending import Pending
@@ -71,7 +71,10 @@ class HttpLink(PostingLink):
         body = mcp_wire.request(pending.number, pending.method, params)
         try:
             own = forwarded(self._address.forward, pending.caller)
-            response = await self._post(body, (*self._headers(pending.method, params, speech), *own))
+            headers = self._headers(pending.method, params, speech)
+            if speech.era is Era.MODERN and pending.method == "tools/call":
+                own += unnamed_params(headers, pending.caller.headers)
+            response = await self._post(body, (*headers, *own))
         except UpstreamFailed as failure:
             pending.fail(failure)
             self._ears.changed()  # is it still there?

@@ -49,11 +49,14 @@ def test_the_context_in_meta():
     assert context_in_meta(meta) == TraceContext(TRACE, SPAN, True, "v=1")
     assert context_in_meta(b'{"traceparent": 5}') is None
     assert context_in_meta(b'{"note": "traceparent"}') is None
-    assert json.loads(meta_with(b'{"a": 1}', PARENT, "v=2")) == {"a": 1, "traceparent": PARENT, "tracestate": "v=2"}
-    assert json.loads(meta_with(meta, PARENT, "v=2"))["tracestate"] == "v=1"
-    ours = traceparent(TRACE, "b" * 16, sampled=False)
-    assert json.loads(meta_with(meta, ours)) == {"traceparent": ours, "tracestate": "v=1", "progressToken": 3}
-    assert meta_with(meta, "") is meta
+    ours = traceparent(TRACE, "b" * 16, sampled=True)
+    given = TraceContext(TRACE, SPAN, True, "v=2")
+    assert json.loads(meta_with(b'{"a": 1}', ours, given)) == {"a": 1, "traceparent": ours, "tracestate": "v=2"}
+    assert json.loads(meta_with(b"{}", "", given)) == {"traceparent": PARENT, "tracestate": "v=2"}
+    assert json.loads(meta_with(meta, ours, given))["tracestate"] == "v=1"
+    assert json.loads(meta_with(meta, ours, None)) == {"traceparent": ours, "tracestate": "v=1", "progressToken": 3}
+    assert meta_with(meta, "", None) is meta
+    assert meta_with(meta, "", given) is meta
 
 
 def test_ids_are_those_of_the_entry():

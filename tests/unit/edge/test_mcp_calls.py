@@ -7,6 +7,7 @@ import pytest
 
 from hub.core.refusal import Unavailable, UpstreamFailed
 from hub.core.telemetry import headers_in_meta
+from hub.ledger import Keeping, Ledger
 from hub.upstream import RpcReply, ServerState
 from tests.support.mcp_desk import META, NARROW, OTHER, Desk, offers, plain, tool, until
 
@@ -82,7 +83,10 @@ async def test_the_server_gets_its_own_name_the_arguments_and_the_meta(desk):
     assert caller.principal.id == "key:ci"
 
 
-async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk):
+@pytest.mark.parametrize("share", [0.0, 0.5])
+async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk, monkeypatch, share):
+    """Under the span that the hub records of it; as it came where the hub records none."""
+    monkeypatch.setattr(desk.path, "_ledger", Ledger(desk.entries, None, keeping=Keeping(traces=lambda: share)))
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "tracestate": "v=1"}
     await desk.legacy("tools/call", {"name": "alpha__echo"}, **parent)
@@ -95,7 +99,8 @@ async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk
             == {"traceparent": meta["traceparent"], "tracestate": "v=1", **more}
         )
         assert meta["traceparent"].startswith(f"00-{trace}-")
-        assert "00f067aa0ba902b7" not in meta["traceparent"]
+        assert meta["traceparent"].endswith("-01")
+        assert ("00f067aa0ba902b7" in meta["traceparent"]) == (not share)
 
 
 async def test_what_reaches_a_server_is_one_line(desk):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.mcp_full_http import FullServer
 from tests.support.mcp_pool import call, pool, ready, text
 from tests.support.mcp_upstreams import McpUpstream
 
@@ -29,6 +30,25 @@ async def test_named_headers_go_on_and_no_others(tmp_path, era):
         listings = [one for one in upstream.requests if one.json and one.json.get("method") == "tools/list"]
         assert listings
         assert not any("x-tenant" in one.headers for one in listings)
+
+
+async def test_what_repeats_an_argument_that_only_the_server_knows_of_goes_on_in_the_modern_era(tmp_path):
+    sent = {
+        b"mcp-param-later": b"=?base64?w7w=?=",
+        b"mcp-param-region": b"us",
+        b"mcp-name": b"public",
+        b"x-other": b"no",
+    }
+    async with FullServer("2026") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
+        await ready(servers, "s")
+        await call(servers, "s", "with_headers", {"region": "eu", "query": "q"}, headers=sent)
+        (headers,) = [headers for method, headers in server.requests if method == "tools/call"]
+    assert headers["mcp-param-later"] == "=?base64?w7w=?="
+    assert headers["mcp-param-region"] == "eu"  # what goes out with the call, and nothing else
+    assert "x-other" not in headers
+    async with McpUpstream("2025") as upstream, pool(tmp_path, {"a": {"url": upstream.url}}) as servers:
+        await ready(servers, "a")
+        assert "mcp-param-later" not in json.loads(text(await call(servers, "a", "headers", headers=sent)))
 
 
 @pytest.mark.parametrize("era", ["2025", "2026"])
