@@ -1,12 +1,12 @@
 """One's own provider credentials: a person's, or a team's, kept in the vault and used instead of the hub's."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hub.core.refusal import Conflict, Fault, Forbidden, InvalidSpec, NotFound
-from hub.edge.resources_api import mapping_of
+from hub.edge.resources_api import mapping_of, seen_version
 from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, require, teams_with
 from hub.routing import visible_models
@@ -47,11 +47,12 @@ class ConnectionsApi:
         return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
-        provider, body = self._provider(ask), mapping_of(ask.body, "value", "team")
+        provider, body = self._provider(ask), mapping_of(ask.body, "value", "team", "version")
         owner = asked_owner(ask, body.get("team"))
         value = one_line("value", "the provider's key", body.get("value"), MOST_CHARACTERS)
         found = (await self._held()).get((provider, owner))
         check_free(found)
+        check_seen(found, body)
         name = found.name if found else name_of(provider, owner)
         spec = {
             "kind": ask.snapshot.providers[provider].spec.kind,
@@ -147,10 +148,28 @@ def check_free(found: Resource | None) -> None:
         raise Conflict("managed_by_file", f"'{file}' manages this. Change it there.")
 
 
+def check_seen(found: Resource | None, body: Mapping[str, Any]) -> None:
+    """Raise Conflict where a body says another version than there is: before anything is written, as above."""
+    seen, now = seen_version(body), found.version if found else 0
+    if seen is None or seen == now:
+        return
+    who = f"{found.updated_by} has changed it since" if found else "somebody has removed it since"
+    raise Conflict("version_conflict", f"You have seen version {seen} of this, and {who}. Look at it anew.")
+
+
+def changes_of(resource: Resource) -> dict[str, Any]:
+    """Who wrote what somebody has of their own, and when, and the version to say when it is written again."""
+    return {
+        "resource": resource.name,
+        "version": resource.version,
+        "changed_at": resource.updated_at.isoformat(),
+        "changed_by": resource.updated_by,
+        **managed(resource.managed_by),
+    }
+
+
 def _told(resource: Resource | None) -> dict[str, Any] | None:
-    if resource is None:
-        return None
-    return {"resource": resource.name, "changed_at": resource.updated_at.isoformat(), **managed(resource.managed_by)}
+    return None if resource is None else changes_of(resource)
 
 
 def name_of(what: str, owner: Owner) -> str:

@@ -75,6 +75,10 @@ _SCHEMAS: dict[str, Any] = {
         "required": ["value"],
         "properties": {
             "value": {"type": "string", "description": "The provider's key; it goes to the vault."},
+            "version": {
+                "type": "integer",
+                "description": "That of the list, 0 for none; 409 when it has changed since.",
+            },
             "team": {"type": "string", "description": "A team whose keys you may make; without it, your own."},
         },
     },
@@ -93,6 +97,10 @@ _SCHEMAS: dict[str, Any] = {
             "service_name": {"type": "string"},
             "sample": {"type": "number", "minimum": 0, "maximum": 1},
             "enabled": {"type": "boolean"},
+            "version": {
+                "type": "integer",
+                "description": "That of the list, 0 for none; 409 when it has changed since.",
+            },
             "team": {"type": "string", "description": "A team whose keys you may make; without it, your own calls."},
         },
     },
@@ -116,7 +124,14 @@ _SCHEMAS: dict[str, Any] = {
         "type": "object",
         "properties": {"digest": {"type": "string", "description": "That of the list; 409 when it has changed since."}},
     },
-    "Restore": {"type": "object", "required": ["version"], "properties": {"version": {"type": "integer"}}},
+    "Restore": {
+        "type": "object",
+        "required": ["version"],
+        "properties": {
+            "version": {"type": "integer"},
+            "seen": {"type": "integer", "description": "The version that was current; 409 when it has changed since."},
+        },
+    },
     "Rotation": {
         "type": "object",
         "properties": {"overlap_seconds": {"type": "integer", "minimum": 0, "maximum": 2_592_000, "default": 0}},
@@ -195,7 +210,17 @@ _SCHEMAS: dict[str, Any] = {
             },
         },
     },
-    "Secret": {"type": "object", "required": ["value"], "properties": {"value": {"type": "string", "writeOnly": True}}},
+    "Secret": {
+        "type": "object",
+        "required": ["value"],
+        "properties": {
+            "value": {"type": "string", "writeOnly": True},
+            "seen": {
+                "type": "string",
+                "description": "`updated_at` of the list, empty for a new name; 409 when it was written since.",
+            },
+        },
+    },
 }
 
 

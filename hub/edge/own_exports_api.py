@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, NotFound
-from hub.edge.connections_api import MOST_CHARACTERS, Owner, asked_owner, check_free, name_of, one_line, person_of
+from hub.edge.connections_api import (
+    MOST_CHARACTERS,
+    Owner,
+    asked_owner,
+    changes_of,
+    check_free,
+    check_seen,
+    name_of,
+    one_line,
+    person_of,
+)
 from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Query, Route, listed
 from hub.identity import Permission, teams_with
 from hub.resources import parse
 from hub.store import Resource, Resources, Vault
-from hub.store.records import managed
 
 # What people say of their own; the rest would reach further than their calls.
 _FIELDS = ("endpoint", "protocol", "auth", "api_key_header", "service_name", "sample", "enabled")
@@ -50,7 +59,7 @@ class OwnExportsApi:
 
     async def _put(self, ask: Ask) -> Answer:
         body = mapping_of(ask.body)
-        unknown = sorted(set(body) - {*_FIELDS, "team", "value"})
+        unknown = sorted(set(body) - {*_FIELDS, "team", "value", "version"})
         if unknown:
             raise InvalidSpec([Fault(unknown[0][:64], f"no field of an own export; fields here: {', '.join(_FIELDS)}")])
         if body.get("auth", "none") not in _AUTHS:
@@ -60,6 +69,7 @@ class OwnExportsApi:
         owner = asked_owner(ask, body.get("team"))
         found = (await self._held()).get(owner)
         check_free(found)
+        check_seen(found, body)
         name = found.name if found else name_of("traces", owner)
         spec: dict[str, Any] = {
             "format": "otlp",
@@ -104,10 +114,8 @@ class OwnExportsApi:
         told = {field: resource.spec[field] for field in _FIELDS if field in resource.spec}
         return {
             **told,
-            "resource": resource.name,
-            "changed_at": resource.updated_at.isoformat(),
+            **changes_of(resource),
             "status": await self.status("exports", resource),
-            **managed(resource.managed_by),
         }
 
     async def _held(self) -> dict[Owner, Resource]:

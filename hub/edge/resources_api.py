@@ -15,6 +15,7 @@ from hub.store.diffs import difference
 from hub.store.records import by_file, managed
 
 Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
+_SEEN = Query("version", "the version that you have seen, as `If-Match`: 409 when it has changed since")
 _VIEW = Query("view", "`names`: only kind and name of each", ("names",))
 
 
@@ -41,17 +42,22 @@ def mapping_of(body: Any, *known: str) -> dict[str, Any]:
     return body
 
 
-def _expected(ask: Ask, body: Mapping[str, Any]) -> int | None:
-    """The version that the writer has seen: `If-Match`, or `version` in the body."""
+def _expected(ask: Ask, body: Mapping[str, Any], field: str = "version") -> int | None:
+    """The version that the writer has seen: `If-Match`, or a field of the body."""
     match = ask.request.headers.get("if-match", "")
     if match and match != "*":
         found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', match)
         if not found:
             raise Malformed("malformed", 'If-Match holds the version that you have seen, for example "3".')
         return int(found.group(1))
-    version = body.get("version")
+    return seen_version(body, field)
+
+
+def seen_version(body: Mapping[str, Any], field: str = "version") -> int | None:
+    """The version of a resource that a body says was seen; None where it says nothing. Raises Malformed."""
+    version = body.get(field)
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
-        raise Malformed("malformed", "version is the whole number that you have seen.")
+        raise Malformed("malformed", f"{field} is the whole number of the version that you have seen.")
     return version
 
 
@@ -173,7 +179,9 @@ class ResourcesApi:
             visibility = Visibility(ask.snapshot, ask.principal)
             visibility.check_write(kind, name, None, old.spec if old else None)
             visibility.check_read(kind, name, old.spec if old else None)
-            await self._resources.delete(kind, name, ask.actor, expected_version=_expected(ask, {}))
+            seen = ask.query("version")
+            expected = _expected(ask, {"version": int(seen) if seen.isdecimal() and len(seen) < 10 else seen or None})
+            await self._resources.delete(kind, name, ask.actor, expected_version=expected)
             return Answer({"kind": kind, "name": name, "deleted": True})
 
         return endpoint
@@ -211,7 +219,7 @@ class ResourcesApi:
 
     def _restore(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
         async def endpoint(ask: Ask) -> Answer:
-            name, body = ask.path("name"), mapping_of(ask.body, "version")
+            name, body = ask.path("name"), mapping_of(ask.body, "version", "seen")
             version = body.get("version")
             if not isinstance(version, int) or isinstance(version, bool):
                 raise Malformed("malformed", 'Say which version: {"version": 3}.')
@@ -219,7 +227,8 @@ class ResourcesApi:
             spec = next((v.spec for v in versions if v.version == version), None)
             now = await self._resources.find(kind, name)
             Visibility(ask.snapshot, ask.principal).check_write(kind, name, spec, now.spec if now else None)
-            written = await self._resources.restore(kind, name, version, ask.actor)
+            expected = _expected(ask, body, "seen")
+            written = await self._resources.restore(kind, name, version, ask.actor, expected_version=expected)
             return Answer(await self.view(written.resource))
 
         return endpoint
@@ -295,7 +304,7 @@ class ResourcesApi:
 
         def route(method: str, path: str, summary: str, endpoint: Endpoint, body: str = "", reply: str = "") -> Route:
             permission = read if method == "GET" else write
-            query = (_VIEW,) if reply == "Page" else ()
+            query = (_VIEW,) if reply == "Page" else (_SEEN,) if method == "DELETE" else ()
             return Route(method, path, permission, summary, endpoint, kind, own, body, reply, query)
 
         # Names of models may hold slashes, so what follows a name is matched before the name alone.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hub.core.refusal import Fault, InvalidSpec, NotFound
+from hub.core.refusal import Conflict, Fault, InvalidSpec, NotFound
 from hub.edge.resources_api import mapping_of
 from hub.edge.routes import Answer, Ask, Route, listed
 from hub.identity import Permission
@@ -33,11 +33,14 @@ class SecretsApi:
         return listed(ask, items)
 
     async def _put(self, ask: Ask) -> Answer:
-        name, value = ask.path("name"), mapping_of(ask.body, "value").get("value")
+        name, body = ask.path("name"), mapping_of(ask.body, "value", "seen")
+        value = body.get("value")
         if not _NAME.fullmatch(name):
             raise InvalidSpec([Fault(f"secrets.{name[:64]}", "not a name: at most 64 of a-z 0-9 . _ -")])
         if not isinstance(value, str) or not value or len(value) > _LONGEST:
             raise InvalidSpec([Fault(f"secrets.{name}", f"value is a text of at most {_LONGEST} characters")])
+        if "seen" in body:
+            _check_seen(name, body["seen"], (await self.vault.written()).get(name, ""))
         await self.vault.put(name, value, ask.actor)
         self.changed()
         return Answer({"name": name, "reference": f"vault:{name}"})
@@ -67,6 +70,16 @@ class SecretsApi:
         yield Route("POST", "/api/v1/secrets/rotate", needs, about, self._rotate, "secrets")
         about = "Forget a secret of the vault; refused while a resource names it"
         yield Route("DELETE", one, needs, about, self._delete, "secrets")
+
+
+def _check_seen(name: str, seen: Any, now: str) -> None:
+    """Raise Conflict where a secret was written at another time than its writer has seen, "" being never."""
+    if seen == now:
+        return
+    if not seen:
+        raise Conflict("already_exists", f"There is a vault:{name} already. Replace that one, or choose another name.")
+    what = "written" if now else "removed"
+    raise Conflict("version_conflict", f"vault:{name} was {what} since you looked, and is as that left it. Look again.")
 
 
 def _users(specs: dict[str, dict[str, dict[str, Any]]], name: str) -> list[dict[str, str]]:

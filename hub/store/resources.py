@@ -213,11 +213,13 @@ class Resources:
         old = self._now.stored.resources.get((step.kind, step.name))
         return old.version + 1 if old else 1
 
-    async def restore(self, kind: str, name: str, version: int, actor: Actor) -> Written:
+    async def restore(
+        self, kind: str, name: str, version: int, actor: Actor, *, expected_version: int | None = None
+    ) -> Written:
         """Make an old version's spec current, as a new version. Raises NotFound, InvalidSpec or Conflict."""
         for old in await self.history(kind, name):
             if old.version == version and old.spec is not None:
-                return await self.put(kind, name, old.spec, actor)
+                return await self.put(kind, name, old.spec, actor, expected_version=expected_version)
         raise NotFound("not_found", f"{kind}/{name} has no version {version} to restore (a deletion is none).")
 
     async def rotate_key(self, name: str, actor: Actor, *, overlap_seconds: int = 0) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hub.core.refusal import Conflict
 from hub.ui.sources import Visit
+from hub.ui.typed import counted
 
 _VAULT = "vault:"
 
@@ -25,8 +27,12 @@ class Act:
 
     def number(self, name: str) -> int:
         """A whole number that was sent, 0 for anything else."""
-        text = self.form.get(name, "")
-        return int(text) if text.isdecimal() and len(text) < 10 else 0
+        return counted(self.form.get(name, "")) or 0
+
+    @property
+    def seen(self) -> int | None:
+        """The version that stood on the page."""
+        return counted(self.form.get("seen", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,12 @@ class Done:
 
 
 async def _delete(act: Act) -> Done:
-    await act.visit.send("DELETE", act.path)
+    await act.visit.send("DELETE", act.path, query={} if act.seen is None else {"version": str(act.seen)})
     return Done("deleted", gone=True)
 
 
 async def _restore(act: Act) -> Done:
-    await act.visit.send("POST", f"{act.path}/restore", {"version": act.number("version")})
+    await act.visit.send("POST", f"{act.path}/restore", {"version": act.number("version"), "seen": act.seen})
     return Done("restored")
 
 
@@ -103,6 +109,14 @@ async def _credential(act: Act) -> Done:
         spec = {**found["spec"], "api_key": f"{_VAULT}{name}"}
         await act.visit.send("PUT", act.path, {"spec": spec, "version": found["version"]})
     return await _test(act)
+
+
+def overtaken(conflict: Conflict, resource: Mapping[str, Any] | None) -> str:
+    """What to say when a button was pressed beside something that somebody else has changed since. Raises what else it is."""
+    if conflict.code != "version_conflict":
+        raise conflict
+    who = f"{resource['updated_by']} saved version {resource['version']}" if resource else "somebody deleted it"
+    return f"Nothing was done: {who} in the meantime. Look at it, then decide again."
 
 
 ACTIONS: Mapping[str, Callable[[Act], Awaitable[Done]]] = {

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Refusal
+from hub.core.refusal import Conflict, Refusal
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
@@ -108,7 +108,7 @@ class AdminPages:
         )
 
     async def _secrets(self, visit: Visit) -> Response:
-        note, name = "", visit.query("name")
+        note, status, name = "", 200, visit.query("name")
         if visit.request.method == "POST":
             form = await form_of(visit.request)
             name = str(form.get("name", "")).strip()
@@ -116,12 +116,12 @@ class AdminPages:
                 if form.get("do") == "remove":
                     await visit.send("DELETE", f"/secrets/{name}")
                     return self._site.go(visit, "/admin/secrets", "forgotten")
-                await visit.send("PUT", f"/secrets/{name}", {"value": form.get("value", "")})
+                said = {"value": form.get("value", ""), **({"seen": form["seen"]} if "seen" in form else {})}
+                await visit.send("PUT", f"/secrets/{name}", said)
                 return self._site.go(visit, "/admin/secrets", "stored")
             except Refusal as refusal:
-                note = refusal.message
+                note, status = refusal.message, 409 if isinstance(refusal, Conflict) else 422
         secrets = (await visit.get("/secrets"))["items"]
-        status = 422 if note else 200
         return self._site.show(visit, "secrets.html", status=status, secrets=secrets, note=note, name=name)
 
     async def _boundary(self, visit: Visit) -> Response:

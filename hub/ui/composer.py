@@ -11,10 +11,12 @@ from hub.core.principal import Globs
 from hub.core.refusal import Conflict, Refusal
 from hub.identity import WRITE, Permission, teams_with
 from hub.store.diffs import difference
+from hub.ui.actions import ACTIONS, Act, overtaken
 from hub.ui.columns import PAGES
 from hub.ui.resources import form_of, values_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
+from hub.ui.typed import counted, one
 from hub.ui.weighing import plainly, weight_of
 
 MANY_TOOLS = 40  # beyond this, several clients cut the list or choose badly
@@ -72,24 +74,24 @@ class ComposerPages:
         spec, version, notes, conflict = profile["spec"], profile["version"], list[str](), None
         if visit.request.method == "POST":
             values = values_of(await form_of(visit.request))
-            if values.get("do") == ["restore"]:
-                return await self._restore(visit, name, (values.get("version") or [""])[0])
-            if values.get("do") == ["delete"]:
-                await visit.send("DELETE", f"/profiles/{name}")
-                return self._site.go(visit, f"{self._base}/profiles", "deleted")
+            if values.get("do") in (["restore"], ["delete"]):
+                return await self._acted(visit, profile, values)
             offers = await self._offers(visit, _servers(values))
             spec = self._within(visit, composed(profile["spec"], values, offers), offers)
-            if values.get("do") != ["show"]:
+            seen = counted(one(values, "version")) or 0
+            if values.get("do") == ["show"]:
+                version = seen  # what is saved later is still what was begun with that one
+            else:
                 try:
-                    seen = int((values.get("version") or ["0"])[0])
                     await visit.send("PUT", f"/profiles/{name}", {"spec": spec, "version": seen})
                     return self._site.go(visit, f"{self._base}/compose/{quote(name)}", "saved")
                 except Conflict as refusal:
                     if refusal.code != "version_conflict":
                         raise
                     conflict = {"theirs": profile, "diff": difference(profile["spec"], spec)}
-                except (Refusal, ValueError) as refusal:
-                    notes.append(str(refusal))
+                except Refusal as refusal:
+                    notes.append(refusal.message)
+                    version = seen
         offers = await self._offers(visit, list(spec.get("servers", {})))
         known = [item["name"] for item in await visit.items(self._servers)]
         diet = await visit.maybe(f"/profiles/{name}/diet")
@@ -111,11 +113,13 @@ class ComposerPages:
             writable=may_change(visit, profile),
         )
 
-    async def _history(self, visit: Visit, profile: dict[str, Any]) -> Response:
+    async def _history(self, visit: Visit, profile: dict[str, Any], note: str = "") -> Response:
         path = f"{self._base}/compose/{quote(profile['name'])}"
         return self._site.show(
             visit,
             "history.html",
+            status=409 if note else 200,
+            note=note,
             kind="profiles",
             name=profile["name"],
             about=PAGES["profiles"],
@@ -126,10 +130,15 @@ class ComposerPages:
             writable=may_change(visit, profile),
         )
 
-    async def _restore(self, visit: Visit, name: str, version: str) -> Response:
-        wanted = int(version) if version.isdecimal() and len(version) < 10 else 0
-        await visit.send("POST", f"/profiles/{name}/restore", {"version": wanted})
-        return self._site.go(visit, f"{self._base}/compose/{quote(name)}", "restored")
+    async def _acted(self, visit: Visit, profile: dict[str, Any], values: Mapping[str, Sequence[str]]) -> Response:
+        """What the buttons beside the composer do."""
+        name, form = profile["name"], {field: given[-1] for field, given in values.items()}
+        try:
+            done = await ACTIONS[form["do"]](Act(visit, "profiles", name, form))
+        except Conflict as conflict:
+            return await self._history(visit, profile, overtaken(conflict, profile))
+        after = f"{self._base}/profiles" if done.gone else f"{self._base}/compose/{quote(name)}"
+        return self._site.go(visit, after, done.said)
 
     async def _offers(self, visit: Visit, servers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         return {server: await visit.items(f"{self._servers}/{server}/tools") for server in servers}

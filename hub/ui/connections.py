@@ -5,10 +5,11 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Refusal
+from hub.core.refusal import Conflict, Refusal
 from hub.ui.resources import form_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
+from hub.ui.typed import counted
 
 
 class ConnectionPages:
@@ -22,22 +23,21 @@ class ConnectionPages:
         return [Route("/console/connections", self._site.page(self._page), methods=["GET", "POST"])]
 
     async def _page(self, visit: Visit) -> Response:
-        note = ""
         if visit.request.method == "POST":
             form = {name: str(value) for name, value in (await form_of(visit.request)).items()}
             if "server" in form:
                 return await self._account(visit, form)
             path, team = f"/me/connections/{form.get('provider', '')}", form.get("team", "")
+            seen = {**({"team": team} if team else {}), "version": counted(form.get("version", ""))}
             try:
                 if form.get("do") == "remove":
                     await visit.send("DELETE", path, query={"team": team} if team else None)
                     return self._site.go(visit, "/console/connections", "disconnected")
-                given = {"value": form.get("value", ""), **({"team": team} if team else {})}
-                await visit.send("PUT", path, given)
+                await visit.send("PUT", path, {"value": form.get("value", ""), **seen})
                 return self._site.go(visit, "/console/connections", "connected")
             except Refusal as refusal:
-                note = refusal.message
-        return await self._shown(visit, note)
+                return await self._shown(visit, refusal)
+        return await self._shown(visit)
 
     async def _account(self, visit: Visit, form: dict[str, str]) -> Response:
         """Connect an account at a server, or take it back."""
@@ -51,16 +51,16 @@ class ConnectionPages:
                 return self._site.go(visit, "/console/connections", "account")
             url = str(done["url"])
         except Refusal as refusal:
-            return await self._shown(visit, refusal.message)
+            return await self._shown(visit, refusal)
         # A link, not a redirect: whoever goes to another site sees which.
         return self._site.show(visit, "leave.html", server=form["server"], url=url, host=urlsplit(url).netloc)
 
-    async def _shown(self, visit: Visit, note: str) -> Response:
+    async def _shown(self, visit: Visit, refusal: Refusal | None = None) -> Response:
         return self._site.show(
             visit,
             "connections.html",
-            status=422 if note else 200,
-            note=note,
+            status=200 if refusal is None else 409 if isinstance(refusal, Conflict) else 422,
+            note=refusal.message if refusal else "",
             providers=await visit.items("/me/connections"),
             profiles=(await visit.get("/me/profiles"))["items"],
             accounts=await visit.items("/me/accounts"),

@@ -10,7 +10,7 @@ from hub.ui.conditions import unfinished
 from hub.ui.forms import faults_within, read, with_row, with_when
 from hub.ui.shapes import Shape
 from hub.ui.sources import Visit
-from hub.ui.typed import ABSENT
+from hub.ui.typed import ABSENT, counted
 
 _ANY = "x"  # the name of a draft that has none yet
 
@@ -35,8 +35,8 @@ class Draft:
 def drafted(values: dict[str, list[str]], old: Draft, shapes: tuple[Shape, ...]) -> Draft:
     """The draft that a form says, with the rows gone or moved whose button was pressed."""
     name = old.name or (values.get("name") or [""])[0].strip()
-    typed = (values.get("version") or [""])[0]
-    version = int(typed) if typed.isdecimal() and len(typed) < 10 else old.version
+    seen = counted((values.get("version") or [""])[0])
+    version = old.version if seen is None else seen
     if "yaml" in values:
         text = values["yaml"][0]
         spec, fault = _parsed(text)
@@ -107,7 +107,7 @@ async def imagined(visit: Visit, kind: str, name: str, spec: dict[str, Any], ask
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}]}
     if asked["tools"]:
         body["tools"] = [{"type": "function", "function": {"name": "any"}}]
-    tokens = int(asked["tokens"]) if asked["tokens"].isdecimal() and len(asked["tokens"]) < 8 else 0
+    tokens = counted(asked["tokens"]) or 0
     if asked["stream"]:
         body["stream"] = True
     draft = {"kind": kind, "name": name, "spec": spec}

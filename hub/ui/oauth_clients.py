@@ -6,9 +6,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.core.refusal import Refusal
-from hub.ui.resources import form_of
+from hub.store.diffs import difference
+from hub.ui.resources import form_of, values_of
 from hub.ui.site import Site
 from hub.ui.sources import Visit
+from hub.ui.typed import counted
 
 PATH = "/admin/oauth-clients"
 _FIELDS = ("server", "client_id", "scopes")
@@ -25,24 +27,31 @@ class OAuthClientPages:
         return [Route(PATH, self._site.page(self._page), methods=["GET", "POST"])]
 
     async def _page(self, visit: Visit) -> Response:
-        note, typed = "", {name: visit.query(name) for name in _FIELDS}
+        note, conflict, typed = "", None, {name: visit.query(name) for name in _FIELDS}
         if visit.request.method == "POST":
-            form = {name: str(value).strip() for name, value in (await form_of(visit.request)).items()}
+            values = values_of(await form_of(visit.request))
+            form = {name: given[-1].strip() for name, given in values.items()}
+            seen = dict(given.rsplit(" ", 1) for given in values.get("seen", []) if " " in given)
             typed = {name: form.get(name, "") for name in _FIELDS}
             try:
                 if form.get("do") == "forget":
                     await visit.send("DELETE", "/oauth-clients", query={"issuer": form.get("issuer", "")})
                     return self._site.go(visit, PATH, "client-forgotten")
-                await _give(visit, typed, form.get("secret", ""))
-                return self._site.go(visit, PATH, "client-given")
+                found = await visit.get(f"/servers/{typed['server']}")
+                auth = _asking(found, typed, form.get("secret", ""))
+                if counted(seen.get(found["name"], str(found["version"]))) == found["version"]:
+                    await _give(visit, found, auth, form.get("secret", ""))
+                    return self._site.go(visit, PATH, "client-given")
+                conflict = {"theirs": found, "diff": difference(found["spec"].get("auth") or {}, auth, "auth")}
             except Refusal as refusal:
                 note = refusal.message
         clients = (await visit.get("/oauth-clients"))["items"]
         return self._site.show(
             visit,
             "oauth_clients.html",
-            status=422 if note else 200,
+            status=409 if conflict else 422 if note else 200,
             note=note,
+            conflict=conflict,
             typed=typed,
             clients=clients,
             redirect=visit.address + "/oauth/connected",
@@ -53,23 +62,26 @@ class OAuthClientPages:
         )
 
 
-async def _give(visit: Visit, typed: dict[str, str], secret: str) -> None:
-    """Let a server use a client that somebody registered at its provider: its secret goes to the vault, the rest to the server.
-
-    Raises Refusal.
-    """
-    name = typed["server"]
-    server = await visit.get(f"/servers/{name}")
+def _asking(server: dict[str, Any], typed: dict[str, str], secret: str) -> dict[str, Any]:
+    """The `auth` of a server that uses a client which somebody registered at its provider."""
     auth: dict[str, Any] = {**(server["spec"].get("auth") or {}), "type": "oauth", "client_id": typed["client_id"]}
     auth.pop("client_secret", None)
     if typed["scopes"]:
         auth["scopes"] = typed["scopes"].split()
-    reference = f"{name[:50]}-oauth-client"
     if secret:
-        auth["client_secret"] = f"vault:{reference}"
+        auth["client_secret"] = f"vault:{_reference(server)}"
+    return auth
+
+
+def _reference(server: dict[str, Any]) -> str:
+    return f"{server['name'][:50]}-oauth-client"
+
+
+async def _give(visit: Visit, server: dict[str, Any], auth: dict[str, Any], secret: str) -> None:
+    """Let a server use a client: its secret goes to the vault, the rest to the server. Raises Refusal."""
     spec = {**server["spec"], "auth": auth}
     # Refused before a secret is kept.
-    await visit.send("POST", "/apply", {"resources": {"servers": {name: spec}}, "dry_run": True})
+    await visit.send("POST", "/apply", {"resources": {"servers": {server["name"]: spec}}, "dry_run": True})
     if secret:
-        await visit.send("PUT", f"/secrets/{reference}", {"value": secret})
-    await visit.send("PUT", f"/servers/{name}", {"spec": spec, "version": server["version"]})
+        await visit.send("PUT", f"/secrets/{_reference(server)}", {"value": secret})
+    await visit.send("PUT", f"/servers/{server['name']}", {"spec": spec, "version": server["version"]})

@@ -17,7 +17,7 @@ from hub.identity import WRITE, Permission, teams_with
 from hub.resources import KINDS
 from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.store.diffs import difference
-from hub.ui.actions import ACTIONS, Act
+from hub.ui.actions import ACTIONS, Act, overtaken
 from hub.ui.columns import PAGES, value_of
 from hub.ui.drafts import Draft, drafted, faulty, imagined, longer
 from hub.ui.forms import Field, fields
@@ -118,11 +118,13 @@ class ResourcePages:
 
         return endpoint
 
-    async def _history(self, visit: Visit, kind: str, name: str) -> Response:
+    async def _history(self, visit: Visit, kind: str, name: str, note: str = "") -> Response:
         versions = (await visit.get(f"/{kind}/{name}/history"))["items"]
         return self._site.show(
             visit,
             "history.html",
+            status=409 if note else 200,
+            note=note,
             kind=kind,
             name=name,
             about=PAGES[kind],
@@ -142,7 +144,10 @@ class ResourcePages:
         if action is None:
             resource = await visit.get(f"/{kind}/{name}")
             return await self._write(visit, Draft(kind, name, resource["spec"], resource["version"]), resource)
-        done = await action(Act(visit, kind, name, {key: values[-1] for key, values in values_of(form).items()}))
+        try:
+            done = await action(Act(visit, kind, name, {key: values[-1] for key, values in values_of(form).items()}))
+        except Conflict as conflict:
+            return await self._history(visit, kind, name, overtaken(conflict, await visit.maybe(f"/{kind}/{name}")))
         if done.secret:
             return self._reveal(visit, name, done.secret)
         if done.link:

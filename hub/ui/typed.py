@@ -13,6 +13,11 @@ def one(form: Form, name: str) -> str:
     return values[0] if values else ""
 
 
+def counted(text: str) -> int | None:
+    """The whole number of at most nine digits that a text says, such as a version that was seen; None for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def number(text: str, *, whole: bool = False) -> Any:
     """The number that a text says, or the text itself when it says none."""
     try:

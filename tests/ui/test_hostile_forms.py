@@ -1,11 +1,11 @@
 """Sixty hostile texts through every form of both apps: nothing breaks, nothing comes alive, and what was typed stays."""
 
 import html
-from html.parser import HTMLParser
 from itertools import cycle
 
 import pytest
 
+from tests.support.forms import Forms
 from tests.support.hostile import ALIVE, HOSTILE
 from tests.support.hubs import running_hub, servers_ready
 from tests.ui import places
@@ -36,60 +36,18 @@ def test_no_form_is_forgotten_here():
     assert places.routes("POST") <= places.answering("POST", PAGES) | WITHOUT_TEXT
 
 
-class Forms(HTMLParser):
-    """The forms of a page that are posted: where to, and their fields as (name, type, value)."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found = []
-        self._open = None
-        self._select = self._option = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        of = dict(attrs)
-        if tag == "form":
-            self._open = (of.get("action", ""), []) if of.get("method", "").lower() == "post" else None
-            if self._open:
-                self.found.append(self._open)
-        elif self._open and of.get("name") and tag in ("input", "textarea", "button"):
-            kind = {"textarea": "textarea", "button": "button"}.get(tag, of.get("type", "text"))
-            self._open[1].append((of["name"], kind, of.get("value", "")))
-        elif self._open and tag == "select":
-            self._select = of["name"]
-        elif self._select and tag == "option":
-            self._option = self._select
-            if "value" in of:
-                self._choice(of["value"])
-
-    def handle_data(self, data):
-        if self._option:
-            self._choice(data)
-
-    def _choice(self, value):
-        if value:
-            self._open[1].append((self._option, "option", value))
-        self._option = ""
-
-    def handle_endtag(self, tag):
-        if tag == "form":
-            self._open = None
-        elif tag == "select":
-            self._select = ""
-
-
 def sent(fields, texts):
     """The form with the next hostile text in each field that is typed and the last of each choice, as its first button sends it."""
     typed, data, pressed = {}, {}, False
-    for name, kind, value in fields:
-        if kind in _TYPED:
-            typed[name] = next(texts)
-            data.setdefault(name, []).append(typed[name])
-        elif kind == "option":
-            data[name] = [value]
-        elif kind == "hidden" or (kind == "button" and not pressed):
-            data.setdefault(name, []).append(value)
-            pressed = pressed or kind == "button"
+    for one in fields:
+        if one.kind in _TYPED:
+            typed[one.name] = next(texts)
+            data.setdefault(one.name, []).append(typed[one.name])
+        elif one.kind == "option" and one.value:
+            data[one.name] = [one.value]
+        elif one.kind == "hidden" or (one.kind == "button" and not pressed):
+            data.setdefault(one.name, []).append(one.value)
+            pressed = pressed or one.kind == "button"
     return data, typed
 
 
@@ -117,17 +75,15 @@ def client(tmp_path_factory):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_text_goes_through_every_form_and_stays_text(client, path):
-    forms = [
-        (action, fields) for action, fields in Forms(client.get(path).text).found if any(f[1] in _TYPED for f in fields)
-    ]
+    forms = [one for one in Forms(client.get(path).text).found if any(field.kind in _TYPED for field in one.fields)]
     assert forms or path in ("/console/account", "/admin/approvals/both")
-    for action, fields in forms:
+    for form in forms:
         texts = cycle(HOSTILE)
         passed = 0
         while passed < len(HOSTILE):
-            data, typed = sent(fields, texts)
+            data, typed = sent(form.fields, texts)
             passed += len(typed)
-            answer = client.post(action or path, data=data)
+            answer = client.post(form.action or path, data=data)
             assert answer.status_code in ANSWERS, (path, typed, answer.text[:500])
             shown = client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
             alive = ALIVE.search(shown)
