@@ -35,8 +35,11 @@ async def runs_out_at(queries: Queries, scope: tuple[str, str], left: int, now: 
 async def full_at(queries: Queries, spec: LimitSpec, used: LimitStatus, now: float) -> float | None:
     """When the first of a limit's rates is used up if calls go on as in the last seconds: now where one is, None where none will.
 
-    Calls of all replicas count, once the ledger has them. Times are in seconds since the epoch. Raises Unavailable.
+    Calls of all replicas count, once the ledger has them. Times are in seconds since the epoch. Nobody knows it of a limit
+    that holds for each of many by itself. Raises Unavailable.
     """
+    if spec.each is not None:
+        return None
     lately = await queries.usage(scope_filters(spec.scope.parts, now - _LATELY, None), group_by=("call",))
     calls = {str(row.group["call"]): row.calls for row in lately}
     tokens = sum(row.usage.prompt + row.usage.completion for row in lately)

@@ -78,3 +78,7 @@ class Meters(Protocol):
     def level(self, meter: str, kind: Kind) -> Level:
         """How a meter stands, as far as is known here."""
         ...
+
+    def forget(self, meter: str) -> None:
+        """Let go of a rate or of slots of which nothing is used: nobody asks for the meter any more."""
+        ...

@@ -13,10 +13,11 @@ from hub.policy.decision import Applying, Decision, Scope, model_scopes
 from hub.policy.guardrails import Guardrails, Screening, masked
 from hub.policy.limits import LimitRule, LimitStatus
 from hub.policy.meters import LocalMeters
+from hub.policy.shares import EachLimit
 from hub.policy.standing import lost_standing, stopped
 from hub.resources.snapshot import Snapshot, Stop
 
-T = TypeVar("T", LimitRule, BudgetRule)
+T = TypeVar("T", LimitRule, BudgetRule, EachLimit)
 OnAlert = Callable[[Alert, BudgetRule], None]
 _MOST_KNOWN = 4096
 JUDGE = "guardrail"  # the kind of principal that asks a model on behalf of a rule
@@ -37,8 +38,10 @@ class Policy:
         self._judges = judges
         self._on_alert = on_alert
         self._limits: dict[str, LimitRule] = {}
+        self._each: dict[str, EachLimit] = {}
         self._budgets: dict[str, BudgetRule] = {}
         self._limits_by_scope: Mapping[Scope, tuple[LimitRule, ...]] = {}
+        self._each_by_scope: Mapping[Scope, tuple[EachLimit, ...]] = {}
         self._budgets_by_scope: Mapping[Scope, tuple[BudgetRule, ...]] = {}
         self._guardrails = Guardrails({}, judges)
         self._stops: Mapping[Scope, Stop] = {}
@@ -57,8 +60,15 @@ class Policy:
             budgets[name] = old if old is not None and old.adopt(spec) else BudgetRule(name, spec, now)
         self._budgets = budgets
         queues = {name: rule.queue for name, rule in self._limits.items()}
-        self._limits = {name: LimitRule(name, spec, queues.get(name)) for name, spec in snapshot.limits.items()}
+        whole = {name: spec for name, spec in snapshot.limits.items() if spec.each is None}
+        self._limits = {name: LimitRule(name, spec, queues.get(name)) for name, spec in whole.items()}
+        self._each = {
+            name: EachLimit(name, spec, self._each.get(name))
+            for name, spec in snapshot.limits.items()
+            if spec.each is not None
+        }
         self._limits_by_scope = _by_scope(self._limits.values())
+        self._each_by_scope = _by_scope(self._each.values())
         self._budgets_by_scope = _by_scope(budgets.values())
         named = {
             ("profile", name): tuple(spec.guardrails) for name, spec in snapshot.profiles.items() if spec.guardrails
@@ -144,6 +154,7 @@ class Policy:
                 _applying(self._budgets_by_scope, scopes),
                 self._guardrails.applying(scopes),
                 tuple(rule.queue for rule in limits if rule.spec.queue is not None),
+                _applying(self._each_by_scope, scopes),
             )
         return known
 
@@ -167,7 +178,7 @@ class Policy:
 
     def limit_status(self, name: str) -> LimitStatus | None:
         """What of a limit is used now."""
-        rule = self._limits.get(name)
+        rule = self._limits.get(name) or self._each.get(name)
         return rule.status(self.meters) if rule else None
 
     def budget_status(self, name: str) -> BudgetStatus | None:

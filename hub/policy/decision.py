@@ -18,6 +18,7 @@ from hub.policy.counters import pays
 from hub.policy.guardrails import Elsewhere, Rule, Screening
 from hub.policy.limits import LimitRule, tightest
 from hub.policy.queues import Queue
+from hub.policy.shares import EachLimit
 from hub.policy.streams import StreamScreen
 
 Scope = tuple[str, str]
@@ -47,6 +48,7 @@ class Applying(NamedTuple):
     budgets: tuple[BudgetRule, ...]
     guardrails: tuple[Rule, ...]
     queues: tuple[Queue, ...] = ()  # of those limits at which calls wait for their turn
+    each: tuple[EachLimit, ...] = ()  # limits that hold for each of many by itself
 
 
 class Rules(Protocol):
@@ -108,7 +110,11 @@ class Decision:
         self.tool = tool
         self.scopes = scopes_of(principal, call, server, tool)
         self.body = call.body if isinstance(call, ModelCall) else call.arguments
-        self._applying = policy.applying(self.scopes)
+        applying = policy.applying(self.scopes)
+        if applying.each:
+            own = [limit.of(call, policy.meters) for limit in applying.each]
+            applying = applying._replace(limits=(*applying.limits, *own))
+        self._applying = applying
         self.guardrails = self._applying.guardrails  # the rules about what is said that hold for the call
         self._ask_of: tuple[LimitRule | BudgetRule, ...] = ()
         self._claim = Claim(call.id, ())

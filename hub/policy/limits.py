@@ -32,15 +32,18 @@ class LimitStatus:
 
 
 class LimitRule:
-    """One limit. What is counted survives a change of its numbers, and not of its scope."""
+    """One limit. What is counted survives a change of its numbers, and not of its scope.
+
+    `value` is of whom it counts, where the limit holds for each by itself.
+    """
 
     __slots__ = ("_limits", "_meters", "_parallel", "_request", "_told", "name", "queue", "spec")
 
-    def __init__(self, name: str, spec: LimitSpec, queue: Queue | None = None) -> None:
+    def __init__(self, name: str, spec: LimitSpec, queue: Queue | None = None, value: str = "") -> None:
         self.name = name
         self.queue = Queue() if queue is None else queue
         self.spec = spec
-        where = "/".join(spec.scope.parts)
+        where = "/".join((*spec.scope.parts, spec.each or "", value) if value else spec.scope.parts)
         meters = self._meters = {unit: f"limit:{name}:{where}:{unit}" for unit, _ in (*_UNITS, ("parallel", ""))}
         limits: dict[str, int | None] = {unit: getattr(spec, field) for unit, field in _UNITS}
         self._limits = limits
@@ -87,6 +90,15 @@ class LimitRule:
         for meter, limit, names in self._told:
             _tell(headers, names, limit, meters.level(meter, RATE))
         return headers
+
+    def rests(self, meters: Meters) -> bool:
+        """Whether nothing of it is used; what counted it is then forgotten."""
+        kinds = [(meter, SLOTS if unit == "parallel" else RATE) for unit, meter in self._meters.items()]
+        if any(meters.level(meter, kind).used for meter, kind in kinds):
+            return False
+        for meter, _ in kinds:
+            meters.forget(meter)
+        return True
 
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""

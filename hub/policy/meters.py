@@ -52,11 +52,19 @@ class LocalMeters:
         """A call is over: what it really used of each ask."""
         known = self._counters
         for ask, amount in zip(claim.asks, used, strict=True):
-            known[ask.meter].settle(ask.amount, amount, taken.second)
+            counter = known.get(ask.meter)
+            if counter is not None:  # else it was forgotten meanwhile: nothing of it was used any more
+                counter.settle(ask.amount, amount, taken.second)
 
     def credit(self, meter: str, amount: int) -> None:
         """What was spent of a purse before it was counted here."""
         self._purse(meter).credit(amount)
+
+    def forget(self, meter: str) -> None:
+        """See `hub.core.meters.Meters`."""
+        counter = self._counters.get(meter)
+        if counter is not None and not counter.level(self._now()).used:
+            del self._counters[meter]
 
     def level(self, meter: str, kind: Kind) -> Level:
         """How a meter stands."""

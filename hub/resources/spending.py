@@ -8,6 +8,7 @@ from hub.resources.access import Instant
 from hub.resources.serving import HttpUrl, ModelName
 from hub.resources.spec import SecretRef, Spec, Text, Title
 
+EACH = r"^(end_user|tag:[A-Za-z0-9_.-]{1,64})$"
 ScopeName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -105,7 +106,9 @@ class LimitSpec(Spec):
     """Requests, tokens and tool calls per minute, and calls at the same time.
 
     With `queue`, calls beyond `parallel` wait for their turn instead of being refused at once; keys of a higher `priority`
-    go first. What finds the queue full, or waits too long, is refused.
+    go first. What finds the queue full, or waits too long, is refused. With `each`, all of it holds for each `end_user` by
+    itself, as calls name them in their body (`user`, `safety_identifier`, `metadata.user_id`), or for each value of a tag
+    (`tag:NAME`); calls that do not say it count as one.
     """
 
     title: Title = ""
@@ -115,6 +118,7 @@ class LimitSpec(Spec):
     tool_calls_per_minute: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     parallel: Annotated[int, Field(gt=0, le=100_000)] | None = None
     queue: QueueSpec | None = None
+    each: Annotated[str, StringConstraints(pattern=EACH)] | None = None
     enabled: bool = True
 
     @model_validator(mode="after")
@@ -123,4 +127,6 @@ class LimitSpec(Spec):
             raise ValueError("a limit sets at least one of rpm, tpm, tool_calls_per_minute, parallel")
         if self.queue is not None and self.parallel is None:
             raise ValueError("queue goes with parallel: only what ends makes room for those who wait")
+        if self.queue is not None and self.each is not None:
+            raise ValueError("a limit for each has no queue: give the queue to a limit for all")
         return self

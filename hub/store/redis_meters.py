@@ -213,6 +213,12 @@ class RedisMeters:
 
     # -- the round trips -------------------------------------------------------------------------------------------
 
+    def forget(self, meter: str) -> None:
+        """See `hub.core.meters.Meters`. Redis forgets by itself."""
+        self._known.pop(meter, None)
+        self._rests.pop(meter, None)
+        self._fallback.forget(meter)
+
     def _spent(self, ask: Ask) -> int:
         return self._known[ask.meter].used if ask.meter in self._known else ask.known
 
