@@ -11,7 +11,7 @@ from hub.core.seals import Seals
 from hub.edge.body import read_body
 from hub.edge.challenge import base_of, challenged
 from hub.edge.credentials import presented
-from hub.edge.errors import request_id_of
+from hub.edge.errors import json_rpc_error, request_id_of
 from hub.edge.guards import Receive, Scope, Send
 from hub.edge.in_flight import InFlight, going_down
 from hub.edge.mcp_answers import initialized
@@ -185,6 +185,9 @@ class McpApi:
                 await self._modern(request, first)
             else:
                 await self._legacy(request, first)
+        except NotFound as refusal:  # its session
+            answer = json_rpc_error(refusal, request.origin.request_id, id_=identifier or b"null")
+            await self._tell(request, Response(refusal.status, answer))
         except RpcFault as fault:
             await self._tell(request, Response(fault.status, fault_bytes(fault.id or identifier, fault), fault.headers))
 

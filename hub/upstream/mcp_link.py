@@ -118,7 +118,7 @@ class Link(ABC):
                 self._completions.refused(reply.error, caller)
             return reply
         except TimeoutError:
-            raise _late(method, limits) from None
+            raise UpstreamFailed("upstream_timeout", pending.late(limits), status=504) from None
         except UpstreamFailed:
             worked_on = False  # or nobody is there any more to be told
             raise
@@ -268,8 +268,3 @@ class Link(ABC):
             (now if now is not None and self.calls.waits(number) else later)(method, params)
 
         return tell
-
-
-def _late(method: str, limits: Limits) -> UpstreamFailed:
-    shortest = min(limits.total, limits.first, limits.idle)
-    return UpstreamFailed("upstream_timeout", f"it did not answer {method} within {shortest:.3g} s", status=504)

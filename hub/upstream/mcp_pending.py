@@ -30,7 +30,7 @@ class Pending(Deadline):
     of them runs out. While the caller is asked something, no clock runs: people answer when they can.
     """
 
-    __slots__ = ("_asking", "_ends", "_idle", "answer", "caller", "era", "method", "number", "token")
+    __slots__ = ("_asking", "_ends", "_idle", "_lively", "answer", "caller", "era", "method", "number", "token")
 
     def __init__(self, number: int, method: str, caller: CallerContext) -> None:
         super().__init__()
@@ -41,6 +41,7 @@ class Pending(Deadline):
         self.token: Raw | None = None
         self.answer: asyncio.Future[RpcReply] = self._loop.create_future()
         self._ends = self._idle = math.inf
+        self._lively = False
         self._asking = 0
 
     # -- its clocks ------------------------------------------------------------------------------------------------
@@ -72,7 +73,15 @@ class Pending(Deadline):
         """The server gave a sign of life."""
         if self._task is None or self._asking or self._rang:
             return
+        self._lively = True
         self._move(min(self._ends, self._loop.time() + self._idle))
+
+    def late(self, limits: Limits) -> str:
+        """Which of its clocks has run out, for people."""
+        if self._lively and self._loop.time() < self._ends:
+            return f"it gave no sign of life for {limits.idle:.3g} s while it worked on {self.method}"
+        seconds = limits.total if self._lively else min(limits.total, limits.first)
+        return f"it did not answer {self.method} within {seconds:.3g} s"
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:

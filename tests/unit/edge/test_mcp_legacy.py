@@ -69,7 +69,7 @@ async def test_a_session_from_beginning_to_end(desk):
     assert called.result == {"content": [{"type": "text", "text": "beta: echo"}]}
     assert (await desk.ask(method="DELETE", headers=plain(KEY, session))).status in (200, 204)
     gone = await desk.legacy("ping", session=session)
-    assert (gone.status, gone.error["data"]["code"]) == (404, "session_not_found")
+    assert (gone.status, gone.json["id"], gone.error["data"]["code"]) == (404, 1, "session_not_found")
 
 
 async def test_no_version_header_is_needed_after_the_handshake_and_a_wrong_one_is_refused(desk):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub.core.refusal import Unavailable, UpstreamFailed
-from hub.upstream import ServerState
+from hub.upstream import CallerContext, ServerState
+from hub.upstream.mcp_pending import Limits, Pending
 from tests.support.mcp_full_http import FullServer
 from tests.support.mcp_pool import QUICK, Kept, call, in_state, pool, ready, snapshot_of, text
 from tests.support.mcp_upstreams import McpUpstream, stdio_command
@@ -61,6 +62,25 @@ async def test_a_call_is_given_so_much_time(tmp_path, clock):
             server.set(hang={"tools/call"})
             late = await failure(servers, "add", {"a": 1, "b": 2})
             assert (late.code, "within 0.3 s" in late.message) == ("upstream_timeout", True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "stirs", "told"),
+    [
+        (Limits(total=9, first=0.02, idle=8), 0, "it did not answer tools/call within 0.02 s"),
+        (Limits(total=9, first=8, idle=0.02), 1, "it gave no sign of life for 0.02 s while it worked on tools/call"),
+        (Limits(total=0.05, first=0.03, idle=0.03), 9, "it did not answer tools/call within 0.05 s"),
+        (Limits(total=0.02, first=8, idle=8), 0, "it did not answer tools/call within 0.02 s"),
+    ],
+)
+async def test_which_clock_ran_out_is_told(limits, stirs, told):
+    pending = Pending(1, "tools/call", CallerContext())
+    with pytest.raises(TimeoutError), pending.timed(limits):
+        for _ in range(stirs):
+            pending.stir()
+            await asyncio.sleep(0.01)
+        await pending.answer
+    assert pending.late(limits) == told
 
 
 async def test_a_server_that_fails_in_a_row_is_left_alone_and_then_asked_again(tmp_path):
