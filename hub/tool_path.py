@@ -281,7 +281,11 @@ class ToolPath:
             record.failed("invalid_arguments", unfit, 200)
             result = RpcReply.failure(unfit).result or b""
         else:
-            result = await self._modes.answer(visit.view, visit.principal, target.tool, call.arguments, inner)
+            try:
+                result = await self._modes.answer(visit.view, visit.principal, target.tool, call.arguments, inner)
+            except (Malformed, NotFound) as refusal:  # for the model, which can do better the next time
+                record.failed(refusal.code, refusal.message, 200)
+                result = RpcReply.failure(refusal.message).result or b""
         record.status = 200
         record.response_bytes = len(result)
         record.settle(ONE_CALL, 0, "free")

@@ -78,25 +78,27 @@ class Results:
         """A text that is still kept for its owner. Raises NotFound."""
         kept = self._kept.get(key)
         if kept is None or (kept.owner, kept.profile) != (owner, profile) or kept.until <= self._clock():
-            raise NotFound("not_found", "There is no such result any more. Call the tool again.")
+            raise NotFound("resource_not_found", "There is no such result any more. Call the tool again.")
         return kept.text
 
 
 def fitted(result: bytes, most: int, keep: Callable[[str], str], *, has_schema: bool) -> bytes:
     """A tool result of at most about `most` bytes. `keep` keeps the whole text and gives its id.
 
-    What a tool promised a schema for stays whole. A result of the usual size is not even read.
+    What a tool promised a schema for stays whole, beside contents that are shortened. A result of the usual size is not
+    even read.
     """
     if len(result) <= most:
         return result
     members = object_of(result)
-    if has_schema and "structuredContent" in members:
+    promised = has_schema and "structuredContent" in members
+    if promised and len(members.get("content", b"")) <= most:
         return result
     try:
         items = _items.decode(members.get("content", b"[]"))
     except msgspec.DecodeError:
         return result
-    if "structuredContent" in members:
+    if "structuredContent" in members and not promised:
         del members["structuredContent"]
         if len(_encode(members)) <= most:
             members["content"] = msgspec.Raw(_encode([*items, _text("[The same as structured content is left out.]")]))
@@ -160,7 +162,8 @@ def grep_text(text: str, pattern: str, context: int) -> str:
     try:
         compiled = re2.compile(pattern[:1000], options)
     except re2.error as error:
-        raise Malformed("malformed", f"not a pattern that RE2 accepts: {str(error)[:200]}") from None
+        said = error.args[0].decode("utf-8", "replace") if error.args else ""
+        raise Malformed("malformed", f"The pattern is not one that RE2 accepts: {said[:200]}") from None
     lines = text.splitlines()
     hits = [index for index, line in enumerate(lines) if compiled.search(line)]
     shown: dict[int, str] = {}

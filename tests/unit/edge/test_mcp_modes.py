@@ -71,7 +71,7 @@ async def test_nobody_finds_or_calls_what_they_may_not(desk):
     found = (await called(desk, SEARCH, "find_tools", {"query": "issue echo"}, **narrow)).result
     assert [one["name"] for one in found["structuredContent"]["tools"]] == ["alpha__create_issue"]
     hidden = await called(desk, SEARCH, "describe_tool", {"name": "beta__echo"}, **narrow)
-    assert hidden.error["data"]["code"] == "tool_not_found"
+    assert (hidden.result["isError"], "There is no tool 'beta__echo'" in text(hidden)) == (True, True)
     desk.entries.closed.clear()
     refused = await called(desk, SEARCH, "call_tool", {"name": "beta__echo"}, **narrow)
     assert refused.json.get("error", {}).get("data", {}).get("code") == "tool_not_allowed" or refused.result["isError"]
@@ -267,7 +267,29 @@ async def test_a_long_result_is_shortened_openly_and_can_be_read_on(long):
     assert found.splitlines()[0] == "991: line 990"
     assert len(found.splitlines()) == 10
     other = await called(long, "/mcp/demo", "read_result", {"id": key}, key="key-ann-0123456789")
-    assert "no such result" in other.body.decode()
+    assert (other.result["isError"], "no such result" in text(other)) == (True, True)
+    other = await long.modern("resources/read", {"uri": link["uri"]}, key="key-ann-0123456789")
+    assert other.fault == (400, -32602, 1)
+    bad = await called(long, "/mcp/demo", "grep_result", {"id": key, "pattern": "("})
+    assert (bad.result["isError"], "RE2 accepts: missing ): (" in text(bad)) == (True, True)
+
+
+async def test_what_a_schema_is_promised_for_stays_whole_beside_contents_that_are_shortened(desk):
+    desk.offer("alpha", offers(tool("add", outputSchema={"type": "object"}), "echo"))
+    desk.apply(profiles={**desk.resources["profiles"], "demo": {"servers": {"alpha": {}}, "max_result": 1024}})
+    structured = {"lines": [f"line {number}" for number in range(500)]}
+
+    async def reply(server, params, caller):
+        content = [{"type": "text", "text": json.dumps(structured)}]
+        return RpcReply(result=json.dumps({"content": content, "structuredContent": structured}).encode())
+
+    desk.servers.reply = reply
+    result = (await called(desk, "/mcp/demo", "alpha__add")).result
+    assert result["structuredContent"] == structured
+    assert [one["type"] for one in result["content"]] == ["text", "resource_link"]
+    assert len(json.dumps(result["content"])) < 2000
+    without = (await called(desk, "/mcp/demo", "alpha__echo")).result
+    assert "structuredContent" not in without
 
 
 async def test_a_short_result_passes_as_it_is(long):
