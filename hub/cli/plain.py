@@ -28,22 +28,25 @@ def plain_serve(arguments: Sequence[str]) -> dict[str, Any] | None:
     if not arguments or arguments[0] != "serve":
         return None
     found: dict[str, Any] = {}
-    words = iter(arguments[1:])
-    for word in words:
+    words = list(arguments[1:])
+    while words:
+        word = words.pop(0)
         name = word.removeprefix("--")
-        if word == "--apply":
-            found.setdefault(name, [])
-        elif name in found:
+        if name in found and word != "--apply":
             return None
         if word == "--demo":
             found[name] = True
             continue
-        value = next(words, "")
-        if word not in _VALUES or not value or value.startswith("-"):
+        if word not in _VALUES or not words or not words[0] or words[0].startswith("-"):
             return None
         try:
-            read = _VALUES[word](value)
+            read = _VALUES[word](words.pop(0))
         except ValueError:
             return None
-        found[name] = [*found[name], read] if word == "--apply" else read
+        if word != "--apply":
+            found[name] = read
+            continue
+        found[name] = [*found.get(name, []), read]
+        while words and words[0] and not words[0].startswith("-"):
+            found[name].append(Path(words.pop(0)))
     return found

@@ -13,7 +13,10 @@ def serve(
     host: Annotated[str | None, Parameter(help="The address to listen on (HUB_HOST, 127.0.0.1).")] = None,
     port: Annotated[int | None, Parameter(help="The port; 0 takes a free one (HUB_PORT, 8484).")] = None,
     data: Annotated[Path | None, Parameter(help="The data folder (HUB_DATA, .hub).")] = None,
-    apply: Annotated[list[Path] | None, Parameter(help="Files or folders to apply at the start.", negative="")] = None,
+    apply: Annotated[
+        list[Path] | None,
+        Parameter(help="Files or folders to apply at the start.", negative="", consume_multiple=True),
+    ] = None,
     demo: Annotated[
         bool, Parameter(help="Add the demo: real MCP servers and a model, without network.", negative="")
     ] = False,

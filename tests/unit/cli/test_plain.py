@@ -16,6 +16,8 @@ DEFAULTS = {"host": None, "port": None, "data": None, "apply": None, "demo": Fal
         "--port 0",
         "--host 127.0.0.1 --port 8484 --data some/folder --workers 2 --demo",
         "--apply a.yaml --demo --apply b --apply ~/c",
+        "--apply a.yaml b ~/c --demo",
+        "--apply a b --port 0 --apply c d",
         "--host ::",
         "--data ../x/./y",
     ],
@@ -33,7 +35,7 @@ def test_plain_options_are_what_the_library_makes_of_them(words, monkeypatch):
 @pytest.mark.parametrize(
     "words",
     ["--port=1", "--port x", "--port -1", "--port 1 --port 2", "--help", "--dem", "--demo --demo", "--apply", "a.yaml",
-     "--port \u0661", "--host", "--apply a b", "--workers 1_0", "--no-demo"],
+     "--port \u0661", "--host", "--apply --demo", "--workers 1_0", "--no-demo"],
 )  # fmt: skip
 def test_what_is_not_plain_is_left_to_the_library(words):
     assert plain_serve(["serve", *words.split()]) is None
