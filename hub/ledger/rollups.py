@@ -1,30 +1,30 @@
 """Sums by hour and day, kept beside the entries: exact always, since what is not summed yet is read from entries.
 
 The writer marks the hour of each entry as stale in the same transaction. A stale hour is read from its entries; once
-it is over, `Rollups` sums it anew, whole, and takes the mark away. Days are made from hours. The rows of an hour or a day
-are as many as combinations of dimensions occur; from them the few rows of each grouping are made, after which the first of
-them says `grouped`. Hours before the `purged` mark have lost their entries: what still arrives for them is added to their
-sums, and deleted.
+it is over, `Rollups` sums it anew, whole, and takes the mark away, unless more came meanwhile. Days are made from hours. The
+rows of an hour or a day are as many as combinations of dimensions occur; from them the few rows of each grouping are made,
+after which the first of them says `grouped`. All of it is read beside those who write, and written in slices. Hours before
+the `purged` mark have lost their entries: what still arrives for them is added to their sums, and deleted.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import (
     ColumnElement,
     and_,
-    bindparam,
     delete,
     func,
     insert,
     literal,
     literal_column,
     select,
-    tuple_,
+    text,
     union_all,
     update,
 )
@@ -32,14 +32,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql import Select
 
 from hub.core.logs import get_logger
-from hub.ledger.latency import compact
 from hub.ledger.rows import ATTEMPT, ENTRY, ROLLUP, STALE, TAG
+from hub.ledger.slices import Changed, Slices, rows_of
 from hub.ledger.sums import (
     DAY,
     DIMENSIONS,
     GROUPINGS,
     HOUR,
-    SUMS,
     entry_sums,
     entry_times,
     rollup_sums,
@@ -54,13 +53,10 @@ log = get_logger(__name__)
 INTERVAL_SECONDS = 30.0
 SETTLING = 60_000_000  # microseconds after its end that an hour is left alone, for what is still on its way
 PURGED = "purged"
-_AT_ONCE = 1000
 _IN_DAYS = tuple(name for name in DIMENSIONS if name not in ("session", "tags"))
 
 
-_KEPT = (*DIMENSIONS, *SUMS, "untimed")
-_HISTOGRAMS = ("durations", "first_bytes")
-_WRITTEN = ("span", "start", "number", "grouped", *_KEPT, *_HISTOGRAMS)
+_LOCK = 0x68756273  # of whoever sums, among replicas
 # Of an hour or a day the first row says whether its groupings are there. In the words of the index.
 UNGROUPED = and_(ROLLUP.c.number == literal_column("1"), ROLLUP.c.grouped == literal_column("0"))
 
@@ -102,10 +98,11 @@ class Rollups:
     async def refresh(self) -> int:
         """Sum every stale hour and day that is over; returns how many. Raises Unavailable."""
         done = 0
-        async with self._lock:
+        async with self._lock, self._alone() as alone:
+            if not alone:
+                return 0
             for start in await self._due("hour", HOUR):
-                await self._sum_hour(start)
-                done += 1
+                done += await self._sum_hour(start)
             for start in await self._due("day", DAY):
                 done += await self._sum_day(start)
             for span, start in await self._ungrouped():
@@ -135,56 +132,101 @@ class Rollups:
         async with self._engine.connect() as connection:
             return [int(start) for start in (await connection.execute(statement)).scalars()]
 
-    async def _sum_hour(self, start: int) -> None:
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[bool]:
+        """Whether no other replica sums meanwhile."""
+        if self._engine.dialect.name == "sqlite":
+            yield True
+            return
+        async with self._engine.begin() as connection:
+            statement = text("SELECT pg_try_advisory_xact_lock(:key, hashtext(current_schema()))")
+            taken = await connection.execute(statement, {"key": _LOCK})
+            yield bool(taken.scalar())
+
+    async def _sum_hour(self, start: int) -> int:
         within = and_(ENTRY.c.at >= start, ENTRY.c.at < start + HOUR)
+        async with self._engine.connect() as connection:
+            touched = await _touched(connection, "hour", start)
+            purged = (await connection.execute(select(STALE.c.start).where(STALE.c.span == PURGED))).scalar()
+        if purged is not None and start < purged:
+            await self._add_late(start, within)
+            return 1
+
+        async def still(connection: AsyncConnection) -> bool:
+            return touched is not None and await _touched(connection, "hour", start) == touched
+
+        slices = Slices(self._engine, start, still)
+        try:
+            await slices.clear(_spans("hour"))
+            await slices.write(_of_entries(within))
+            async with slices.transaction() as connection:
+                await connection.execute(delete(STALE).where(_span(STALE, "hour", start)))
+                await mark(connection, "day", start - start % DAY)
+        except Changed:
+            return 0
+        return 1
+
+    async def _add_late(self, start: int, within: ColumnElement[bool]) -> None:
+        """Add what came for an hour whose entries are gone, and let it go."""
         async with writing(self._engine) as connection:
             await connection.execute(delete(STALE).where(_span(STALE, "hour", start)))
-            purged = (await connection.execute(select(STALE.c.start).where(STALE.c.span == PURGED))).scalar()
-            if purged is None or start >= purged:
-                await connection.execute(delete(ROLLUP).where(_span(ROLLUP, "hour", start)))
-                await _ungroup(connection, "hour", start)
-                await connection.execute(_summed("hour", start, _of_entries(within)))
-            else:
-                top = select(func.max(ROLLUP.c.number)).where(_span(ROLLUP, "hour", start))
-                most = int((await connection.execute(top)).scalar() or 0)
-                await connection.execute(_summed("hour", start, _of_entries(within), most))
-                first = and_(_span(ROLLUP, "hour", start), ROLLUP.c.number == 1)
-                await connection.execute(update(ROLLUP).where(first).values(grouped=0))
-                await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.entry.in_(select(ENTRY.c.id).where(within))))
-                await connection.execute(delete(TAG).where(TAG.c.at >= start, TAG.c.at < start + HOUR))
-                await connection.execute(delete(ENTRY).where(within))
-            await _compact(connection, ["hour"], start)
+            await connection.execute(
+                delete(ROLLUP).where(ROLLUP.c.span.in_(_spans("hour")[1:]), ROLLUP.c.start == start)
+            )
+            top = select(func.max(ROLLUP.c.number)).where(_span(ROLLUP, "hour", start))
+            most = int((await connection.execute(top)).scalar() or 0)
+            late = (await connection.execute(_of_entries(within))).mappings().all()
+            head = {"start": start, "grouped": 0}
+            await connection.execute(insert(ROLLUP), rows_of(head, Counter(hour=most), late))
+            first = and_(_span(ROLLUP, "hour", start), ROLLUP.c.number == 1)
+            await connection.execute(update(ROLLUP).where(first).values(grouped=0))
+            await connection.execute(delete(ATTEMPT).where(ATTEMPT.c.entry.in_(select(ENTRY.c.id).where(within))))
+            await connection.execute(delete(TAG).where(TAG.c.at >= start, TAG.c.at < start + HOUR))
+            await connection.execute(delete(ENTRY).where(within))
             await mark(connection, "day", start - start % DAY)
 
     async def _sum_day(self, start: int) -> int:
         hours = and_(ROLLUP.c.span == "hour", ROLLUP.c.start >= start, ROLLUP.c.start < start + DAY)
         stale = and_(STALE.c.span == "hour", STALE.c.start >= start, STALE.c.start < start + DAY)
-        async with writing(self._engine) as connection:
-            if int((await connection.execute(select(func.count()).select_from(STALE).where(stale))).scalar_one()):
-                return 0
-            await connection.execute(delete(STALE).where(_span(STALE, "day", start)))
-            await connection.execute(delete(ROLLUP).where(_span(ROLLUP, "day", start)))
-            await _ungroup(connection, "day", start)
-            await connection.execute(_summed("day", start, _of_rollups(hours, _IN_DAYS)))
-            await _compact(connection, ["day"], start)
+        async with self._engine.connect() as connection:
+            touched = await _touched(connection, "day", start)
+
+        async def still(connection: AsyncConnection) -> bool:
+            waiting = int((await connection.execute(select(func.count()).select_from(STALE).where(stale))).scalar_one())
+            return not waiting and touched is not None and await _touched(connection, "day", start) == touched
+
+        slices = Slices(self._engine, start, still)
+        try:
+            await slices.clear(_spans("day"))
+            await slices.write(_of_rollups(hours, "day", _IN_DAYS))
+            async with slices.transaction() as connection:
+                await connection.execute(delete(STALE).where(_span(STALE, "day", start)))
+        except Changed:
+            return 0
         return 1
 
     async def _ungrouped(self) -> list[tuple[str, int]]:
-        statement = select(ROLLUP.c.span, ROLLUP.c.start).where(UNGROUPED).order_by(ROLLUP.c.start, ROLLUP.c.span)
+        waits = select(STALE.c.start).where(STALE.c.span == ROLLUP.c.span, STALE.c.start == ROLLUP.c.start).exists()
+        statement = select(ROLLUP.c.span, ROLLUP.c.start).where(UNGROUPED, ~waits)
         async with self._engine.connect() as connection:
-            return [(str(span), int(start)) for span, start in await connection.execute(statement)]
+            rows = await connection.execute(statement.order_by(ROLLUP.c.start, ROLLUP.c.span))
+            return [(str(span), int(start)) for span, start in rows]
 
     async def _group(self, span: str, start: int) -> None:
-        """Sum the rows of an hour or a day by each grouping, unless another replica just does."""
+        """Sum the rows of an hour or a day by each grouping."""
         rows = _span(ROLLUP, span, start)
-        async with writing(self._engine) as connection:
-            mine = await connection.execute(update(ROLLUP).where(rows, UNGROUPED).values(grouped=1))
-            if not mine.rowcount:
-                return
-            await _ungroup(connection, span, start)
-            sums = [_rows(span_of(span, one), start, _of_rollups(rows, one), grouped=1) for one in GROUPINGS]
-            await connection.execute(insert(ROLLUP).from_select(_WRITTEN, union_all(*sums)))
-            await _compact(connection, [span_of(span, one) for one in GROUPINGS], start)
+
+        async def still(connection: AsyncConnection) -> bool:
+            first = select(ROLLUP.c.number).where(rows, UNGROUPED).with_for_update()
+            return (await connection.execute(first)).first() is not None
+
+        slices = Slices(self._engine, start, still)
+        with contextlib.suppress(Changed):
+            await slices.clear(_spans(span)[1:])
+            sums = [_of_rollups(rows, span_of(span, one), one) for one in GROUPINGS]
+            await slices.write(union_all(*sums), grouped=1)
+            async with slices.transaction() as connection:
+                await connection.execute(update(ROLLUP).where(rows, UNGROUPED).values(grouped=1))
 
     async def _run(self) -> None:
         while not self._stop.is_set():
@@ -197,6 +239,17 @@ class Rollups:
                     await self._stop.wait()
 
 
+async def _touched(connection: AsyncConnection, span: str, start: int) -> int | None:
+    """What the mark of an hour or a day says, which is locked until the transaction ends; None when there is none."""
+    mark = select(STALE.c.touched).where(_span(STALE, span, start)).with_for_update()
+    return (await connection.execute(mark)).scalar()
+
+
+def _spans(span: str) -> list[str]:
+    """The spans of an hour or a day: of all dimensions together, and of each grouping."""
+    return [span, *(span_of(span, grouping) for grouping in GROUPINGS)]
+
+
 async def mark(connection: AsyncConnection, span: str, start: int) -> None:
     """Say that the sums of an hour or a day are not what its entries say any more, with what changes them."""
     statement = INSERTS[connection.dialect.name](STALE).values(span=span, start=start, touched=0)
@@ -207,51 +260,14 @@ async def mark(connection: AsyncConnection, span: str, start: int) -> None:
 
 def _of_entries(where: ColumnElement[bool]) -> Select[Any]:
     columns = [ENTRY.c[name] for name in DIMENSIONS]
-    return select(*columns, *entry_sums(), *entry_times()).where(where).group_by(*columns)
+    span = literal("hour").label("span")
+    return select(span, *columns, *entry_sums(), *entry_times()).where(where).group_by(*columns)
 
 
-def _of_rollups(where: ColumnElement[bool], by: tuple[str, ...]) -> Select[Any]:
-    columns = [ROLLUP.c[name] for name in by]
-    empty = [literal("{}" if name == "tags" else "").label(name) for name in DIMENSIONS if name not in by]
-    return select(*columns, *empty, *rollup_sums(), *rollup_times()).where(where).group_by(*columns)
-
-
-async def _ungroup(connection: AsyncConnection, span: str, start: int) -> None:
-    names = [span_of(span, grouping) for grouping in GROUPINGS]
-    await connection.execute(delete(ROLLUP).where(ROLLUP.c.span.in_(names), ROLLUP.c.start == start))
-
-
-def _summed(span: str, start: int, sums: Select[Any], above: int = 0) -> Any:
-    """The statement that writes `sums` as rows of the span, numbered after `above`."""
-    return insert(ROLLUP).from_select(_WRITTEN, _rows(span, start, sums, above))
-
-
-def _rows(span: str, start: int, sums: Select[Any], above: int = 0, grouped: int = 0) -> Select[Any]:
-    """`sums` as rows of the span, numbered after `above`, in the order of `_WRITTEN`."""
-    inner = sums.subquery()
-    number = (func.row_number().over(order_by=inner.c.call) + above).label("number")
-    histograms = [func.coalesce(inner.c[name], "") for name in _HISTOGRAMS]
-    first = (literal(span), literal(start), number, literal(grouped))
-    return select(*first, *(inner.c[name] for name in _KEPT), *histograms)
-
-
-async def _compact(connection: AsyncConnection, spans: Sequence[str], start: int) -> None:
-    """Histograms that were joined, with each bucket named once: so their length is bounded, however many the calls."""
-    columns = ROLLUP.c
-    place = tuple_(columns.span, columns.number)
-    within = and_(columns.span.in_(spans), columns.start == start, columns.calls > 1)
-    after: tuple[str, int] = ("", -1)
-    while True:
-        some = select(columns.span, columns.number, columns.durations, columns.first_bytes)
-        some = some.where(within, place > after).order_by(columns.span, columns.number).limit(_AT_ONCE)
-        rows = (await connection.execute(some)).all()
-        changes = [
-            {"of": span, "row": number, "durations": compact(durations), "first_bytes": compact(first_bytes)}
-            for span, number, durations, first_bytes in rows
-        ]
-        if changes:
-            one = and_(columns.span == bindparam("of"), columns.start == start, columns.number == bindparam("row"))
-            await connection.execute(update(ROLLUP).where(one), changes)
-        if len(rows) < _AT_ONCE:
-            return
-        after = (rows[-1][0], rows[-1][1])
+def _of_rollups(where: ColumnElement[bool], span: str, by: tuple[str, ...]) -> Select[Any]:
+    """Sums of rows by some dimensions. What is asked for stands in the same order, whatever the dimensions."""
+    columns = [
+        ROLLUP.c[name] if name in by else literal("{}" if name == "tags" else "").label(name) for name in DIMENSIONS
+    ]
+    sums = select(literal(span).label("span"), *columns, *rollup_sums(), *rollup_times())
+    return sums.where(where).group_by(*(ROLLUP.c[name] for name in by))

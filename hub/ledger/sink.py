@@ -99,7 +99,7 @@ class Sink:
         stale = insert(STALE)
         # An update, so that the row is locked until these entries are there to be summed.
         self._stale = stale.on_conflict_do_update(
-            index_elements=["span", "start"], set_={"touched": stale.excluded.touched}
+            index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1}
         )
 
     async def write(self, entries: Sequence[Entry]) -> None:
@@ -151,7 +151,7 @@ class Sink:
 def _hours(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """The hours whose sums change with these entries, in order, so that two hubs never wait for each other."""
     hours = sorted({entry.at - entry.at % HOUR for entry in entries})
-    return [{"span": "hour", "start": hour, "touched": max(entry.at for entry in entries)} for hour in hours]
+    return [{"span": "hour", "start": hour, "touched": 0} for hour in hours]
 
 
 def _is_about_data(error: Exception) -> bool:

@@ -45,6 +45,10 @@ def entry(number, **fields):
 async def sqlite_engine(folder):
     engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/hub.db", connect_args={"timeout": 60})
     try:
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(
+                "PRAGMA journal_mode=WAL"
+            )  # as the hub has it: who reads keeps nobody from writing
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         yield engine

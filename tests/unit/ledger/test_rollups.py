@@ -1,18 +1,21 @@
 """Sums by hour and day say exactly what the entries say, at every moment, also when entries come late or are gone."""
 
 import asyncio
+import contextlib
+import itertools
 import random
 from dataclasses import replace
 
 import pytest
 from msgspec import structs
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from hub.core.usage import Usage
-from hub.ledger import Filters, Queries, Rollups
+from hub.ledger import Filters, Queries, Rollups, slices
 from hub.ledger.rows import ENTRY, ROLLUP, STALE, TAG
 from hub.ledger.sink import Sink
 from hub.ledger.totals import to_totals, totals_statement
+from hub.store.transactions import writing
 from tests.support.ledger import count, entry
 
 pytestmark = pytest.mark.anyio
@@ -220,3 +223,65 @@ async def test_filters_that_sums_do_not_know_ask_the_entries(made):
     await rollups.refresh()
     assert (await queries.usage(Filters(status=502)))[0].calls == 1
     assert (await queries.usage(replace(Filters(), min_duration_ms=1.0)))[0].calls == 0
+
+
+async def test_what_comes_while_an_hour_is_summed_is_told_and_summed_next_time(made, engine, monkeypatch):
+    sink, queries, rollups = made
+    monkeypatch.setattr(slices, "AT_ONCE", 3)
+    await sink.write([entry(n, at=(START + n) * 1_000_000, session=f"s{n}") for n in range(20)])
+    turns = itertools.count(1)
+
+    @contextlib.asynccontextmanager
+    async def interrupted(engine):
+        if next(turns) == 3:  # when some of the hour's rows are there already
+            await sink.write([entry(100, at=START * 1_000_000)])
+        async with writing(engine) as connection:
+            yield connection
+
+    monkeypatch.setattr(slices, "writing", interrupted)
+    assert await rollups.refresh() == 0
+    async with engine.connect() as connection:
+        assert 0 < len((await connection.execute(ROLLUP.select())).all()) < 20
+    assert (await queries.usage())[0].calls == 21
+    assert await rollups.refresh() == 2
+    assert (await queries.usage())[0].calls == 21
+    assert [row.calls for row in await queries.usage(group_by=("team",))] == [21]
+    async with engine.connect() as connection:
+        rows = (await connection.execute(select(ROLLUP.c.span, ROLLUP.c.calls))).all()
+        assert sum(calls for span, calls in rows if span == "hour") == 21
+        assert (await connection.execute(STALE.select())).all() == []
+
+
+async def test_an_hour_with_many_rows_is_written_in_small_transactions(made, engine, monkeypatch):
+    sink, _, rollups = made
+    monkeypatch.setattr(slices, "AT_ONCE", 10)
+    await sink.write([entry(n, at=(START + n) * 1_000_000, session=f"s{n}", key=f"k{n}") for n in range(95)])
+    written, deleted = [], []
+
+    def watch(connection, cursor, statement, parameters, context, executemany):
+        if "rollup" in statement and statement.startswith("INSERT"):
+            assert "SELECT" not in statement, "sums are read before the lock to write is taken"
+            written.append(len(parameters) if executemany else 1)
+        elif "rollup" in statement and statement.startswith("DELETE"):
+            deleted.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", watch)
+    await rollups.refresh()
+    assert sum(written) > 2 * 95
+    assert max(written) <= 10
+    assert deleted == []
+    await sink.write([entry(200, at=START * 1_000_000)])
+    await rollups.refresh()
+    assert len(deleted) >= 95 // 10
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # the other is used by one process
+async def test_replicas_do_not_sum_at_the_same_time(made, engine):
+    sink, queries, rollups = made
+    await sink.write([entry(n, at=(START + n) * 1_000_000) for n in range(20)])
+    other = Rollups(engine, now=lambda: NOW)
+    async with other._alone() as alone:
+        assert alone
+        assert await rollups.refresh() == 0
+    assert await rollups.refresh() == 2
+    assert (await queries.usage())[0].calls == 20
