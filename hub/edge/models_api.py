@@ -1,5 +1,6 @@
 """`/v1`: calls of models in each dialect, and the list of those that a key may call."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -59,11 +60,21 @@ BODY_BYTES = 20 << 20
 # A body beyond this is read only for a key that is good.
 _UNASKED_BYTES = 64 << 10
 
-# Headers that belong to the provider. Which organisation pays belongs to the credential, so it goes with the
-# caller's own and not with the hub's.
+# Headers that belong to the provider, and others that nobody here knows: they survive where the provider speaks the
+# caller's dialect. Which organisation pays belongs to the credential, so it goes with the caller's own and not with
+# the hub's.
 _FOR_PROVIDERS = (b"anthropic-", b"openai-", b"x-goog-", b"x-gemini-")
 _NOT_FOR_PROVIDERS = frozenset({b"x-goog-api-key", b"anthropic-dangerous-direct-browser-access", b"openai-intent"})
 _WITH_OWN_CREDENTIAL = frozenset({b"openai-organization", b"openai-project", b"x-goog-user-project"})
+
+
+# What is said to the hub and not behind it: who calls and from where, credentials, and what programs on the way and
+# the callers' own tell of themselves.
+_STAYS = re.compile(
+    rb"x-(?:hub|stainless|forwarded|original|real-ip|request-id|correlation-id|envoy|b3|cloud|datadog|amzn?|ms|azure|vercel"
+    rb"|cf|csrf|xsrf|requested-with|http-method|github|codex|claude-code|initiator|app|client)(?:-|$)"
+    rb"|.*(?:key|token|secret|auth|cookie|credential|session|passw|user|email|tenant)"
+)
 
 
 _READERS = {Dialect.OPENAI_TRANSCRIPTIONS: read_form}
@@ -102,7 +113,7 @@ def provider_headers(headers: Sequence[tuple[bytes, bytes]], given: Credentials)
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in headers
-        if name.startswith(_FOR_PROVIDERS)
+        if (name.startswith(_FOR_PROVIDERS) or (name[:2] == b"x-" and not _STAYS.match(name)))
         and name not in _NOT_FOR_PROVIDERS
         and (given.upstream is not None or name not in _WITH_OWN_CREDENTIAL)
     )
@@ -285,7 +296,11 @@ def _check_method(scope: Scope, *allowed: str) -> None:
 
 def _unknown(path: str) -> NotFound:
     shown = path[:100]
-    return NotFound("not_found", f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS, STATUS))}.")
+    return NotFound(
+        "not_found",
+        f"There is no {shown}. Known here: {', '.join((*CALLS, MODELS, STATUS))}. Other paths of a provider that an "
+        f"administrator has opened (other_paths) are under {PROVIDERS}PROVIDER/.",
+    )
 
 
 async def _send_json(answer: dict[str, Any], scope: Scope, send: Send) -> None:

@@ -11,8 +11,8 @@ from hub.core.principal import Globs
 from hub.resources.provider_kinds import KINDS
 from hub.upstream.exchange import Response
 
-# What a caller may say to a provider. All else stays here: keys, cookies, hop-by-hop headers, SDK telemetry.
-# Its content-type is passed on only where the edge hands it over: with a form.
+# What a caller may say to a provider, of what the edge hands over: headers of its vendor and unknown ones where it
+# speaks the caller's dialect. Its content-type comes only with a form.
 _TO_ANY = frozenset({"user-agent", "content-type"})
 _TO_VENDOR: Mapping[Dialect, str] = {
     Dialect.OPENAI_CHAT: "openai-",
@@ -62,9 +62,9 @@ def request_headers(
 
     A deployment that is called on the caller's own credential gets that one, which they sent beside their hub key.
     """
-    vendor = _TO_VENDOR.get(spoken) if spoken == call.dialect else None
+    same = (_TO_VENDOR.get(spoken, "x-"), "x-") if spoken == call.dialect else ()
     heard = call.headers
-    said = [one for one in heard if one[0] in _TO_ANY or (vendor and one[0].startswith(vendor))] if heard else []
+    said = [one for one in heard if one[0] in _TO_ANY or one[0].startswith(same)] if heard else []
     if said and deployment.betas != EVERY:
         said = list(_without_betas(said, Globs(deployment.betas)))
     headers = _laid({"content-type": "application/json"}, deployment, said)
