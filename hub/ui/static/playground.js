@@ -12,6 +12,7 @@ const TEXTS = ["reasoning_effort", "stop"];
 const columns = new Map(); // model name → {box, messages}
 let session = `playground-${crypto.randomUUID()}`;
 let image = "";
+let picked = 0; // how often an image was chosen or taken away: only the last choice counts
 let running = null;
 let toolsOf = null;
 
@@ -22,6 +23,7 @@ async function tools() {
   if (!profile) return [];
   if (!toolsOf) {
     const answer = await fetch("/api/v1/me/profiles");
+    if (!answer.ok) throw new Error(`The tools of ${profile} cannot be read (${answer.status}).`);
     toolsOf = Object.fromEntries((await answer.json()).items.map((one) => [one.name, one.tools]));
   }
   return toolsOf[profile] || [];
@@ -124,26 +126,37 @@ async function send() {
   $("flash").replaceChildren();
   const content = image ? [...(text ? [{ type: "text", text }] : []), { type: "image_url", image_url: { url: image } }] : text;
   for (const [model, column] of columns) if (!models.includes(model)) { column.box.remove(); columns.delete(model); }
+  const asked = models.map((model) => columnOf(model).list.appendChild(messageView("you", text, image)));
+  $("prompt").value = ""; // at once: what is typed from here on is the next message
+  const { signal } = running;
+  const mine = picked;
   try {
     const known = await tools();
-    for (const model of models) {
-      const column = columnOf(model);
-      column.messages.push({ role: "user", content });
-      column.list.append(messageView("you", text, image));
-    }
-    $("prompt").value = "";
-    attach("");
-    await Promise.all(models.map((model) => converse(model, known, running.signal)));
+    if (mine === picked) attach(null);
+    if (signal.aborted) return;
+    for (const model of models) columnOf(model).messages.push({ role: "user", content });
+    await Promise.all(models.map((model) => converse(model, known, signal)));
+  } catch (error) {
+    say(error.message); // nothing was asked yet
+    for (const one of asked) one.remove();
+    $("prompt").value ||= text;
   } finally {
     running = null;
     $("send").disabled = false;
     $("stop").hidden = true;
-    $("prompt").focus();
+    if (idle()) $("prompt").focus();
   }
+}
+
+// Whether nobody types or chooses elsewhere, so that the keyboard may be led on.
+function idle() {
+  const at = document.activeElement;
+  return at === document.body || Boolean(at.closest("#composer"));
 }
 
 // Images are made small enough to travel: at most 1024 pixels a side, as JPEG.
 async function attach(file) {
+  const mine = ++picked;
   image = "";
   $("attached").textContent = "";
   $("attachment").hidden = true;
@@ -153,6 +166,7 @@ async function attach(file) {
   }
   try {
     const bitmap = await createImageBitmap(file);
+    if (mine !== picked) return;
     const scale = Math.min(1, 1024 / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(bitmap.width * scale);
@@ -163,6 +177,7 @@ async function attach(file) {
     $("attachment").hidden = false;
     $("attached").textContent = `${file.name} goes along (${canvas.width} × ${canvas.height})`;
   } catch {
+    if (mine !== picked) return;
     $("image").value = "";
     say("That file cannot be read as an image.");
   }
@@ -215,7 +230,7 @@ if (bench) {
     history.replaceState(null, "", link());
     copy(event.target, location.href);
   });
-  $("detach").addEventListener("click", () => { attach(""); $("image").focus(); });
+  $("detach").addEventListener("click", () => { attach(null); $("image").focus(); });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); send(); }
     if (event.key === "Escape" && running && !document.querySelector("dialog[open]")) running.abort();

@@ -47,10 +47,18 @@ function factsOf(answer) {
 // The plan is asked for when somebody opens it.
 function planView(model) {
   const details = fold("Plan", "…");
+  let asked = false;
   details.addEventListener("toggle", async () => {
-    const answer = await fetch(`/api/v1/explain?${new URLSearchParams({ model })}`);
-    details.lastChild.textContent = JSON.stringify(await answer.json(), null, 2);
-  }, { once: true });
+    if (!details.open || asked) return;
+    asked = true;
+    try {
+      const answer = await fetch(`/api/v1/explain?${new URLSearchParams({ model })}`);
+      details.lastChild.textContent = JSON.stringify(await answer.json(), null, 2);
+    } catch (error) {
+      asked = false; // opened again, it is asked for again
+      details.lastChild.textContent = `The plan cannot be read: ${error.message}`;
+    }
+  });
   return details;
 }
 
@@ -122,7 +130,8 @@ export function toolView(call, args) {
         no.dataset.variant = "outline";
         row.append(yes, no);
         box.append(row);
-        yes.focus();
+        // A key that is meant for something else must not run a tool.
+        if (document.activeElement === document.body) yes.focus();
         signal.addEventListener("abort", () => answer(false), { once: true });
       });
     },
