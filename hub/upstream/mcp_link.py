@@ -118,6 +118,7 @@ class Link(ABC):
                 self._completions.refused(reply.error, caller)
             return reply
         except TimeoutError:
+            self._given_up(pending)
             raise UpstreamFailed("upstream_timeout", pending.late(limits), status=504) from None
         except UpstreamFailed:
             worked_on = False  # or nobody is there any more to be told
@@ -152,6 +153,10 @@ class Link(ABC):
     @abstractmethod
     def _abandon(self, pending: Pending, *, tell: bool) -> None:
         """Nobody waits for this request: stop it, and tell the server if that is allowed."""
+
+    @abstractmethod
+    def _given_up(self, pending: Pending) -> None:
+        """This request was not answered in time."""
 
     @abstractmethod
     def _reply(self, message: bytes) -> None:

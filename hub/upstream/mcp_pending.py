@@ -30,7 +30,19 @@ class Pending(Deadline):
     of them runs out. While the caller is asked something, no clock runs: people answer when they can.
     """
 
-    __slots__ = ("_asking", "_ends", "_idle", "_lively", "answer", "caller", "era", "method", "number", "token")
+    __slots__ = (
+        "_asking",
+        "_ends",
+        "_idle",
+        "_lively",
+        "answer",
+        "began",
+        "caller",
+        "era",
+        "method",
+        "number",
+        "token",
+    )
 
     def __init__(self, number: int, method: str, caller: CallerContext) -> None:
         super().__init__()
@@ -40,6 +52,7 @@ class Pending(Deadline):
         self.era = Era.LEGACY
         self.token: Raw | None = None
         self.answer: asyncio.Future[RpcReply] = self._loop.create_future()
+        self.began = 0.0
         self._ends = self._idle = math.inf
         self._lively = False
         self._asking = 0
@@ -48,7 +61,7 @@ class Pending(Deadline):
 
     def timed(self, limits: Limits) -> Self:
         """The clock to wait under: `with pending.timed(limits)`."""
-        now = self._loop.time()
+        self.began = now = self._loop.time()
         self._ends = now + limits.total
         self._idle = limits.idle
         self._due = min(self._ends, now + limits.first)

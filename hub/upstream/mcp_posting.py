@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 
 from hub.upstream.mcp_link import Ears, Link
+from hub.upstream.mcp_pending import Pending
 
 MOST_TELLING = 64  # messages on their way at once, beyond which the server gets only what it must have
 
@@ -28,3 +29,6 @@ class PostingLink(Link):
     @property
     def _is_behind(self) -> bool:
         return len(self._telling) >= MOST_TELLING
+
+    def _given_up(self, pending: Pending) -> None:
+        """It had an exchange of its own, which says nothing of any other."""

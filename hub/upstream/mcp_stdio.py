@@ -1,5 +1,6 @@
 """A connection to a server over the standard input and output of its process."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from hub.core.refusal import UpstreamFailed
@@ -23,6 +24,8 @@ class StdioLink(Link):
         self._process: Process | None = None
         self._gone: Callable[[int], None] = lambda pid: None
         self._listening = 0  # the number of the request that asks for changes
+        self._now = asyncio.get_running_loop().time
+        self._spoke = self._doubted = 0.0  # when it said something last, and when it left a request unanswered
 
     async def start(self, command: Command, gone: Callable[[int], None]) -> int:
         """Start the process; its id, which `gone` is told once it has ended. Raises UpstreamFailed."""
@@ -42,6 +45,7 @@ class StdioLink(Link):
 
     def _line(self, line: bytes) -> None:
         if line.strip():
+            self._spoke = self._now()
             for answer in self.calls.take(line):
                 self._answer(answer)
 
@@ -54,6 +58,16 @@ class StdioLink(Link):
         failure = UpstreamFailed("upstream_error", f"its process {how or 'closed its input or output'}")
         self.lose(failure)
         self.calls.fail(failure)
+
+    def _given_up(self, pending: Pending) -> None:
+        """A process that leaves one request unanswered is busy. One that then leaves another so, without a word, hangs."""
+        if self._spoke < self._doubted <= pending.began:
+            failure = UpstreamFailed(
+                "upstream_timeout", "its process hangs: it has left two requests unanswered", status=504
+            )
+            self.lose(failure)
+            self.calls.fail(failure)
+        self._doubted = self._now()
 
     def _write(self, data: bytes) -> None:
         if self._process is not None:

@@ -1,6 +1,8 @@
 """Servers that fail in every way: what is sent again and what is not, how long is waited, and how they come back."""
 
 import asyncio
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from hub.core.refusal import Unavailable, UpstreamFailed
 from hub.upstream import CallerContext, ServerState
 from hub.upstream.mcp_pending import Limits, Pending
 from tests.support.mcp_full_http import FullServer
-from tests.support.mcp_pool import QUICK, Kept, call, in_state, pool, ready, snapshot_of, text
+from tests.support.mcp_pool import QUICK, Kept, alive, call, in_state, pool, ready, snapshot_of, text
 from tests.support.mcp_upstreams import McpUpstream, stdio_command
 from tests.support.upstream import until
 
@@ -218,6 +220,33 @@ async def test_a_process_that_dies_says_why_and_is_started_again(tmp_path):
         assert status.pid not in (None, pid)
         assert status.restarts >= 1
         assert status.stderr
+
+
+@pytest.mark.parametrize("caller", [{}, {"capabilities": b'{"elicitation":{}}'}], ids=["plain", "able"])
+async def test_a_process_that_hangs_is_ended_though_calls_keep_coming(tmp_path, caller):
+    spec = {"command": stdio_command("2025"), "timeouts": {"call": 0.4, "list": 60, "connect": 20}}
+    pace = replace(QUICK, trips=1000)
+    async with pool(tmp_path, {"s": spec}, pace) as servers:
+        await ready(servers, "s")
+        await until(lambda: not servers.status("s").in_flight)
+        assert text(await call(servers, "s", "echo", {"text": "hi"}, **caller)) == "hi"
+        hung = [int(file.stem) for file in tmp_path.glob("*.json")]
+        for pid in hung:
+            os.kill(pid, signal.SIGSTOP)
+        told = []
+
+        async def keep_calling():
+            while True:
+                try:
+                    return text(await call(servers, "s", "echo", {"text": "again"}, **caller))
+                except (UpstreamFailed, Unavailable) as failure:
+                    told.append(failure.message)
+                    await asyncio.sleep(0.01)
+
+        async with asyncio.timeout(40):
+            assert await asyncio.gather(keep_calling(), keep_calling()) == ["again", "again"]
+        assert "within 0.4 s" in told[0]
+        await until(lambda: not all(alive(pid) for pid in hung))
 
 
 @pytest.mark.parametrize("era", ERAS)
