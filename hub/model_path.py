@@ -144,7 +144,7 @@ class ModelPath:
         """Send a copy to the plan's shadow target, if this call falls to it and that may cost it."""
         if self._conditions.pick() >= shadow.share:
             return
-        price = snapshot.target_price(shadow.deployment.target)
+        price = snapshot.told_price(shadow.deployment.target)
         most = snapshot.fare(call.model, shadow.deployment.target).most_output
         ceiling = ceiling_micro_usd(chosen.tokens, _most_output(call, most), price)
         copies = self._upstream.copies

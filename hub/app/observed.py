@@ -76,10 +76,11 @@ class Observed:
         return await self._provider(resource.name, resource.spec) if kind == "providers" else {}
 
     def _model(self, name: str) -> dict[str, Any]:
-        return {"warnings": cautions(self._resources.snapshot(), name)}
+        return {"warnings": cautions(self._resources.snapshot(), "models", name)}
 
     def _route(self, name: str) -> dict[str, Any]:
-        return {"rules": self._serving.hits.of(name)}
+        odd = cautions(self._resources.snapshot(), "routes", name)
+        return {"rules": self._serving.hits.of(name), **({"warnings": odd} if odd else {})}
 
     def _announcement(self, name: str) -> dict[str, Any]:
         spec = self._resources.snapshot().announcements.get(name)

@@ -92,9 +92,10 @@ def check(*paths: Path) -> None:
         snapshot = compile_snapshot(specs, secrets=(), catalogue=load_catalogue(), generation=0)
     except InvalidSpec as invalid:
         raise _located(invalid, loaded) from None
-    for name in snapshot.models:
-        for caution in cautions(snapshot, name):
-            say(f"Warning: models/{name}: {caution}")
+    for kind, named in (("models", snapshot.models), ("routes", snapshot.routes)):
+        for name in named:
+            for caution in cautions(snapshot, kind, name):
+                say(f"Warning: {kind}/{name}: {caution}")
     say(f"{sum(len(named) for named in specs.values())} resources, no fault.")
 
 

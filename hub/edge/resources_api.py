@@ -272,7 +272,7 @@ class ResourcesApi:
         views = [change_view(change) for change in changes]
         if not dry_run:
             for view in views:
-                odd = cautions(self._resources.snapshot(), view["name"]) if view["kind"] == "models" else []
+                odd = cautions(self._resources.snapshot(), view["kind"], view["name"])
                 view |= {"warnings": odd} if odd else {}
         return Answer({"dry_run": dry_run, "changes": views})
 

@@ -1,4 +1,4 @@
-"""What may be saved as it is and deserves a second look: models whose calls nobody could price, or would price wrongly."""
+"""What may be saved as it is and deserves a second look: what nobody could price, or would price wrongly."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,27 @@ _CONVERSING = ("chat", "completion")
 _CACHED = ("cache_read", "cache_write_5m", "cache_write_1h")
 
 
-def cautions(snapshot: Snapshot, name: str) -> list[str]:
-    """What is odd about the price of a model, each with its remedy; none for one that is unknown or disabled."""
+def cautions(snapshot: Snapshot, kind: str, name: str) -> list[str]:
+    """What is odd about a resource, each with its remedy; none for one that is unknown or disabled."""
+    if kind == "routes":
+        return list(_shadowless(snapshot, name))
+    return _priced_oddly(snapshot, name) if kind == "models" else []
+
+
+def _shadowless(snapshot: Snapshot, name: str) -> Iterator[str]:
+    """A shadow target of which nobody knows a price: what its copies may cost could not be bounded, so there are none."""
+    route = snapshot.routes.get(name)
+    if route is None or route.shadow is None:
+        return
+    target = route.shadow.deployment.target
+    if snapshot.told_price(target) is None:
+        yield (
+            f"Nobody knows what {target} costs, so its shadow gets no copies: give a model that leads there alone a price "
+            '("0" where it is free).'
+        )
+
+
+def _priced_oddly(snapshot: Snapshot, name: str) -> list[str]:
     model = snapshot.models.get(name)
     if model is None:
         return []

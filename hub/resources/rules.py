@@ -138,8 +138,8 @@ class RetriesSpec(Spec):
 class ShadowSpec(Spec):
     """A copy of some calls for a target whose answers nobody gets: to compare it under real traffic.
 
-    `share` is a percentage of the calls; `usd_per_day` (UTC) bounds what the copies may cost. A model without a
-    known price gets none.
+    `share` is a percentage of the calls; `usd_per_day` (UTC) bounds what the copies may cost. Without a known price there
+    are none: that of the catalogue, or of a model which leads to the target alone.
     """
 
     target: str

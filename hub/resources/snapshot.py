@@ -236,6 +236,23 @@ class Snapshot:
             return known.price
         return known.price_in(provider.place, provider.spec.price_factor)
 
+    def told_price(self, target: str) -> Price | None:
+        """The price of `provider/model`: the catalogue's, else the one that a model has which leads there alone."""
+        found = self._fares.get(("", target))
+        if found is None:
+            found = self._fares["", target] = Fare(self.target_price(target) or self._price_alone(target), None)
+        return found.price
+
+    def _price_alone(self, target: str) -> Price | None:
+        return next(
+            (
+                model.price
+                for model in self.models.values()
+                if model.price is not None and [one.deployment.target for one in model.targets] == [target]
+            ),
+            None,
+        )
+
     def canonical(self, model: str) -> str:
         """The own name of the model that is called `model`: aliases and Claude Code's prefix lead to it."""
         if model in self.models:

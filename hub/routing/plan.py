@@ -98,7 +98,7 @@ def _costs(snapshot: Snapshot, call: ModelCall, decided: Decided, facts: Facts) 
         return {}
     output = call.max_output or _USUAL_OUTPUT
     names = (target.deployment.target for target in decided.targets)
-    return {name: expected_pico(snapshot.target_price(name), facts.tokens, output) for name in names}
+    return {name: expected_pico(snapshot.told_price(name), facts.tokens, output) for name in names}
 
 
 def _nothing(call: ModelCall, decided: Decided, sifted: Sifted) -> Unavailable | NotFound | Forbidden:

@@ -32,12 +32,16 @@ def kept(tmp_path_factory, upstream):
         "models": {
             "m": {"targets": [{"model": "good/m"}], "price": {"input": "1000", "output": "1000"}},
             "compared": {"route": "compared"},
+            "tried": {"route": "tried"},
+            "house": {"targets": [{"model": "good/house"}], "price": {"input": "1000", "output": "1000"}},
         },
         "routes": {
             "compared": {
                 "targets": [{"model": "good/m"}],
                 "shadow": {"target": "openai/gpt-5-mini", "usd_per_day": 100},
-            }
+            },
+            # a copy of 13 tokens and a cap of 10 on the answer costs 2.3 cents at most: two are within the day's money
+            "tried": {"targets": [{"model": "good/m"}], "shadow": {"target": "good/house", "usd_per_day": 0.06}},
         },
         "teams": {
             "a": {"models": ["*"], "cache": {"seconds": 600, "models": ["m"]}},
@@ -120,6 +124,30 @@ def test_a_shadow_gets_a_copy_that_nobody_pays_for(kept, upstream):
     assert found["shadow"]["cost_micro_usd"] >= 0
     assert found["shadow"].get("team", "") == ""
     assert found["api"]["team"] == "a"
+
+
+def test_copies_for_a_target_that_a_model_of_the_house_prices_stay_within_the_days_money(kept):
+    for number in range(6):
+        assert ask(kept, model="tried", headers={"x-request-id": f"tried-{number}"}, max_tokens=10).status_code == 200
+    with kept.client() as client:
+
+        def copies():
+            items = client.get("/api/v1/logs", params={"target": "good/house"}).json()["items"]
+            return [entry for entry in items if entry["door"] == "shadow"]
+
+        found = wait_for(lambda: len(told := copies()) >= 2 and told)
+        assert sum(entry["cost_micro_usd"] for entry in found) <= 60_000
+        assert len(found) < 6
+
+
+def test_a_shadow_whose_price_nobody_knows_is_told_when_it_is_saved(kept):
+    spec = {"targets": [{"model": "good/m"}], "shadow": {"target": "good/unknown", "usd_per_day": 1}}
+    (warning,) = kept.put("routes", "blind", spec)["status"]["warnings"]
+    assert "good/unknown" in warning
+    assert (
+        "warnings"
+        not in kept.put("routes", "blind", {**spec, "shadow": {"target": "good/house", "usd_per_day": 1}})["status"]
+    )
 
 
 def test_a_service_tier_has_its_own_price(kept):

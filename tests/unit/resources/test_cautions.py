@@ -23,7 +23,7 @@ def told(price, *targets):
     model = {"targets": [{"model": target} for target in targets], **({"price": price} if price else {})}
     given = {"providers": PROVIDERS, "models": {"m": model}}
     specs = {kind: {name: parse(kind, name, spec) for name, spec in named.items()} for kind, named in given.items()}
-    return cautions(compile_snapshot(specs, secrets=(), catalogue=CATALOGUE, generation=1), "m")
+    return cautions(compile_snapshot(specs, secrets=(), catalogue=CATALOGUE, generation=1), "models", "m")
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_what_is_odd_is_said_with_its_remedy(price, targets, says):
 
 
 def test_a_model_that_is_not_there_is_not_odd():
-    assert cautions(compile_snapshot({}, secrets=(), catalogue=CATALOGUE, generation=1), "m") == []
+    assert cautions(compile_snapshot({}, secrets=(), catalogue=CATALOGUE, generation=1), "models", "m") == []
