@@ -33,6 +33,10 @@ class Rejected(UpstreamFailed):
     """The server was there and would not have the request: no JSON-RPC answer, only an HTTP status."""
 
 
+class Failing(Rejected):
+    """It says itself that it is not well: an HTTP status of 500 or more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """What is agreed with a server when it is connected. `server_info` and `capabilities` are raw JSON."""

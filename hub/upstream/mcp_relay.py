@@ -13,7 +13,7 @@ from hub.upstream.mcp_bridge import bridged
 from hub.upstream.mcp_callers import CallerSessions, kind_of
 from hub.upstream.mcp_capabilities import can_be_asked
 from hub.upstream.mcp_http import HttpLink
-from hub.upstream.mcp_link import Link, Rejected, Undelivered
+from hub.upstream.mcp_link import Failing, Link, Rejected, Undelivered
 from hub.upstream.mcp_parking import Parking
 from hub.upstream.mcp_pending import Limits
 from hub.upstream.mcp_rounds import askable, driven
@@ -113,9 +113,9 @@ class Relay:
             known = True
             self._breaker.succeeded()
             return reply
-        except (Rejected, SignInNeeded, Unavailable):
+        except (Rejected, SignInNeeded, Unavailable) as refusal:
             known = True
-            self._breaker.succeeded()
+            (self._breaker.failed if isinstance(refusal, Failing) else self._breaker.succeeded)()
             raise
         except UpstreamFailed as failure:
             known = True

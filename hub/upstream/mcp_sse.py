@@ -10,7 +10,7 @@ from hub.upstream import mcp_wire
 from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.mcp_http import Address, forwarded
 from hub.upstream.mcp_lines import Events
-from hub.upstream.mcp_link import Ears, Greeting, Rejected
+from hub.upstream.mcp_link import Ears, Failing, Greeting, Rejected
 from hub.upstream.mcp_pending import Pending
 from hub.upstream.mcp_posting import PostingLink
 from hub.upstream.mcp_values import MOST_RESULT
@@ -102,7 +102,8 @@ class SseLink(PostingLink):
             self._ears.changed()
             return
         if status >= 400:
-            failure = Rejected("upstream_error", f"it answers with HTTP status {status}")
+            kind = Failing if status >= 500 else Rejected
+            failure = kind("upstream_error", f"it answers with HTTP status {status}")
             if status == 404:
                 self.lose(failure)
             pending.fail(failure)

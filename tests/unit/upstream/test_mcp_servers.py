@@ -85,16 +85,17 @@ async def test_which_clock_ran_out_is_told(limits, stirs, told):
     assert pending.late(limits) == told
 
 
-async def test_a_server_that_fails_in_a_row_is_left_alone_and_then_asked_again(tmp_path):
+@pytest.mark.parametrize("fault", [{"die": {"tools/call"}}, {"status": {"tools/call": 503}}], ids=["die", "503"])
+async def test_a_server_that_fails_in_a_row_is_left_alone_and_then_asked_again(tmp_path, fault):
     async with McpUpstream("2026") as server, pool(tmp_path, {"s": {"url": server.url}}) as servers:
         await ready(servers, "s")
-        server.set(die={"tools/call"})
+        server.set(**fault)
         for _ in range(QUICK.trips):
             await failure(servers, "add", {"a": 1, "b": 2})
         resting = await failure(servers, "add", {"a": 1, "b": 2})
         assert (resting.retry_after, "left alone for a moment" in resting.message) == (1, True)
         assert asked(server, "tools/call") == QUICK.trips
-        server.set(die=set())
+        server.set(die=set(), status={})
         async with asyncio.timeout(20):
             while True:
                 try:
