@@ -116,6 +116,9 @@ def _block(part: Given, notes: Notes) -> Iterator[Block]:
         yield _thinking(thought)
     if cited := part.mapping("citationsContent"):
         yield Text("".join(a_text(a_dict(one).get("text")) for one in a_list(cited.get("content"))))
+    if found := part.mapping("searchResult"):
+        words = "\n".join(a_text(a_dict(one).get("text")) for one in a_list(found.get("content")))
+        yield Text(f"{a_text(found.get('title'))} ({a_text(found.get('source'))})\n{words}")
     for name, kind in _MEDIA.items():
         if held := part.mapping(name):
             yield from _media(name, kind, held, notes)

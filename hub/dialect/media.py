@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from hub.core.values import a_dict, a_list, a_text
 from hub.dialect.neutral import Media
@@ -61,7 +62,7 @@ def format_of(media: Media, default: str) -> str:
 def mime_of(media: Media) -> str:
     """Its MIME type, as far as it is known."""
     default = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4"}.get(media.kind, "application/pdf")
-    return media.mime or mime_of_name(media.name) or default
+    return media.mime or mime_of_name(media.name) or mime_of_name(urlsplit(media.url).path) or default
 
 
 def data_url(media: Media) -> str:

@@ -151,6 +151,8 @@ def _block(given: Given, notes: Notes) -> list[Block]:
         case "text":
             text = given.text("text")
             block = Text(text, cache) if text else None
+            if given.items("citations"):
+                notes.drop("messages.content.citations")
         case "thinking":
             block = opaque(given.any("signature"), given.text("thinking"), VENDOR)
         case "redacted_thinking":
@@ -161,7 +163,7 @@ def _block(given: Given, notes: Notes) -> list[Block]:
         case "tool_result":
             block = _result(given, cache, notes)
         case "image" | "document":
-            block = _media(given, kind, cache, notes)
+            return _media(given, kind, cache, notes)
         case "tool_reference":
             block = Text(f"The tool {given.text('tool_name')} is available now.")
         case "search_result":
@@ -178,22 +180,32 @@ def _result(given: Given, cache: str, notes: Notes) -> ToolResult:
     return ToolResult(given.text("tool_use_id"), kept, failed=given.flag("is_error") or False, cache=cache)
 
 
-def _media(given: Given, kind: str, cache: str, notes: Notes) -> Block | None:
+def _media(given: Given, kind: str, cache: str, notes: Notes) -> list[Block]:
     source = given.mapping("source")
     form = a_text(source.get("type"))
     title = given.text("title")
     cited = a_dict(given.any("citations")).get("enabled") is True
     whole = "image" if kind == "image" else "file"
+    about: list[Block] = [Text(context)] if (context := given.text("context")) else []
     if form == "base64":
         media = of_mime(a_text(source.get("media_type")), a_text(source.get("data")), name=title)
-        return Media(whole, media.mime, media.data, name=title, cache=cache, cited=cited)
+        return [*about, Media(whole, media.mime, media.data, name=title, cache=cache, cited=cited)]
     if form == "url":
-        return Media(whole, url=a_text(source.get("url")), name=title, cache=cache, cited=cited)
+        return [*about, Media(whole, url=a_text(source.get("url")), name=title, cache=cache, cited=cited)]
     if form in ("text", "content"):
-        content = source.get("data") or source.get("content")
-        texts = [a_text(a_dict(part).get("text")) for part in content] if isinstance(content, list) else [content]
-        return Text(f"{title}\n{''.join(map(str, texts))}".strip(), cache)
+        if cited:
+            notes.drop("messages.content.citations")
+        return [*about, *_written(title, source, cache, notes)]
     if form == "file":
-        return Media(whole, file_id=a_text(source.get("file_id")), name=title, cache=cache, cited=cited)
+        return [*about, Media(whole, file_id=a_text(source.get("file_id")), name=title, cache=cache, cited=cited)]
     notes.drop(f"messages.content.{kind}")
-    return None
+    return about
+
+
+def _written(title: str, source: dict[str, Any], cache: str, notes: Notes) -> list[Block]:
+    """A document that is written out in the call: its words, and the pictures among them."""
+    held = source.get("data") if isinstance(source.get("data"), str) else source.get("content")
+    parts = [Text(held)] if isinstance(held, str) else _blocks(Given({"content": held}, "source"), "content", notes)
+    words = "".join(part.text for part in parts if isinstance(part, Text))
+    pictures = [part for part in parts if isinstance(part, Media)]
+    return [*pictures, Text(f"{title}\n{words}".strip(), cache)]

@@ -189,6 +189,8 @@ class _Writer:
         return breakpoint_of(cache)
 
     def _media(self, media: Media) -> dict[str, Any] | None:
+        if media.cited:
+            self._notes.drop("messages.content.citations")
         if media.kind == "image" and (media.data or media.url):
             detail = {"detail": media.detail} if media.detail else {}
             return {"type": "image_url", "image_url": {"url": data_url(media), **detail}} | self._mark(media.cache)

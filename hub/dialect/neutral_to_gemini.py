@@ -182,6 +182,8 @@ class _Writer:
         return [{"functionResponse": response}, *media]
 
     def _media(self, media: Media) -> dict[str, Any] | None:
+        if media.cited:
+            self._notes.drop("messages.content.citations")
         if media.data:
             return {"inlineData": {"mimeType": mime_of(media), "data": media.data}}
         if media.url:

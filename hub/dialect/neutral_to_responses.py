@@ -152,7 +152,7 @@ class _Writer:
         if all(part["type"] == "input_text" for part in parts):
             text = "\n".join(part["text"] for part in parts)
             return f"Error: {text}" if result.failed else text
-        return parts
+        return [{"type": "input_text", "text": "Error:"}, *parts] if result.failed else parts
 
     def _part(self, block: Block, role: str) -> dict[str, Any] | None:
         match block:
@@ -178,6 +178,8 @@ class _Writer:
         return {}
 
     def _media(self, media: Media) -> dict[str, Any] | None:
+        if media.cited:
+            self._notes.drop("messages.content.citations")
         if media.kind == "image" and (media.data or media.url):
             image = {"type": "input_image", "image_url": data_url(media), "detail": media.detail or "auto"}
             return image | self._mark(media.cache)

@@ -6,7 +6,7 @@ import pytest
 
 from hub.dialect.given import Notes
 from hub.dialect.responses_to_neutral import read_request
-from tests.support.translating import BEDROCK, CHAT, MESSAGES, PLAIN, RESPONSES, lane_of
+from tests.support.translating import BEDROCK, CHAT, GEMINI, MESSAGES, PLAIN, RESPONSES, lane_of
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,57 @@ def test_models_that_think_are_not_told_how_to_draw_tokens(upstream, model, said
     body, names = sent(MESSAGES, upstream, said, model=model, kind="openai")
     assert ("temperature" in body) is kept
     assert set(names) == dropped
+
+
+def document(**source):
+    about = {"title": "T", "context": "From the archive.", "citations": {"enabled": True}}
+    return {"messages": [{"role": "user", "content": [{"type": "document", "source": source, **about}]}]}
+
+
+def said(caller, upstream, body):
+    """All that the upstream is told, and what it is not told."""
+    written, dropped = sent(caller, upstream, body)
+    return json.dumps(written, ensure_ascii=False), dropped
+
+
+@pytest.mark.parametrize("upstream", [CHAT, RESPONSES, GEMINI, BEDROCK])
+def test_a_document_keeps_its_words_pictures_and_context(upstream):
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    held = [{"type": "text", "text": "Words."}, picture]
+    told, dropped = said(MESSAGES, upstream, document(type="content", content=held))
+    assert all(word in told for word in ("Words.", "iVBORw0KGgo=", "From the archive.", "T\\nWords."))
+    assert dropped == ("messages.content.citations",)
+    told, dropped = said(MESSAGES, upstream, document(type="base64", media_type="application/pdf", data="JVBERg=="))
+    assert "JVBERg==" in told
+    assert dropped == (() if upstream is BEDROCK else ("messages.content.citations",))
+
+
+def test_what_was_found_is_told():
+    found = {"searchResult": {"source": "https://s.example", "title": "S", "content": [{"text": "Found."}]}}
+    body = {"messages": [{"role": "user", "content": [found, {"text": "And?"}]}]}
+    for upstream in (CHAT, MESSAGES, RESPONSES, GEMINI):
+        told, dropped = said(BEDROCK, upstream, body)
+        assert "S (https://s.example)\\nFound." in told
+        assert dropped == ()
+
+
+def test_a_tool_that_failed_with_a_picture_has_failed():
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    result = {"type": "tool_result", "tool_use_id": "c", "is_error": True, "content": [picture]}
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    body, _ = sent(
+        MESSAGES, RESPONSES, {"messages": turns, "tools": [{"name": "f", "input_schema": {"type": "object"}}]}
+    )
+    assert [part["type"] for part in body["input"][-1]["output"]] == ["input_text", "input_image"]
+    assert body["input"][-1]["output"][0]["text"] == "Error:"
+
+
+def test_the_kind_of_a_linked_picture_is_what_its_address_says():
+    content = [{"type": "image_url", "image_url": {"url": "https://a.example/b.jpg?size=1"}}]
+    body, _ = sent(CHAT, GEMINI, {"messages": [{"role": "user", "content": content}]})
+    assert body["contents"][0]["parts"][0]["fileData"]["mimeType"] == "image/jpeg"
