@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from hub.cli.client import Connection
 from hub.cli.output import say, show_diff, show_json
-from hub.core.refusal import Fault, InvalidSpec
+from hub.core.refusal import Fault, InvalidSpec, Refusal
 from hub.resources import cautions, compile_snapshot
 from hub.resources.files import Loaded, load, parse_all
 from hub.resources.model_catalog import load_catalogue
@@ -68,9 +68,15 @@ def diff(*paths: Path, prune: Prune = False, connection: Connection = Connection
     return 1 if changes else 0
 
 
+class NothingGiven(Refusal):
+    """The command was given no file, which is a wrong use of it."""
+
+    exit_status = 2
+
+
 def _given(paths: tuple[Path, ...]) -> list[Path]:
     if not paths:
-        raise InvalidSpec([Fault("", "name at least one file or folder")])
+        raise NothingGiven("no_files", "Name at least one file or folder.")
     return list(paths)
 
 

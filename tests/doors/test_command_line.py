@@ -169,6 +169,8 @@ def test_kinds_are_those_that_the_hub_has():
         ["key", "rotate"],
         ["serve", "--port", "many"],
         ["chat", "demo", "x", "--nope"],
+        ["apply"],
+        ["check"],
     ],
 )
 def test_wrong_usage_ends_with_2(own, arguments):
