@@ -96,13 +96,14 @@ def public_names(
     keys = sorted(set(tools))
     plain = {key: renamed.get(key) or kept.names.get(key) or shortened(key[1], room) for key in keys}
     taken = Counter(plain.values())
+    own = Counter(shortened(key[1], room) for key in keys if key not in renamed)  # also of those that have prefixes
     names: dict[Key, str] = {}
     faults: list[tuple[str, str]] = []
     owners: dict[str, Key] = {}
     for key in sorted(keys, key=lambda key: (key not in renamed, key not in kept.names, key)):
         name = plain[key]
         fixed = key in renamed or (key in kept.names and name not in owners)
-        if not fixed and (prefix == "always" or taken[name] > 1 or name in kept.reserved):
+        if not fixed and (prefix == "always" or max(taken[name], own[name]) > 1 or name in kept.reserved):
             if prefix == "never":
                 faults.append((name, f"{key[0]}/{key[1]}"))
             name = shortened(f"{key[0]}{_SEPARATOR}{key[1]}", room)
