@@ -51,7 +51,12 @@ def test_a_server_that_is_added_renames_no_other(kept, restarted):
 def test_a_server_that_is_added_does_not_get_the_name_that_two_others_could_not_have(kept):
     assert sorted(kept.view(CONFLICT, a=offers("x"), b=offers("x")).tools) == ["a__x", "b__x"]
     spec = {**CONFLICT, "servers": {"a": {}, "b": {}, "c": {}}}
-    assert sorted(kept.view(spec, a=offers("x"), b=offers("x"), c=offers("x", "y")).tools) == ["a__x", "b__x", "c__x", "y"]
+    assert sorted(kept.view(spec, a=offers("x"), b=offers("x"), c=offers("x", "y")).tools) == [
+        "a__x",
+        "b__x",
+        "c__x",
+        "y",
+    ]
 
 
 def test_a_name_waits_for_a_tool_that_is_away_as_long_as_its_server_is_there(kept):
