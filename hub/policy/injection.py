@@ -1,7 +1,8 @@
 """Prompt injection, by what it says: weighted signs of a text that gives orders to a model. A heuristic, not a proof.
 
-Signs count together when they stand near each other; of signs of one section the strongest counts. A text is suspected from
-a threshold on (`high` sensitivity: 0.6, `medium`: 1.05, `low`: 1.6). Every disguise that a text wears is looked beneath.
+Signs count together when they stand near each other; of signs of one section the strongest counts. How the text around them is
+worded counts for or against them (`wordings`). A text is suspected from a threshold on (`high` sensitivity: 0.5, `medium`: 1.0,
+`low`: 1.5). Every disguise that a text wears is looked beneath.
 Recall and false positives on the labelled samples are published in the documentation.
 
 A text without such signs is passed at a glance: one pass finds the letters that signs cannot do without, and only where those of
@@ -25,11 +26,14 @@ import re2
 from hub.policy.anchors import anchors_of
 from hub.policy.disguise import bare, unwrapped
 from hub.policy.text import hides, lower
+from hub.policy.wordings import likeness
 
-THRESHOLDS = {"high": 0.6, "medium": 1.05, "low": 1.6}
+THRESHOLDS = {"high": 0.5, "medium": 1.0, "low": 1.5}
 MOST = 2 << 20  # characters of a text that are looked at
 _HIDDEN = 1.0  # invisible writing, whatever it says
 _NEAR = 600  # characters between signs that count together
+_WORDED = 0.4  # what the wording of a text weighs, for each unit of likeness
+_MOST_WORDED = 3.0  # units, either way
 _LONGEST = 400  # characters of a sentence; a longer one is looked at in pieces, each beginning _STEP after the last
 _STEP = 250
 _BLOCK = 4096  # characters that are looked at in one go
@@ -195,7 +199,11 @@ def _weight(text: str) -> float:
             found.append((end, standing))
             while found[0][0] < end - _NEAR:
                 found.popleft()
-            best = max(best, _sum(chain.from_iterable(some for _, some in found)))
+            signs = _sum(chain.from_iterable(some for _, some in found))
+            if signs > 0 and signs + _WORDED * _MOST_WORDED > best:
+                around = text[max(end - _NEAR, 0) : end + _NEAR // 2]
+                alike = min(max(likeness(_TOLD.sub(" ", around)), -_MOST_WORDED), _MOST_WORDED)
+                best = max(best, signs + _WORDED * alike)
     return best
 
 

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "guardrails.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| \S+\.jsonl \| `\S+` \| \d+ % of \d+ \| \d+ % of \d+ \|$", PAGE, re.MULTILINE)
 RULES = yaml.safe_load((SAMPLES / "guardrails.yaml").read_text(encoding="utf-8"))["guardrails"]
-OLD = ("injection", "injection_unseen", "tool_results_more", "tool_results_more_held_out")
+OLD = (
+    "injection", "injection_unseen", "tool_results_more", "tool_results_more_held_out", "plain_words", "plain_words_held_out",
+)  # fmt: skip
 # Of what was held out: the least recall, and the most that may be found wrongly, in percent.
-FLOORS = [("injection-high", 55, 14), ("injection-medium", 40, 3), ("injection-low", 25, 1)]
+FLOORS = [("injection-high", 60, 9), ("injection-medium", 54, 2), ("injection-low", 38, 1)]
 KINDS = {"personal-data": "personal-data", "keys": "secrets"}
 
 
