@@ -111,6 +111,11 @@ class Settings(BaseModel):
         description="While Redis does not answer: `closed` refuses calls that a limit or budget applies to (503), "
         "`local` counts in this process against its share, `1/HUB_REPLICAS`.",
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="`smtps://user:password@host` or `smtp://host:587`: the mail server that alerts by e-mail go out by.",
+    )
+    smtp_from: str = Field("hub@localhost", max_length=254, description="Whom letters are from.")
     replicas: int = Field(1, ge=1, le=1000, description="How many replicas share the limits when Redis is away.")
     replica_url: str = Field(
         "",
@@ -185,6 +190,21 @@ class Settings(BaseModel):
         if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("an address like redis://host:6379/0 is needed (rediss:// for TLS)")
         return url
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _a_mail_server(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url is not None else None
+        if parts is not None and (parts.scheme not in ("smtp", "smtps") or not parts.hostname):
+            raise ValueError("an address like smtps://user:password@mail.example.com is needed")
+        return url
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _a_sender(cls, sender: str) -> str:
+        if "@" not in sender or not sender.isprintable():
+            raise ValueError("an address like hub@example.com is needed")
+        return sender
 
     @field_validator("public_url", "replica_url")
     @classmethod

@@ -1,4 +1,4 @@
-"""Alerts of budgets, posted to webhooks beside the calls that cause them."""
+"""Alerts of budgets, posted to webhooks and sent to people beside the calls that cause them."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from hub.core.logs import get_logger
 from hub.policy import Alert, BudgetRule
 from hub.resources.spending import BudgetSpec, NotifySpec
 from hub.store import AlertLog, Waiting
+from hub.upstream.mail import Mail
 from hub.upstream.webhooks import Delivery, Webhooks
 
 log = get_logger(__name__)
@@ -60,12 +61,14 @@ class Alerts(Background):
     def __init__(
         self,
         webhooks: Webhooks,
+        mail: Mail,
         log_: AlertLog,
         budgets: Callable[[], Mapping[str, BudgetSpec]],
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._webhooks = webhooks
+        self._mail = mail
         self._log = log_
         self._budgets = budgets
         self._now = now
@@ -116,15 +119,22 @@ class Alerts(Background):
         spec = self._budgets().get(budget)
         return None if spec is None else spec.notify
 
+    async def _tell(self, notify: NotifySpec, waiting: Waiting) -> None:
+        body = waiting.body.encode()
+        if notify.email:
+            text = orjson.loads(body)["text"]
+            await self._mail.send(notify.email, f"Budget {waiting.budget}", f"{text}\n", waiting.id)
+        if notify.url is not None and notify.secret is not None:
+            await self._webhooks.post(
+                Delivery(notify.url, notify.secret, "budget.alert", waiting.id, body, private=notify.allow_private)
+            )
+
     async def _post(self, waiting: Waiting) -> None:
         """One try. Nobody is asked any more about a budget that tells nobody, or about an alert of long ago."""
         notify, due = self._notify(waiting.budget), None
         try:
             if notify is not None:
-                body, private = waiting.body.encode(), notify.allow_private
-                await self._webhooks.post(
-                    Delivery(notify.url, notify.secret, "budget.alert", waiting.id, body, private=private)
-                )
+                await self._tell(notify, waiting)
         except Exception as error:  # noqa: BLE001 - whatever it is, an alert may not take the hub down
             pause = _PAUSES[min(waiting.tries, len(_PAUSES) - 1)]
             due = self._now() + pause if self._now() - waiting.at < _GIVE_UP_SECONDS else None

@@ -15,7 +15,7 @@ from hub.policy import LocalMeters, Policy
 from hub.resources import Snapshot
 from hub.settings import Settings
 from hub.store import AlertLog
-from hub.upstream import Endpoint, Webhooks
+from hub.upstream import Endpoint, Mail, Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ async def governing(
             )
             meters = await stack.enter_async_context(counted)
         webhooks = Webhooks(transport, resolve)
-        alerts = await stack.enter_async_context(Alerts(webhooks, AlertLog(engine), lambda: snapshots().budgets))
+        mail = Mail(settings.smtp_url.get_secret_value() if settings.smtp_url else "", settings.smtp_from)
+        alerts = await stack.enter_async_context(Alerts(webhooks, mail, AlertLog(engine), lambda: snapshots().budgets))
         judges = HubJudges(webhooks, transport, resolve, snapshots)
         policy = Policy(meters=meters, judges=judges, on_alert=alerts.tell)
         policy.reconfigure(snapshots())

@@ -16,6 +16,7 @@ class Part(StrEnum):
     TEMPLATES = "hub.ui.rendering"  # Jinja and markdown-it: 3 MB, for pages
     JSON_SCHEMAS = "hub.resources.json_schemas"  # jsonschema: 2 MB, for guardrails that hold answers to one
     GOOGLE = "hub.upstream.google_token"  # joserfc: 1 MB, for service accounts of Google's
+    LETTERS = "hub.upstream.letters"  # smtplib and email: 1 MB, for alerts by e-mail
     TOML = "hub.install.toml_edit"  # tomlkit: 1 MB, for configurations of some clients
     CIPHERS = "hub.core.ciphers"  # cryptography: 8 MB, until something is encrypted
     SHARED = "hub.store.shared"  # redis: 7 MB, for replicas that share one

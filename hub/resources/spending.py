@@ -8,6 +8,7 @@ from hub.resources.access import Instant
 from hub.resources.serving import HttpUrl, ModelName
 from hub.resources.spec import SecretRef, Spec, Text, Title
 
+EmailAddress = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$")]
 EACH = r"^(end_user|tag:[A-Za-z0-9_.-]{1,64})$"
 ScopeName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -49,11 +50,20 @@ class ExtraSpec(Spec):
 
 
 class NotifySpec(Spec):
-    """Where alerts are posted as JSON, signed with `secret`."""
+    """Who is told: `url`, to which alerts are posted as JSON, signed with `secret`, or people by `email`, or both."""
 
-    url: HttpUrl
-    secret: SecretRef
+    url: HttpUrl | None = None
+    secret: SecretRef | None = None
     allow_private: bool = False
+    email: list[EmailAddress] = Field(default_factory=list, max_length=20)
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> "NotifySpec":
+        if self.url is None and not self.email:
+            raise ValueError("say who is told: a url, or email addresses")
+        if (self.url is None) != (self.secret is None):
+            raise ValueError("url and secret go together: what is posted is signed")
+        return self
 
 
 class BudgetSpec(Spec):

@@ -104,7 +104,7 @@ HINTS: Mapping[str, str] = {
     "budgets.carry_over": "Add what the last period left.",
     "budgets.extra": "More money for a time.",
     "budgets.alerts": "Percentages at which somebody is told, with commas between: 50, 80, 100.",
-    "budgets.notify": "Where alerts are posted, signed.",
+    "budgets.notify": "Who is told: an address that alerts are posted to, signed, or people by e-mail.",
     "limits.queue": "Calls beyond `parallel` wait for their turn, instead of being refused at once.",
     "limits.tool_calls_per_minute": "Left empty: no limit. The tightest of several limits wins.",
     "guardrails.on": "input: prompts. output: answers. tool call and tool result: what goes to tools, and what comes back.",

@@ -11,6 +11,7 @@ from hub.upstream.failures import Unmetered
 from hub.upstream.guard import is_public
 from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
+from hub.upstream.mail import Mail
 from hub.upstream.mcp_accounts import Accounts
 from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
 from hub.upstream.mcp_confirming import AGREED, agreed, question
@@ -63,6 +64,7 @@ __all__ = [
     "Era",
     "Events",
     "Exchange",
+    "Mail",
     "ModelUpstream",
     "OAuthClient",
     "Outcome",
