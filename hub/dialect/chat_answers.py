@@ -6,6 +6,7 @@ from typing import Any
 from hub.core.usage import Usage
 from hub.core.values import a_dict, a_list, a_number, a_text
 from hub.dialect.ask import Ask
+from hub.dialect.chat_details import Details, text_in
 from hub.dialect.given import json_text
 from hub.dialect.media import pictures_in, write_picture
 from hub.dialect.neutral import OPEN, Answer, Block, Citation, Media, Refused, Text, Thinking, ToolUse
@@ -50,8 +51,10 @@ def thinking_of(message: dict[str, Any]) -> list[Block]:
         opened = unseal(a_text(detail.get("data")))
         if opened is not None:
             return [opened]
-    text = a_text(message.get("reasoning_content")) or a_text(message.get("reasoning"))
-    return [Thinking(text, origin=OPEN)] if text else []
+    details = Details()
+    details.add(message)
+    text, signature = text_in(message), details.told()
+    return [Thinking(text, signature, OPEN)] if text or signature else []
 
 
 def _texts(message: dict[str, Any], choice: dict[str, Any]) -> list[Block]:

@@ -21,6 +21,7 @@ from hub.dialect.chat_answers import (
     write_usage,
 )
 from hub.dialect.chat_calls import Calls
+from hub.dialect.chat_details import Details, text_in
 from hub.dialect.happenings import Begun, Cited, Ended, Grown, Happening, Opened, Shut, Signed, Weighed
 from hub.dialect.media import pictures_in, write_picture
 from hub.dialect.neutral import Media, Refused, Text, Thinking, ToolUse
@@ -41,6 +42,7 @@ class ChatReader:
         self._number = 0  # indexes of plain blocks, unlike those of tools
         self._id = ""
         self._calls = Calls(_TOOL)
+        self._details = Details()
         self._stop = ""
         self._usage: Usage | None = None
         self._tier = ""
@@ -101,7 +103,9 @@ class ChatReader:
 
     def _texts(self, choice: dict[str, Any], delta: dict[str, Any]) -> Iterator[Happening]:
         """What it thinks, says and refuses, with the sources and likelihoods of that."""
-        yield from self._grow(_THINKING, a_text(delta.get("reasoning_content")) or a_text(delta.get("reasoning")))
+        yield from self._grow(_THINKING, text_in(delta))
+        if "reasoning_details" in delta and self._details.add(delta) and self._kind != _THINKING:
+            yield from self._begin(_THINKING)
         text = delta.get("content")
         if isinstance(text, str):
             yield from self._grow(_TEXT, text)
@@ -121,16 +125,21 @@ class ChatReader:
         if not text:
             return
         if self._kind != kind:
-            yield from self._shut()
-            yield from self._calls.complete()
-            self._kind = kind
-            self._number -= 1
-            block = Thinking() if kind == _THINKING else Refused("") if kind == _REFUSAL else Text("")
-            yield Opened(self._number, block)
+            yield from self._begin(kind)
         yield Grown(self._number, text)
+
+    def _begin(self, kind: int) -> Iterator[Happening]:
+        yield from self._shut()
+        yield from self._calls.complete()
+        self._kind = kind
+        self._number -= 1
+        block = Thinking() if kind == _THINKING else Refused("") if kind == _REFUSAL else Text("")
+        yield Opened(self._number, block)
 
     def _shut(self) -> Iterator[Happening]:
         if self._kind >= 0:
+            if self._kind == _THINKING and (signature := self._details.told()):
+                yield Signed(self._number, signature)
             self._kind = -1
             yield Shut(self._number)
 

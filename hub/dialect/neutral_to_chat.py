@@ -4,9 +4,11 @@ from typing import Any
 
 from hub.core.plan import Deployment
 from hub.dialect.caching import breakpoint_of, ephemeral, takes_breakpoints
+from hub.dialect.chat_details import details_in
 from hub.dialect.given import Notes, json_text
 from hub.dialect.media import data_url, format_of, write_picture
 from hub.dialect.neutral import (
+    OPEN,
     Block,
     Choice,
     Form,
@@ -216,6 +218,8 @@ class _Writer:
             written["refusal"] = "\n".join(refusals)
         if text := "\n".join(filter(None, thoughts)):
             written["reasoning_content"] = text
+        if details := self._details([block for block in said if isinstance(block, Thinking)]):
+            written["reasoning_details"] = details
         if pictures:
             written["images"] = pictures
         if calls:
@@ -230,9 +234,16 @@ class _Writer:
         self._notes.drop(*(f"messages.content.{media.kind}" for media in drawn if media not in kept))
         return [write_picture(media, number) for number, media in enumerate(kept)]
 
+    def _details(self, thoughts: list[Thinking]) -> list[Any]:
+        """What a server of this dialect has signed: it goes back as it came."""
+        signed = [block.signature for block in thoughts if block.origin == OPEN and not self._own]
+        return [detail for one in signed for detail in details_in(one)]
+
     def _thought(self, block: Thinking) -> str:
         if self._thoughts:
             return block.text
+        if block.origin == OPEN and block.signature and not self._own:
+            return ""  # its details hold it
         if block.signature:
             self._notes.drop("messages.content.thinking")
             return ""
