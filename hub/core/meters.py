@@ -1,5 +1,6 @@
 """The port to what is counted: rates per minute, slots in use, and purses of money. In this process, or shared."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
@@ -77,6 +78,10 @@ class Meters(Protocol):
 
     def level(self, meter: str, kind: Kind) -> Level:
         """How a meter stands, as far as is known here."""
+        ...
+
+    async def look(self, meters: Iterable[tuple[str, Kind]]) -> None:
+        """Find out how meters stand that others count too, so that `level` tells it."""
         ...
 
     def forget(self, meter: str) -> None:

@@ -176,6 +176,11 @@ class Policy:
 
     # -- for people ------------------------------------------------------------------------------------------------
 
+    async def look(self, names: Iterable[str]) -> None:
+        """Find out how budgets and limits of these names stand where other replicas count too, for their status."""
+        rules = (rules.get(name) for name in names for rules in (self._budgets, self._limits))
+        await self.meters.look(meter for rule in rules if rule is not None for meter in rule.meters)
+
     def limit_status(self, name: str) -> LimitStatus | None:
         """What of a limit is used now."""
         rule = self._limits.get(name) or self._each.get(name)

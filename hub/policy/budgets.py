@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
-from hub.core.meters import PURSE, Ask, Level, Meters
+from hub.core.meters import PURSE, Ask, Kind, Level, Meters
 from hub.core.refusal import PriceUnknown, Throttled
 from hub.policy.periods import bounds
 from hub.resources.spending import BudgetSpec
@@ -106,6 +106,11 @@ class BudgetRule:
         self._since = None
         own = self._own
         self._carried = (min(own, max(0, left)) if follows == self.start else own) if self.spec.carry_over else 0
+
+    @property
+    def meters(self) -> list[tuple[str, Kind]]:
+        """What counts it in this period."""
+        return [(self._meter, PURSE)]
 
     # -- what the ledger adds --------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from hub.core.meters import RATE, SLOTS, Ask, Level, Meters, Taken
+from hub.core.meters import RATE, SLOTS, Ask, Kind, Level, Meters, Taken
 from hub.core.refusal import Throttled
 from hub.policy.queues import Queue
 from hub.resources.spending import LimitSpec
@@ -93,12 +93,16 @@ class LimitRule:
 
     def rests(self, meters: Meters) -> bool:
         """Whether nothing of it is used; what counted it is then forgotten."""
-        kinds = [(meter, SLOTS if unit == "parallel" else RATE) for unit, meter in self._meters.items()]
-        if any(meters.level(meter, kind).used for meter, kind in kinds):
+        if any(meters.level(meter, kind).used for meter, kind in self.meters):
             return False
-        for meter, _ in kinds:
+        for meter, _ in self.meters:
             meters.forget(meter)
         return True
+
+    @property
+    def meters(self) -> list[tuple[str, Kind]]:
+        """What counts it."""
+        return [(meter, SLOTS if unit == "parallel" else RATE) for unit, meter in self._meters.items()]
 
     def status(self, meters: Meters) -> LimitStatus:
         """What is used now."""

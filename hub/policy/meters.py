@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hub.core.meters import PURSE, RATE, SLOTS, Claim, Kind, Level, Taken
 from hub.policy.counters import Counter, Places, Purse, Rate
@@ -59,6 +59,9 @@ class LocalMeters:
     def credit(self, meter: str, amount: int) -> None:
         """What was spent of a purse before it was counted here."""
         self._purse(meter).credit(amount)
+
+    async def look(self, meters: Iterable[tuple[str, Kind]]) -> None:
+        """All of them are counted here."""
 
     def forget(self, meter: str) -> None:
         """See `hub.core.meters.Meters`."""

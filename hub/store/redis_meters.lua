@@ -231,6 +231,27 @@ local function settle(id, at, asks)
   return levels
 end
 
+-- How meters stand. Of one that nobody has used here, or that was forgotten, nothing is said, and nothing is written down.
+local function look(asks)
+  local levels = {}
+  for place, ask in ipairs(asks) do
+    local key, kind = KEYS[ask[1]], ask[2]
+    levels[place] = false
+    if redis.call('EXISTS', key) == 1 then
+      if kind == RATE then
+        local found = rate(key)
+        levels[place] = {found.total, 0, rest(found)}
+      elseif kind == SLOTS then
+        levels[place] = {taken(key).used, 0, 0}
+      else
+        local found = purse(key, 0)
+        levels[place] = {found.spent, found.reserved, 0}
+      end
+    end
+  end
+  return levels
+end
+
 -- What the ledger holds of a purse, once, whichever replica tells it first.
 local function credit(key, amount)
   local found = purse(key, 0)
@@ -269,6 +290,8 @@ for place, job in ipairs(cjson.decode(ARGV[2])) do
     answers[place] = take(job[2], job[3], job[4])
   elseif job[1] == 'settle' then
     answers[place] = settle(job[2], job[3], job[4])
+  elseif job[1] == 'look' then
+    answers[place] = look(job[4])
   else
     answers[place] = credit(KEYS[job[2]], job[3])
   end

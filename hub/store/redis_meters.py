@@ -8,10 +8,10 @@ held when its leases end.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +30,8 @@ log = get_logger(__name__)
 DEADLINE = 0.05  # seconds that a decision waits at most
 RESTS = 1.0  # seconds for which a Redis that failed is not asked
 LEASE = 3600.0  # seconds after which a call that never ended gives back what it held
-_LATE = 3  # answers in a row that came too late, after which Redis counts as away
+_LATE = 3  # round trips in a row that were too late, or as many deadlines of one, after which Redis counts as away
+_PARTS = 5  # of a deadline
 _MOST_WAITING = 20_000
 _MOST_KNOWN = 200_000
 _TOGETHER = 128  # jobs of one script, which Redis runs without doing anything else
@@ -102,6 +103,8 @@ class RedisMeters:
         self._now = now
         self._deadline = deadline
         self._late = 0
+        self._trip = self._late_trip = 0
+        self._trip_began = inf
         self._clock = now or time.monotonic
         self._known: dict[str, Level] = {}
         self._rests: dict[str, float] = {}  # when a rate is all there again, by this process's clock
@@ -143,11 +146,9 @@ class RedisMeters:
         answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._put(_Job("take", claim.id, LEASE, claim.asks, limits, answer))
         try:
-            async with asyncio.timeout(self._deadline):
-                second, told = await asyncio.shield(answer)
+            second, told = await self._patiently(answer)
         except (TimeoutError, RedisError, OSError) as error:
-            self._late += 1
-            if self._late >= _LATE or not isinstance(error, TimeoutError):
+            if self._is_away(error):
                 self._fell(error)
             answer.add_done_callback(lambda done: self._undo(claim, done))
             return await self._without(claim)
@@ -159,6 +160,40 @@ class RedisMeters:
             level = self._heard(ask, told["used"], told["reserved"], told["rest"])
             return Taken(refused=told["refused"], level=level, wait=int(told["wait"]))
         return Taken(second=second)
+
+    async def _patiently(self, answer: "asyncio.Future[_Answer]") -> _Answer:
+        """The answer, which may take as long as the deadline. Raises TimeoutError.
+
+        It passes in parts, so that a part of it that this process did not listen in is no more than one: a burst of
+        calls here is no fault of Redis's.
+        """
+        for _ in range(_PARTS):
+            try:
+                async with asyncio.timeout(self._deadline / _PARTS):
+                    return await asyncio.shield(answer)
+            except TimeoutError:
+                if answer.done():
+                    return answer.result()
+        raise TimeoutError
+
+    def _is_away(self, error: Exception) -> bool:
+        """Whether an answer that did not come says that Redis is away: some in a row, each of another round trip."""
+        if not isinstance(error, TimeoutError):
+            return True
+        if self._trip != self._late_trip:
+            self._late_trip = self._trip
+            self._late += 1
+        return self._late >= _LATE or self._trip_began < time.monotonic() - _LATE * self._deadline
+
+    async def look(self, meters: Iterable[tuple[str, Kind]]) -> None:
+        """Ask how these stand, so that `level` tells it. Where Redis does not answer, that is as it last told."""
+        asks = tuple(Ask(meter, kind, None, 0) for meter, kind in meters)
+        if not asks or time.monotonic() < self._down_until:
+            return
+        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._put(_Job("look", "", 0, asks, (0,) * len(asks), answer))
+        with contextlib.suppress(TimeoutError, RedisError, OSError):
+            await self._patiently(answer)
 
     async def _without(self, claim: Claim) -> Taken:
         """Decide without Redis."""
@@ -257,8 +292,10 @@ class RedisMeters:
         for start in range(0, len(jobs), _TOGETHER):
             some = jobs[start : start + _TOGETHER]
             keys, told = self._worded(some)
+            self._trip += 1
+            self._trip_began = time.monotonic()
             answered = json.decode(await self._script(keys=keys, args=[now, json.encode(told)]))
-            self._late = 0
+            self._late, self._trip_began = 0, inf
             if self.trouble:
                 log.warning("redis answers again")
                 self.trouble = ""
@@ -283,8 +320,9 @@ class RedisMeters:
 
     def _told(self, job: _Job, second: int, told: Any) -> None:
         if isinstance(told, list):
-            for ask, (used, reserved, rest) in zip(job.asks, told, strict=True):
-                self._heard(ask, used, reserved, rest)
+            for ask, level in zip(job.asks, told, strict=True):
+                if level:  # else Redis knows nothing of it
+                    self._heard(ask, *level)
         if job.answer is not None and not job.answer.done():
             job.answer.set_result((second, told))
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 
 import pytest
 from msgspec import json
@@ -67,6 +68,11 @@ async def level(meters, meter, kind):
     """The level, after all that was settled has arrived."""
     await meters.take(Claim("look", (Ask(meter, kind, None, 0),)))
     return meters.level(meter, kind)
+
+
+async def forget_all(meters):
+    """Let Redis forget what these meters, and not those of other tests, have there."""
+    await meters._redis.delete(*await meters._redis.keys(f"{meters._prefix}*"))
 
 
 async def settled(meters):
@@ -339,7 +345,7 @@ async def test_what_redis_forgets_it_is_told_again(redis_url):
         mine = claim(1, purse(500_000, 400_000))
         meters.settle(mine, await meters.take(mine), (400_000,))
         await settled(meters)
-        await meters._redis.flushdb()
+        await forget_all(meters)
         assert (await meters.take(claim(2, purse(500_000, 200_000)))).refused == 0
 
 
@@ -388,3 +394,69 @@ async def test_what_redis_told_stays_right_to_the_second_while_nobody_asks(redis
             for _ in range(3):
                 assert shared.level("r", Kind.RATE).rest == own.level("r", Kind.RATE).rest, step
                 clock.now += chance.choice([0, 0, 0.25, 2, 9])
+
+
+async def test_a_burst_that_keeps_this_process_busy_is_no_fault_of_redis_s(redis_url):
+    async with RedisMeters(redis_url, LocalMeters(), prefix=f"test:{random.getrandbits(64):x}:") as meters:
+        ends = time.monotonic() + 1.0
+
+        async def busy():
+            while time.monotonic() < ends:
+                time.sleep(0.03)  # noqa: ASYNC251 - more than a part of the deadline, in one go
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(busy())
+            tasks = [group.create_task(meters.take(claim(n, rate(100)))) for n in range(300)]
+        assert sum(task.result().refused is None for task in tasks) == 100
+
+
+async def test_a_redis_that_hangs_counts_as_away_after_a_few_deadlines(redis_url):
+    prefix = f"test:{random.getrandbits(64):x}:"
+    async with RedisMeters(redis_url, LocalMeters(), prefix=prefix, deadline=0.05) as meters:
+        await meters.take(claim("first", rate(10)))
+
+        async def hang(**_):
+            await asyncio.sleep(60)
+
+        meters._script = hang
+        began = time.monotonic()
+        for number in range(4):
+            with pytest.raises(Unavailable):
+                await meters.take(claim(number, rate(10)))
+        assert time.monotonic() - began > 0.1, "each waited for its deadline"
+        began = time.monotonic()
+        for number in range(50):
+            with pytest.raises(Unavailable):
+                await meters.take(claim(f"after-{number}", rate(10)))
+        assert meters.trouble
+        assert time.monotonic() - began < 2, "nobody waits for it any more"
+
+
+async def test_who_looks_sees_what_other_replicas_counted(redis_url):
+    async with replicas(redis_url) as (one, other):
+        mine = claim("m", rate(10), Ask("s", Kind.SLOTS, 5, 1), purse(500_000, CENT))
+        taken = await one.take(mine)
+        asked = [("r", Kind.RATE), ("s", Kind.SLOTS), ("p", Kind.PURSE), ("unknown", Kind.PURSE)]
+        assert other.level("p", Kind.PURSE) == Level()
+        await other.look(asked)
+        assert other.level("r", Kind.RATE).used == 1
+        assert other.level("s", Kind.SLOTS).used == 1
+        assert other.level("p", Kind.PURSE) == Level(0, CENT)
+        one.settle(mine, taken, (1, 1, CENT))
+        await settled(one)
+        await other.look(asked)
+        assert other.level("p", Kind.PURSE) == Level(CENT, 0)
+        assert other.level("s", Kind.SLOTS).used == 0
+
+
+async def test_a_look_at_what_redis_forgot_changes_nothing(redis_url):
+    async with replicas(redis_url, 1) as (meters,):
+        mine = claim(1, purse(500_000, 400_000))
+        meters.settle(mine, await meters.take(mine), (400_000,))
+        await settled(meters)
+        await forget_all(meters)
+        await meters.look([("p", Kind.PURSE)])
+        assert meters.level("p", Kind.PURSE).used == 400_000
+        assert await meters._redis.keys(f"{meters._prefix}*") == []
+        assert (await meters.take(claim(2, purse(500_000, 200_000)))).refused == 0
