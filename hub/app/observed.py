@@ -118,6 +118,7 @@ class Observed:
 
     async def budget(self, name: str) -> dict[str, Any]:
         """What is used of a budget, when it begins anew, and when its money ends at this rate."""
+        await self._policy.look((name,))
         found, spec = self._policy.budget_status(name), self._resources.snapshot().budgets.get(name)
         if found is None or spec is None:
             return {"state": "disabled"}
@@ -138,6 +139,7 @@ class Observed:
         }
 
     async def _limit(self, name: str) -> dict[str, Any]:
+        await self._policy.look((name,))
         found, spec = self._policy.limit_status(name), self._resources.snapshot().limits.get(name)
         if found is None or spec is None:
             return {"state": "disabled"}
