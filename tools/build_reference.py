@@ -7,7 +7,7 @@ python tools/build_reference.py --check   exit 1 when a page differs from the co
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,10 +24,13 @@ from hub.edge.manage_api import route_rows
 from hub.identity import TABLE, Permission
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
+from hub.resources.provider_kinds import KINDS as PROVIDER_KINDS
 from hub.routing import ENDPOINTS
 from hub.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+WAYS = ("native", "translated", "estimated", "refused")
+COUNTED = (Dialect.ANTHROPIC_COUNT, Dialect.GEMINI_COUNT)
 NOTE = "<!-- Made by tools/build_reference.py from the code. Do not edit. -->\n"
 
 
@@ -198,21 +201,58 @@ def errors_page() -> str:
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 
 
-def dialects_page() -> str:
-    """`dialects.md`, from what the golden tests hold."""
-    names = {
-        Dialect.OPENAI_CHAT: "Chat Completions",
-        Dialect.OPENAI_RESPONSES: "Responses",
-        Dialect.ANTHROPIC_MESSAGES: "Messages",
-        Dialect.GEMINI: "generateContent",
-        Dialect.BEDROCK: "Converse",
+DIALECTS = {
+    Dialect.OPENAI_CHAT: "Chat Completions",
+    Dialect.OPENAI_RESPONSES: "Responses",
+    Dialect.ANTHROPIC_MESSAGES: "Messages",
+    Dialect.GEMINI: "generateContent",
+    Dialect.BEDROCK: "Converse",
+}
+# A model of each kind of provider that is called in more than one dialect; elsewhere its name does not matter.
+MODELS = {"vertex": ("gemini-3-pro", "claude-sonnet-4-6"), "openai": ("gpt-5",)}
+
+
+def lost(caller: Dialect, spoken: Dialect) -> list[str] | None:
+    """What a call with everything in it loses between two dialects; None where it passes as it is."""
+    file = GOLDEN / f"{caller}-to-{spoken}.json"
+    return json.loads(file.read_text(encoding="utf-8"))["dropped"] if file.exists() else None
+
+
+def crossing(dialect: Dialect, paths: Mapping[Dialect, str]) -> str:
+    """How a call in a dialect reaches a provider with these paths."""
+    if dialect in paths:
+        return "native"
+    if dialect in COUNTED:
+        return "estimated"
+    return "translated" if dialect in HEARD and paths else "refused"
+
+
+def support() -> dict[str, Any]:
+    """Every endpoint with every kind of provider, and what is lost between dialects."""
+    endpoints = {
+        path: {
+            f"{name} ({model})" if len(MODELS.get(name, ("",))) > 1 else name: crossing(dialect, kind.paths_of(model))
+            for name, kind in PROVIDER_KINDS.items()
+            for model in MODELS.get(name, ("",))
+        }
+        for dialect, path in ENDPOINTS.items()
     }
+    pairs = {caller: {spoken: lost(caller, spoken) for spoken in DIALECTS} for caller in HEARD}
+    return {"endpoints": endpoints, "lost_between_dialects": pairs}
+
+
+def support_data() -> str:
+    """`dialects.json`: the same as `dialects.md`, for programs."""
+    return json.dumps(support(), indent=1) + "\n"
+
+
+def dialects_page() -> str:
+    """`dialects.md`, from what the golden tests hold and the rows of the providers."""
     rows: list[list[str]] = []
     for caller in HEARD:
-        row = [f"{names[caller]}, `{ENDPOINTS[caller]}`"]
-        for spoken in names:
-            file = GOLDEN / f"{caller}-to-{spoken}.json"
-            dropped = json.loads(file.read_text(encoding="utf-8"))["dropped"] if file.exists() else None
+        row = [f"{DIALECTS[caller]}, `{ENDPOINTS[caller]}`"]
+        for spoken in DIALECTS:
+            dropped = lost(caller, spoken)
             told = ", ".join(f"`{name}`" for name in dropped or ())
             row.append("as it is" if dropped is None else f"translated; not: {told}")
         rows.append(row)
@@ -220,11 +260,21 @@ def dialects_page() -> str:
         "How a call crosses, by what the caller speaks (rows) and the provider (columns). Named is what a call with "
         "everything in it loses, as the tests in `tests/golden` hold it; the same names stand in `x-hub-dropped-fields`."
     )
-    return page("Dialects", text, table(("caller", *names.values()), rows))
+    kinds = [
+        [f"`{path}`", *(", ".join(f"`{name}`" for name in given if given[name] == how) for how in WAYS)]
+        for path, given in support()["endpoints"].items()
+    ]
+    more = (
+        "\n\n## Endpoints and kinds of providers\n\nWhat is refused gets 404 `model_not_routed`. Programs read all of this in "
+        "[dialects.json](dialects.json).\n\n"
+    )
+    pairs = table(("caller", *DIALECTS.values()), rows)
+    return page("Dialects", text, pairs + more + table(("endpoint", *WAYS), kinds))
 
 
 PAGES = {
     "dialects.md": dialects_page,
+    "dialects.json": support_data,
     "cli.md": command_page,
     "settings.md": settings_page,
     "resources.md": resources_page,
