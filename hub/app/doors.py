@@ -229,7 +229,7 @@ def _pages(doors: Doors) -> Starlette:
         resources=doors.resources,
         vault=doors.vault,
         visitors=visitors,
-        resources_api=ResourcesApi(doors.resources, observed.status),
+        resources_api=ResourcesApi(doors.resources, observed.statuses),
         records=_records(doors, visitor),
         own_api=_own(doors),
         announcements_api=AnnouncementsApi(doors.dismissals),

@@ -1,6 +1,7 @@
 """When the money of a budget that never begins anew ends, and when a limit is full, at a rate that the ledger knows."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from hub.ledger import Order, Queries, scope_filters
 from hub.policy import LimitStatus
@@ -10,6 +11,10 @@ _LOOKED_BACK = 28 * 86400.0  # seconds whose spending says how it will go on
 _SOONEST = 3600.0  # seconds of spending that must be known before a rate says anything
 _LATELY, _MINUTE = 10.0, 60.0  # seconds of calls that say how it will go on, and what a limit is of
 _FURTHEST = 10 * 365 * 86400.0
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "org": (),
+    "tool": ("server", "tool"),
+}  # the others are called as they are
 
 
 async def runs_out_at(queries: Queries, scope: tuple[str, str], left: int, now: float) -> float | None:
@@ -32,21 +37,43 @@ async def runs_out_at(queries: Queries, scope: tuple[str, str], left: int, now: 
     return now + left * passed / spent
 
 
-async def full_at(queries: Queries, spec: LimitSpec, used: LimitStatus, now: float) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What went on in the last seconds: calls, tokens, and which of the calls were of tools."""
+
+    calls: int = 0
+    tokens: int = 0
+    tools: int = 0
+
+
+async def lately(queries: Queries, scopes: Collection[tuple[str, str]], now: float) -> Mapping[tuple[str, str], Rate]:
+    """What each of these scopes had in the last seconds, with one question for all of a kind. Raises Unavailable."""
+    found: dict[tuple[str, str], Rate] = {}
+    for kind in {kind for kind, _ in scopes}:
+        names = [name for own, name in scopes if own == kind]
+        alone = len(names) == 1
+        columns = () if alone else _COLUMNS.get(kind, (kind,))
+        filters = scope_filters((kind, names[0]) if alone else ("org", ""), now - _LATELY, None)
+        for row in await queries.usage(filters, group_by=(*columns, "call")):
+            scope = (kind, names[0] if alone else "/".join(str(row.group[column]) for column in columns))
+            old, tools = found.get(scope, Rate()), row.calls if row.group["call"] == "tool" else 0
+            tokens = row.usage.prompt + row.usage.completion
+            found[scope] = Rate(old.calls + row.calls, old.tokens + tokens, old.tools + tools)
+    return found
+
+
+def full_at(spec: LimitSpec, used: LimitStatus, rate: Rate, now: float) -> float | None:
     """When the first of a limit's rates is used up if calls go on as in the last seconds: now where one is, None where none will.
 
     Calls of all replicas count, once the ledger has them. Times are in seconds since the epoch. Nobody knows it of a limit
-    that holds for each of many by itself. Raises Unavailable.
+    that holds for each of many by itself.
     """
     if spec.each is not None:
         return None
-    lately = await queries.usage(scope_filters(spec.scope.parts, now - _LATELY, None), group_by=("call",))
-    calls = {str(row.group["call"]): row.calls for row in lately}
-    tokens = sum(row.usage.prompt + row.usage.completion for row in lately)
     rates = (
-        (spec.rpm, used.requests, sum(calls.values())),
-        (spec.tpm, used.tokens, tokens),
-        (spec.tool_calls_per_minute, used.tool_calls, calls.get("tool", 0)),
+        (spec.rpm, used.requests, rate.calls),
+        (spec.tpm, used.tokens, rate.tokens),
+        (spec.tool_calls_per_minute, used.tool_calls, rate.tools),
     )
     ends = [
         now if taken >= limit else now + (limit - taken) * _LATELY / many

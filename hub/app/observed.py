@@ -1,13 +1,14 @@
 """What is observed of resources, beside what they say: used money, states of servers, when keys were used."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from hub import __version__
-from hub.app.forecasts import full_at, runs_out_at
+from hub.app.forecasts import Rate, full_at, lately, runs_out_at
 from hub.app.profile_desk import ProfileDesk
 from hub.app.recording import Recording
 from hub.app.told import iso, listing_and_calls
@@ -61,6 +62,19 @@ class Observed:
 
     async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
         """What is observed of one resource."""
+        return (await self.statuses(kind, (resource,)))[0]
+
+    async def statuses(self, kind: str, resources: Sequence[Resource]) -> list[dict[str, Any]]:
+        """What is observed of resources of one kind, in their order; the ledger is asked once for all keys, or limits."""
+        names = [resource.name for resource in resources]
+        if kind == "keys":
+            used = await self._queries.last_used(names)
+            return [self._key(name, used.get(name)) for name in names]
+        if kind == "limits":
+            return await self._limits(names)
+        return [await self._status(kind, resource) for resource in resources]
+
+    async def _status(self, kind: str, resource: Resource) -> dict[str, Any]:
         at_hand = {
             "profiles": self._profile,
             "exports": self._export,
@@ -68,7 +82,7 @@ class Observed:
             "models": self._model,
             "routes": self._route,
         }
-        asked = {"budgets": self.budget, "limits": self._limit, "keys": self._key, "servers": self.server}
+        asked = {"budgets": self.budget, "servers": self.server}
         if kind in at_hand:
             return at_hand[kind](resource.name)
         if kind in asked:
@@ -101,8 +115,7 @@ class Observed:
             "waiting": health.waiting,
         }
 
-    async def _key(self, name: str) -> dict[str, Any]:
-        used = await self._queries.last_used([name])
+    def _key(self, name: str, used: float | None) -> dict[str, Any]:
         secrets = [
             {
                 "id": secret.id if isinstance(secret, MadeSecret) else None,
@@ -114,7 +127,7 @@ class Observed:
             }
             for secret in self._resources.secrets_of(name)
         ]
-        return {"secrets": secrets, "last_used": iso(used.get(name))}
+        return {"secrets": secrets, "last_used": iso(used)}
 
     async def budget(self, name: str) -> dict[str, Any]:
         """What is used of a budget, when it begins anew, and when its money ends at this rate."""
@@ -138,8 +151,14 @@ class Observed:
             "runs_out_at": iso(ends),
         }
 
-    async def _limit(self, name: str) -> dict[str, Any]:
-        await self._policy.look((name,))
+    async def _limits(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        await self._policy.look(names)
+        specs, now = self._resources.snapshot().limits, time.time()
+        scopes = {specs[name].scope.parts for name in names if name in specs}
+        rates = await lately(self._queries, scopes, now)
+        return [self._limit(name, rates, now) for name in names]
+
+    def _limit(self, name: str, rates: Mapping[tuple[str, str], Rate], now: float) -> dict[str, Any]:
         found, spec = self._policy.limit_status(name), self._resources.snapshot().limits.get(name)
         if found is None or spec is None:
             return {"state": "disabled"}
@@ -149,7 +168,7 @@ class Observed:
             "tool_calls_last_minute": found.tool_calls,
             "parallel": found.parallel,
             "waiting": found.waiting,
-            "full_at": iso(await full_at(self._queries, spec, found, time.time())),
+            "full_at": iso(full_at(spec, found, rates.get(spec.scope.parts, Rate()), now)),
             "clear_in_seconds": found.rest,
         }
 

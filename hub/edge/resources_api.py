@@ -1,7 +1,7 @@
 """Resources over HTTP: list, get, put, delete, history, restore, apply, export."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.core.refusal import Fault, InvalidSpec, Malformed
@@ -14,9 +14,11 @@ from hub.store import Change, Resource, Resources, Version
 from hub.store.diffs import difference
 from hub.store.records import by_file, managed
 
-Status = Callable[[str, Resource], Awaitable[dict[str, Any]]]
+Statuses = Callable[[str, Sequence[Resource]], Awaitable[list[dict[str, Any]]]]
 _SEEN = Query("version", "the version that you have seen, as `If-Match`: 409 when it has changed since")
-_VIEW = Query("view", "`names`: only kind and name of each", ("names",))
+_VIEW = Query(
+    "view", "`names`: only kind and name of each; `specs`: all but what is observed of it", ("names", "specs")
+)
 
 
 # What of a kind is one's own, or one's team's.
@@ -97,25 +99,37 @@ def change_view(change: Change) -> dict[str, Any]:
     return view
 
 
-class ResourcesApi:
-    """The routes of every kind. `status` tells what is observed of a resource."""
+def _written(resource: Resource) -> dict[str, Any]:
+    """All that is written of a resource, in the contract's shape."""
+    return {
+        "kind": resource.kind,
+        "name": resource.name,
+        "version": resource.version,
+        **managed(resource.managed_by),
+        "updated_at": resource.updated_at.isoformat(),
+        "updated_by": resource.updated_by,
+        "spec": resource.spec,
+    }
 
-    def __init__(self, resources: Resources, status: Status) -> None:
+
+class ResourcesApi:
+    """The routes of every kind. `statuses` tells what is observed of resources of one kind."""
+
+    def __init__(self, resources: Resources, statuses: Statuses) -> None:
         self._resources = resources
-        self.status = status
+        self._statuses = statuses
+
+    async def status(self, kind: str, resource: Resource) -> dict[str, Any]:
+        """What is observed of one resource."""
+        return (await self._statuses(kind, (resource,)))[0]
 
     async def view(self, resource: Resource) -> dict[str, Any]:
         """One resource in the contract's shape."""
-        return {
-            "kind": resource.kind,
-            "name": resource.name,
-            "version": resource.version,
-            **managed(resource.managed_by),
-            "updated_at": resource.updated_at.isoformat(),
-            "updated_by": resource.updated_by,
-            "spec": resource.spec,
-            "status": await self.status(resource.kind, resource),
-        }
+        return (await self._views(resource.kind, (resource,)))[0]
+
+    async def _views(self, kind: str, resources: Sequence[Resource]) -> list[dict[str, Any]]:
+        observed = await self._statuses(kind, resources)
+        return [{**_written(one), "status": status} for one, status in zip(resources, observed, strict=True)]
 
     def _list(self, kind: str) -> Callable[[Ask], Awaitable[Answer]]:
         async def endpoint(ask: Ask) -> Answer:
@@ -131,7 +145,9 @@ class ResourcesApi:
                     break
             if ask.query("view") == "names":  # for those who only choose: nothing is observed for it
                 return Answer({"items": [{"kind": kind, "name": one.name} for one in found], "next": cursor})
-            return Answer({"items": [await self.view(resource) for resource in found], "next": cursor})
+            if ask.query("view") == "specs":
+                return Answer({"items": [_written(one) for one in found], "next": cursor})
+            return Answer({"items": await self._views(kind, found), "next": cursor})
 
         return endpoint
 

@@ -41,7 +41,8 @@ class UsageApi:
         whole, start = ask.query("format") == "csv", start_of(ask)
         most = MOST_IN_FILE if whole else MOST_LISTED
         limit = limit_of(ask, default=most, most=most)
-        rows = await self._r.queries.usage(filters_of(ask), group_by=groups, limit=limit + 1, start=start, timed=True)
+        timed = ask.query("times", "1") != "0"
+        rows = await self._r.queries.usage(filters_of(ask), group_by=groups, limit=limit + 1, start=start, timed=timed)
         rest = str(start + limit) if len(rows) > limit else None
         if not whole:
             return Answer({"items": [usage_view(row) for row in rows[:limit]], "next": rest})
@@ -138,6 +139,7 @@ class UsageApi:
             query=(
                 Query("group_by", f"up to three of {_GROUPS}"),
                 Query("format", "of the answer (json)", ("json", "csv")),
+                Query("times", "`0`: how long calls took is left null, which is quicker for many groups", ("1", "0")),
                 *FILTERS,
             ),
         )

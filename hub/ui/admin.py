@@ -26,6 +26,11 @@ async def _missing(visit: Visit) -> list[str]:
     return [kind for kind in kinds if not (await visit.get(f"/{kind}", limit=1))["items"]]
 
 
+async def _odd(visit: Visit) -> list[dict[str, Any]]:
+    """The keys and models that were unlike the week before in the last day."""
+    return [one for one in (await visit.get("/usage/changes", limit=20))["items"] if one["alerts"]]
+
+
 class AdminPages:
     """Pages for administrators and auditors."""
 
@@ -45,6 +50,9 @@ class AdminPages:
         ]
 
     async def _overview(self, visit: Visit) -> Response:
+        # What is unlike the week before takes a look at all of it, so the page asks for that apart.
+        if target_of(visit.request) == "odd":
+            return self._site.show(visit, "overview.html", odd=await _odd(visit))
         _, since = since_of(visit, "7d")
         missing = await _missing(visit)
         if "teams" in missing and "providers" in missing and visit.can("people.write"):
@@ -55,9 +63,8 @@ class AdminPages:
             waiting=waiting_in(visit),
             budgets=visit.items("/budgets"),
             series=visit.get("/usage", group_by="day", since=since),
-            by_model=visit.get("/usage", group_by="model", since=since, call="model"),
-            by_user=visit.get("/usage", group_by="user", since=since),
-            odd=visit.get("/usage/changes", limit=20),
+            by_model=visit.get("/usage", group_by="model", since=since, call="model", limit=6, times=0),
+            by_user=visit.get("/usage", group_by="user", since=since, times=0),
             calls=visit.calls(limit=8),
             failures=visit.calls(limit=5, outcome="error"),
             changes=visit.get("/audit", limit=8),
@@ -69,16 +76,16 @@ class AdminPages:
             missing=missing if visit.can("people.write") else [],
             waiting={name: tools for name, tools in found["waiting"].items() if tools},
             budgets=[{"title": "", "mode": "block", **one["spec"], **one} for one in found["budgets"]],
-            by_model=found["by_model"]["items"][:6],
+            by_model=found["by_model"]["items"],
             instance=found["instance"],
             spend=found["spend"],
-            odd=[one for one in found["odd"]["items"] if one["alerts"]],
+            odd=await _odd(visit) if visit.query("compare") else None,
             **lists,
         )
 
     async def _roles(self, visit: Visit) -> Response:
         people: dict[str, list[str]] = {}
-        for user in await visit.items("/users"):
+        for user in await visit.items("/users", view="specs"):
             roles: dict[str, Any] = {**user["spec"].get("teams", {})}
             if user["spec"].get("role"):
                 roles[""] = user["spec"]["role"]
@@ -129,7 +136,7 @@ class AdminPages:
         said = [
             (kind, item["name"], item["spec"]["capture"])
             for kind in ("teams", "keys")
-            for item in await visit.items(f"/{kind}")
+            for item in await visit.items(f"/{kind}", view="specs")
             if item["spec"].get("capture")
         ]
         return self._site.show(visit, "boundary.html", boundary=instance["data_boundary"], said=said)

@@ -24,7 +24,7 @@ _ASKED = ("model", "header", "tokens", "max_output", "key", "tools", "images")
 async def this_month(visit: Visit) -> dict[str, Any]:
     """Calls, errors and cost since the first of the month (UTC), of what the visitor may see."""
     start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    rows = (await visit.get("/usage", group_by="call", since=start.isoformat()))["items"]
+    rows = (await visit.get("/usage", group_by="call", since=start.isoformat(), times=0))["items"]
     return {
         name: sum(int(row[name]) for row in rows)
         for name in ("calls", "errors", "refused", "cost_micro_usd", "unpriced")

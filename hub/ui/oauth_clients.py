@@ -56,7 +56,9 @@ class OAuthClientPages:
             clients=clients,
             redirect=visit.address + "/oauth/connected",
             servers=[
-                one for one in await visit.items("/servers") if (one["spec"].get("auth") or {}).get("type") == "oauth"
+                one
+                for one in await visit.items("/servers", view="specs")
+                if (one["spec"].get("auth") or {}).get("type") == "oauth"
             ],
             writable=visit.can("platform.write") and visit.can("secrets.write"),
         )

@@ -80,7 +80,7 @@ class WizardPages:
     async def _show(
         self, visit: Visit, step: Step, values: dict[str, str], note: str, offered: dict[str, Any] | None = None
     ) -> Response:
-        made = {one.kind: await visit.items(f"/{one.kind}") for one in STEPS}
+        made = {one.kind: await visit.items(f"/{one.kind}", view="specs") for one in STEPS}
         made["keys"] = [key for key in made["keys"] if key["name"] != "admin"]
         place = STEPS.index(step)
         targets = [model["id"] for model in await visit.conversing() if "/" in model["id"]]

@@ -93,7 +93,8 @@ def test_a_value_that_a_filter_cannot_have_is_refused_with_those_that_it_can(hub
         ("logs/export", "format"): "csv, jsonl, parquet",
         ("logs", "order_by"): "at, duration_ms, input, output",
         ("logs", "order"): "desc, asc",
-        ("keys", "view"): "names",
+        ("keys", "view"): "names, specs",
+        ("usage", "times"): "1, 0",
         ("profiles/both/tools", "mode"): "full, search, code",
         ("me/announcements", "dismissed"): "0, 1",
     }
@@ -109,6 +110,21 @@ def test_a_value_that_a_filter_cannot_have_is_refused_with_those_that_it_can(hub
         document = client.get("/api/openapi.json").json()
     told = document["paths"]["/api/v1/logs"]["get"]["parameters"]
     assert {"type": "string", "enum": ["model", "tool"]} in [one["schema"] for one in told if one["name"] == "call"]
+
+
+def test_what_takes_long_can_be_left_out_of_lists(filled):
+    with filled.client() as client:
+        for kind in ("keys", "limits"):
+            whole = client.get(f"/api/v1/{kind}").json()["items"]
+            assert whole[0]["status"]
+            alone = client.get(f"/api/v1/{kind}/{whole[0]['name']}").json()
+            assert {**alone, "status": None} == {**whole[0], "status": None}
+            assert set(alone["status"]) == set(whole[0]["status"])
+            plain = client.get(f"/api/v1/{kind}", params={"view": "specs"}).json()["items"]
+            assert plain == [{name: value for name, value in one.items() if name != "status"} for one in whole]
+        timed, plain = (client.get("/api/v1/usage", params={"times": times}).json()["items"] for times in ("1", "0"))
+        assert [one["calls"] for one in timed] == [one["calls"] for one in plain]
+        assert all(one["duration_p50_ms"] is None for one in plain)
 
 
 def test_every_filter_of_calls_is_an_option_of_the_command_line_and_pages_have_no_other():

@@ -55,3 +55,13 @@ def test_a_limit_shows_what_is_used_of_it_and_when_it_is_full(world, browse):
         with world.hub.client() as operator:
             operator.delete("/api/v1/limits/quick")
             operator.delete("/api/v1/keys/quick")
+
+
+def test_what_is_unlike_the_week_before_comes_after_the_overview_itself(world, browse):
+    page = browse("admin", "/admin")
+    page.locator("#odd").wait_for(state="detached")  # nothing is
+    part = {"hx-request": "true", "hx-target": "div#odd"}
+    with world.signed_in("admin") as client:
+        assert "Compare the last day" in client.get("/admin").text
+        assert "Compare the last day" not in client.get("/admin?compare=1").text
+        assert client.get("/admin", headers=part).text.strip() == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.app.forecasts import full_at, runs_out_at
+from hub.app.forecasts import Rate, full_at, lately, runs_out_at
 from hub.core.usage import Usage
 from hub.ledger import Queries
 from hub.ledger.sink import Sink
@@ -73,5 +73,19 @@ async def test_when_a_limit_is_full_at_this_rate(tmp_path, limits, used, seconds
     made += [spent(90, 60 / DAY, 0), spent(91, 1 / DAY, 0, team="edge")]
     async with sqlite_engine(tmp_path) as engine:
         await Sink(engine, engine, ()).write(made)
-        ends = await full_at(Queries(engine), spec, used, NOW)
+        scope, others = (
+            ("team", "core"),
+            {("team", "edge"), ("team", "none"), ("tool", "git/log"), ("tool", "git/show"), ("org", "")},
+        )
+        alone = await lately(Queries(engine), {scope}, NOW)
+        together = await lately(Queries(engine), {scope, *others}, NOW)
+    assert together[scope] == alone[scope]
+    assert [together.get(one) for one in sorted(others)] == [
+        Rate(21, 600, 10),
+        Rate(1, 0, 0),
+        None,
+        Rate(10, 0, 10),
+        None,
+    ]
+    ends = full_at(spec, used, alone[scope], NOW)
     assert ends == (None if seconds is None else pytest.approx(NOW + seconds))
