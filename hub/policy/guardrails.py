@@ -13,6 +13,7 @@ from hub.core.principal import Globs
 from hub.core.refusal import Malformed, NotFound, Refusal
 from hub.policy import injection
 from hub.policy.found import Found, Split, found_in
+from hub.policy.likelihoods import without_likelihoods
 from hub.policy.masks import Masks
 from hub.policy.pack import Pack, Span
 from hub.policy.shapes import checks_of, stranger, tool_names
@@ -171,7 +172,10 @@ class Screening:
             return self.restored(body) if point in ("output", "tool_result") else body
         reading = await self._run(len(body), partial(Reading, body))
         await self.inspect(rules, point, reading, tool=tool, model=model)
-        written = reading.document.written() if reading.document.is_changed else body
+        written = body
+        if reading.document.is_changed:
+            written = reading.document.written()
+            written = without_likelihoods(written) if point == "output" else written
         return self.restored(written) if point in ("output", "tool_result") else written
 
     def restored(self, body: bytes) -> bytes:

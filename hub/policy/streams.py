@@ -19,6 +19,7 @@ from hub.core.entry import Finding
 from hub.core.refusal import Malformed
 from hub.policy.found import kinds_of
 from hub.policy.guardrails import Rule, Screening
+from hub.policy.likelihoods import event_without_likelihoods
 from hub.policy.masks import LONGEST
 from hub.policy.pack import Span
 from hub.policy.seams import REACH, seams
@@ -97,7 +98,7 @@ class Event:
             if new is not None:
                 parts += (self.data[last:start], msgspec.json.encode(new))
                 last = end
-        return b"".join([*parts, self.data[last:]]) if parts else self.data
+        return event_without_likelihoods(b"".join([*parts, self.data[last:]])) if parts else self.data
 
 
 def _rewritten(text: Text, begin: int, stop: int) -> str | None:

@@ -212,6 +212,17 @@ async def test_a_private_key_is_redacted_with_all_its_lines(ends):
     assert json.loads(out)["messages"][0]["content"] == "key: [PRIVATE-KEY] end"
 
 
+async def test_likelihoods_do_not_say_what_was_taken_out():
+    tokens = [{"token": token, "bytes": list(token.encode())} for token in ("my ", "hun", "ter2")]
+    message = {"role": "assistant", "content": "my hunter2"}
+    answer = {"choices": [{"index": 0, "message": message, "logprobs": {"content": tokens}}]}
+    harmless = json.dumps(answer).replace("hun", "win").encode()
+    async with policy(g=rule(words=["hunter2"], action="redact")).admit(ANN, model_call(body("hi"))) as decision:
+        out = json.loads(await decision.screened(json.dumps(answer).encode()))
+        assert await decision.screened(harmless) == harmless
+    assert out == {"choices": [{"index": 0, "message": {"role": "assistant", "content": "my [WORD]"}}]}
+
+
 async def test_only_the_value_of_an_assignment_is_redacted():
     text = f"export API_TOKEN={'a1B2c3D4' * 3}; echo done"
     out, (finding,) = await passed(policy(g=rule(secrets=True, action="redact")), body(text))

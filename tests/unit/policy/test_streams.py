@@ -199,6 +199,25 @@ async def test_blocks_that_say_nothing_together_pass_untouched_and_at_once():
     assert len(out) > 3
 
 
+def likely(text):
+    tokens = [{"token": text, "logprob": -0.1, "bytes": list(text.encode()), "top_logprobs": []}]
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": {"content": tokens}}
+    return f"data: {json.dumps({'id': 'c', 'choices': [choice]})}\n\n".encode()
+
+
+@pytest.mark.parametrize("stream", ["window", "hold"])
+async def test_likelihoods_do_not_say_what_was_taken_out(stream):
+    pieces = [likely(piece) for piece in ("the word is ", "hun", "ter2", " and ", "so on")]
+    out, end, _ = await screened([*pieces, DONE], words=["hunter2"], action="redact", stream=stream)
+    assert end is None
+    assert said(out).startswith("the word is [WORD] and")
+    told = b"".join(out)
+    assert b"hun" not in told
+    assert b"ter2" not in told
+    if stream == "window":
+        assert pieces[0] in told, "what nothing was taken out of stays as it was"
+
+
 def written(text, choice, style):
     """A delta of one of several answers; whatever stands first in it."""
     if style == "index behind":
