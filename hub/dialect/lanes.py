@@ -152,6 +152,7 @@ class Translate:
             answer = self._names.answer(answer)
         self.dropped = (*self.dropped, *lost(answer, self._call.dialect))
         usage = answer.usage or Usage(input=estimate_tokens(self._call.body), output=len(body) // 4, estimated=True)
+        answer = msgspec.structs.replace(answer, usage=usage)  # agents cut their conversation by what they are told
         return Whole(msgspec.json.encode(self._heard.write_answer(answer, self._ask)), usage, answer.tier)
 
     def error(self, status: int, body: bytes) -> bytes:

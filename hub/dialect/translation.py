@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from hub.core.calls import Dialect
 from hub.core.refusal import UpstreamFailed
 from hub.core.usage import Usage
@@ -71,15 +73,16 @@ class TranslatingReader:
             if isinstance(given, Searched):
                 self._searches += 1
                 continue
-            for what in self._order.put(given):
-                self._note(what)
+            for put in self._order.put(given):
+                what = self._noted(put)
                 if self._renaming is None:
                     yield self._writer.write(what)
                 else:
                     for renamed in self._renaming.put(what):
                         yield self._writer.write(renamed)
 
-    def _note(self, what: Happening) -> None:
+    def _noted(self, what: Happening) -> Happening:
+        """What goes on to the caller: at the end an estimate of what nobody counted, since agents go by that."""
         if isinstance(what, Grown):
             self._size += len(what.text)
         elif isinstance(what, Begun):
@@ -88,9 +91,11 @@ class TranslatingReader:
         elif isinstance(what, Opened):
             self._size += _size(what.block)
         elif isinstance(what, Ended):
-            self.done = True
             self.tier = what.tier
-            self._usage = what.usage
+            self._usage = what.usage or self.usage
+            self.done = True
+            return replace(what, usage=self._usage)
+        return what
 
 
 def _size(block: Text | Thinking | ToolUse | Refused | Media) -> int:

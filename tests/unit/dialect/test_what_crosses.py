@@ -233,3 +233,23 @@ def test_a_picture_is_shown_again_to_who_takes_it_back():
     said = json.loads(lane_of(GEMINI, CHAT, back).body)["messages"][1]
     assert said["images"][0]["image_url"]["url"].endswith(PICTURE)
     assert lane_of(GEMINI, CHAT, back, kind="openai").dropped == ("messages.content.image",)
+
+
+@pytest.mark.parametrize("caller", [MESSAGES, RESPONSES, GEMINI, BEDROCK])
+def test_what_nobody_counted_is_told_as_estimated(caller):
+    """Agents cut their conversation by what they are told that it has: nothing would mean that it never grows."""
+    words = "word " * 400
+    message = {"role": "assistant", "content": words}
+    lane = lane_of(caller, CHAT)
+    told = lane.whole(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
+    assert told.usage.estimated
+    counted = json.loads(told.body)
+    held = counted.get("usageMetadata") or counted["usage"]
+    output = next(held[name] for name in ("output_tokens", "candidatesTokenCount", "outputTokens") if name in held)
+    assert output == told.usage.completion > 400
+    chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": words}, "finish_reason": "stop"}]}
+    chunks = [b"data: %b\n\n" % json.dumps(chunk).encode(), b"data: [DONE]\n\n"]
+    out, reader = carried(lane_of(caller, CHAT, stream=True), chunks)
+    assert reader.usage.estimated
+    assert f":{reader.usage.completion}".encode() in out
+    assert reader.usage.completion >= 400
