@@ -31,6 +31,9 @@ from hub.dialect.tiers import renamed
 
 _TEXT, _THINKING, _REFUSAL, _TOOL = 0, 1, 2, 10
 _DONE = b"[DONE]"
+# Most deltas hold a text and none of these.
+_THOUGHTS = frozenset({"reasoning_content", "reasoning", "reasoning_details"})
+_MADE = frozenset({"images", "tool_calls", "function_call"})
 
 
 class ChatReader:
@@ -88,7 +91,18 @@ class ChatReader:
 
     def _choice(self, choice: dict[str, Any]) -> Iterator[Happening]:
         delta = a_dict(choice.get("delta"))
+        if not _THOUGHTS.isdisjoint(delta):
+            yield from self._grow(_THINKING, text_in(delta))
+            if self._details.add(delta) and self._kind != _THINKING:
+                yield from self._begin(_THINKING)
         yield from self._texts(choice, delta)
+        if not _MADE.isdisjoint(delta):
+            yield from self._made(delta)
+        if choice.get("finish_reason"):
+            self._stop = STOP.get(a_text(choice.get("finish_reason")), "end")
+
+    def _made(self, delta: dict[str, Any]) -> Iterator[Happening]:
+        """What it has drawn, and what it calls."""
         for picture in pictures_in(delta):
             yield from self._shut()
             self._number -= 1
@@ -99,13 +113,9 @@ class ChatReader:
                 if isinstance(what, Opened):
                     yield from self._shut()
                 yield what
-        self._stop = STOP.get(a_text(choice.get("finish_reason")), "end") if choice.get("finish_reason") else self._stop
 
     def _texts(self, choice: dict[str, Any], delta: dict[str, Any]) -> Iterator[Happening]:
-        """What it thinks, says and refuses, with the sources and likelihoods of that."""
-        yield from self._grow(_THINKING, text_in(delta))
-        if "reasoning_details" in delta and self._details.add(delta) and self._kind != _THINKING:
-            yield from self._begin(_THINKING)
+        """What it says and refuses, with the sources and likelihoods of that."""
         text = delta.get("content")
         if isinstance(text, str):
             yield from self._grow(_TEXT, text)
@@ -114,11 +124,10 @@ class ChatReader:
                 yield from self._grow(_TEXT if isinstance(part, Text) else _THINKING, part.text)
         if refusal := a_text(delta.get("refusal")):
             yield from self._grow(_REFUSAL, refusal)
-        weights = a_list(a_dict(choice.get("logprobs")).get("content"))
-        if weights and self._kind == _TEXT:
-            yield Weighed(self._number, tuple(weights))
-        for one in a_list(delta.get("annotations")):
-            if self._kind == _TEXT:
+        if self._kind == _TEXT:
+            if weights := a_list(a_dict(choice.get("logprobs")).get("content")):
+                yield Weighed(self._number, tuple(weights))
+            for one in a_list(delta.get("annotations")):
                 yield Cited(self._number, citation_of(a_dict(one)))
 
     def _grow(self, kind: int, text: str) -> Iterator[Happening]:
