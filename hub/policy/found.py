@@ -42,14 +42,18 @@ def found_in(reading: Reading, pack: Pack) -> dict[int, Found]:
 
 def _split(reading: Reading, pack: Pack, spans: Mapping[int, Sequence[Span]]) -> dict[int, list[Split]]:
     """What overlaps nothing that the rule found in one text already: an address does not go on in the next message."""
-    found: dict[int, dict[tuple[Place, ...], Split]] = {}
+    found: dict[int, dict[tuple[int, str], Split]] = {}
     for way in reading.seams():
         for index, hits in pack.scan(way.text).items():
             known = merged([(span.start, span.end) for span in spans.get(index, ())])
             for start, end, kind in hits:
                 places = way.places(start, end)
                 if places and outside(places, known):
-                    found.setdefault(index, {}).setdefault(places, Split(kind, way.text[start:end], places))
+                    split = Split(kind, way.text[start:end], places)
+                    there = found.setdefault(index, {})
+                    longest = there.setdefault((places[0][0], kind), split)
+                    if len(split.said) > len(longest.said):  # however far it goes
+                        there[places[0][0], kind] = split
     return {index: list(split.values()) for index, split in found.items()}
 
 

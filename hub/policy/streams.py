@@ -22,7 +22,7 @@ from hub.policy.guardrails import Rule, Screening
 from hub.policy.likelihoods import event_without_likelihoods
 from hub.policy.masks import LONGEST
 from hub.policy.pack import Span
-from hub.policy.seams import REACH, seams
+from hub.policy.seams import REACH, Told, seams
 from hub.policy.secret_shapes import OPEN_ENDED
 from hub.policy.shapes import stranger, tool_names
 from hub.policy.text import Reading, plain
@@ -296,7 +296,7 @@ class StreamScreen:
 
     def _scan_on(self, channel: Channel, text: Text, before: str, seen: str) -> None:
         """Look for what the block before has begun, which has left: it is stopped, and not taken out."""
-        for way in seams(((0, before), (REACH, seen))):
+        for way in seams((Told(0, before), Told(REACH, seen))):
             began = time.perf_counter()
             hits = self._screening.pack(self._scanning).scan(way.text)
             took = (time.perf_counter() - began) * 1000

@@ -11,19 +11,20 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import msgspec
 import re2
 from msgspec import Raw
 
 from hub.core.refusal import Malformed
-from hub.policy.seams import Seams, seams
+from hub.policy.seams import Seams, Told, seams
 
 _RAW = msgspec.json.Decoder(Raw)
 _STRING = msgspec.json.Decoder(str)
 _TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 _DEPTH = 2
+_MESSAGE = frozenset({"role", "content", "parts", "output", "messages", "contents"})  # fields of what holds parts
 # Fields whose texts a reader reads on from one to the next, in any dialect.
 _PROSE = frozenset(
     {
@@ -81,9 +82,13 @@ def _origins(text: str) -> list[int]:
 
 
 class Piece:
-    """One string of a document. `new` replaces it when the document is written again; `inner` is JSON within it."""
+    """One string of a document. `new` replaces it when the document is written again; `inner` is JSON within it.
 
-    __slots__ = ("begins", "end", "inner", "is_key", "is_prose", "new", "seen", "start", "text")
+    A piece of prose may be read on to the next one, unless that `begins` something unrelated; `is_new` says that it begins
+    a message.
+    """
+
+    __slots__ = ("begins", "end", "inner", "is_key", "is_new", "is_prose", "new", "seen", "start", "text")
 
     def __init__(self, start: int, end: int, text: str, inner: "Document | None", *, is_key: bool) -> None:
         self.start = start
@@ -93,7 +98,7 @@ class Piece:
         self.inner = inner
         self.is_key = is_key
         self.is_prose = False
-        self.begins = False  # and does not follow the text before
+        self.is_new = self.begins = False
         self.new: str | None = None
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:
@@ -156,12 +161,13 @@ class Document:
 
 def _pieces(body: bytes, depth: int) -> Iterator[Piece]:
     in_prose = depth == 0  # a list of texts, which has no fields
+    is_new = False
     for match in _TOKEN.finditer(body):
         piece = _piece(match, depth)
         if piece.is_key:
-            in_prose = piece.text in _PROSE
-        else:
-            piece.is_prose = in_prose
+            in_prose, is_new = piece.text in _PROSE, is_new or piece.text in _MESSAGE
+        elif in_prose:
+            piece.is_prose, piece.is_new, is_new = True, is_new, False
         yield piece
 
 
@@ -200,19 +206,19 @@ class Reading:
         values = [piece.seen for piece in self.pieces if not piece.is_key]
         if 1 < len(values) < len(self.pieces):
             yield "\n".join(values)
-        yield from (way.text for way in self.seams())
+        yield from (way.text for way in islice(self.seams(), 1))
 
     def seams(self) -> Iterator[Seams]:
         """The ways to read on from each text of a reader's to the next."""
         if sum(piece.is_prose for piece in self.pieces) < 2:
             return
-        texts: list[tuple[int, str]] = []
+        texts: list[Told] = []
         for start, piece in zip(self._placed(), self.pieces, strict=True):
             if piece.begins:
                 yield from seams(texts)
                 texts = []
             if piece.is_prose:
-                texts.append((start, piece.seen))
+                texts.append(Told(start, piece.seen, piece.is_new))
         yield from seams(texts)
 
     def replace(self, spans: Sequence[tuple[int, int, str]]) -> None:

@@ -11,7 +11,7 @@ from hub.core.calls import Dialect, ModelCall, Origin, ToolCall
 from hub.core.principal import Principal
 from hub.core.refusal import Malformed
 from hub.policy import Policy
-from hub.policy.seams import REACH, seams
+from hub.policy.seams import REACH, Told, seams
 from hub.policy.text import Reading
 from hub.resources import Snapshot, parse
 from hub.resources.model_catalog import ModelCatalog
@@ -124,6 +124,26 @@ async def test_what_is_split_over_texts_is_taken_out_of_all_of_them(dialect, apa
     assert (finding.kind, finding.count) == ("word", 1)
 
 
+@pytest.mark.parametrize("dialect", ["chat", "responses", "messages", "gemini", "bedrock"])
+async def test_what_stands_around_the_parts_hides_nothing(dialect):
+    around = said(dialect, "x", apart=True)
+    field = next(name for name in ("messages", "input", "contents") if name in around)
+    for parts in (("hun", "ter2"), ("h", "un", "ter2")):
+        middle = said(dialect, *parts)[field]
+        await blocked(policy(words=["hunter2"]), {**around, field: [*around[field], *middle, *around[field]]})
+    if dialect != "bedrock":
+        apart = said(dialect, "x", "hun", "ter2", "y", apart=True)
+        out, (finding,) = await passed(policy(words=["hunter2"], action="redact"), apart)
+        assert out == said(dialect, "x", "[WORD]", "", "y", apart=True)
+        assert finding.count == 1
+
+
+async def test_results_of_tools_in_a_list_are_read_on():
+    output = [{"type": "input_text", "text": "hun"}, {"type": "input_text", "text": "ter2"}]
+    items = [{"role": "user", "content": "x"}, {"type": "function_call_output", "call_id": "1", "output": output}]
+    await blocked(policy(words=["hunter2"]), {"model": "m", "input": items})
+
+
 async def test_what_was_taken_out_of_two_texts_can_be_undone():
     subject = policy(pii=["email"], action="redact", reversible=True)
     call = ModelCall(
@@ -193,8 +213,12 @@ async def test_however_a_text_is_cut_what_is_in_it_is_found(seed, before, after,
 
 
 def test_of_long_texts_the_ends_are_read_and_what_lies_between_is_not_skipped_over():
-    texts = [(0, "a" * 9000), (10_000, "b" * 9000), (20_000, "c" * 9000)]
-    for way in seams(texts):
+    texts = [Told(0, "a" * 9000), Told(10_000, "b" * 9000), Told(20_000, "c" * 9000)]
+    every, spaced, even, odd = seams(texts)
+    assert even.places(even.text.index("b") - 2, even.text.index("b") + 2)
+    assert odd.places(odd.text.index("c") - 2, odd.text.index("c") + 2)
+    assert even.places(even.text.index("c") - 2, even.text.index("c") + 2) == ()
+    for way in every, spaced:
         assert len(way.text) < 4 * REACH + 20
         end = way.text.index("b")
         assert way.places(end - 2, end + 2)[0][1] == 9000
