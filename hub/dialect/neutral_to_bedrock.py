@@ -21,7 +21,7 @@ from hub.dialect.neutral import (
     flat,
 )
 from hub.dialect.neutral_to_chat import schema_of
-from hub.dialect.neutral_to_messages import call_id, left_behind, stops_of, temperature_of, thinking_of
+from hub.dialect.neutral_to_messages import call_id, left_behind, nucleus_of, stops_of, temperature_of, thinking_of
 from hub.dialect.turns import merged, system_first, tools_called, undrawn
 
 VENDOR = "anthropic"  # whose signatures Converse carries
@@ -52,7 +52,7 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
     inference = {
         "maxTokens": request.max_tokens,
         "temperature": temperature_of(request, notes, thinking=bool(more.get("thinking"))),
-        "topP": None if more.get("thinking") else request.top_p,
+        "topP": nucleus_of(request, deployment.model, notes, thinking=bool(more.get("thinking"))),
         "stopSequences": stops_of(request, notes),
     }
     if set_ := {name: value for name, value in inference.items() if value is not None}:
@@ -63,8 +63,7 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         body["outputConfig"] = output
     if more:
         body["additionalModelRequestFields"] = more
-    unset = request.top_p if more.get("thinking") else None
-    left = {"parallel_tool_calls": request.parallel is False, "user": request.user, "top_p": unset}
+    left = {"parallel_tool_calls": request.parallel is False, "user": request.user}
     notes.drop(*left_behind(request), *(name for name, value in left.items() if value), *request.extras)
     return body
 

@@ -30,6 +30,8 @@ VENDOR = "anthropic"
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 # Models that choose by themselves how much to think; they take an effort and no budget.
 _ADAPTIVE = re.compile(r"claude-(?:[a-z]+-)?(?:[a-z]+-)?(?:4-[6-9]|[5-9])(?:-|$|@|v)|claude-(?:fable|mythos)")
+# Models that take a temperature or a nucleus, and refuse a call with both.
+_EITHER = re.compile(r"claude-(?:[a-z]+-)?(?:[a-z]+-)?(?:4-[1-9]|[5-9])(?:-|$|@|v)|claude-(?:fable|mythos)")
 # The most that old models produce; a call must name a limit.
 _OUTPUT = ((re.compile(r"claude-3-[57]"), 8192), (re.compile(r"claude-(?:3|2|instant)"), 4096))
 _USUAL_OUTPUT = 32_000
@@ -63,7 +65,7 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         notes.drop("response_format")
     plain = {
         "temperature": temperature_of(request, notes, thinking=bool(thinking)),
-        "top_p": request.top_p if not thinking else None,
+        "top_p": nucleus_of(request, deployment.model, notes, thinking=bool(thinking)),
         "top_k": request.top_k if not thinking else None,
         "stop_sequences": stops_of(request, notes),
         "thinking": thinking,
@@ -73,10 +75,19 @@ def write_request(request: Request, deployment: Deployment, stream: bool, notes:
         "stream": stream or None,
     }
     body |= {name: value for name, value in plain.items() if value is not None}
-    if thinking:  # which is done at the vendor's own settings
-        notes.drop(*(name for name, value in {"top_p": request.top_p, "top_k": request.top_k}.items() if value))
+    if thinking and request.top_k:
+        notes.drop("top_k")
     notes.drop(*left_behind(request), *request.extras)
     return body
+
+
+def nucleus_of(request: Request, model: str, notes: Notes, *, thinking: bool) -> float | None:
+    """The nucleus, where the model takes one beside what else is said. Thinking is done at the vendor's own settings."""
+    if request.top_p is None or not (thinking or (request.temperature is not None and _EITHER.search(model))):
+        return request.top_p
+    if request.top_p != 1:
+        notes.drop("top_p")
+    return None
 
 
 def left_behind(request: Request) -> list[str]:

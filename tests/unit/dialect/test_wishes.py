@@ -146,3 +146,19 @@ def test_the_kind_of_a_linked_picture_is_what_its_address_says():
     content = [{"type": "image_url", "image_url": {"url": "https://a.example/b.jpg?size=1"}}]
     body, _ = sent(CHAT, GEMINI, {"messages": [{"role": "user", "content": content}]})
     assert body["contents"][0]["parts"][0]["fileData"]["mimeType"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "kept", "dropped"),
+    [
+        ("claude-sonnet-4-6", {"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2}, ("top_p",)),
+        ("claude-haiku-4-5", {"temperature": 0.2, "top_p": 1}, {"temperature": 0.2}, ()),
+        ("claude-sonnet-4-6", {"top_p": 0.9}, {"top_p": 0.9}, ()),
+        ("claude-3-5-haiku", {"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2, "top_p": 0.9}, ()),
+    ],
+)
+def test_a_model_that_takes_one_setting_alone_gets_one(model, said, kept, dropped):
+    body, names = sent(CHAT, MESSAGES, said, model=model)
+    assert ({name: body[name] for name in ("temperature", "top_p") if name in body}, names) == (kept, dropped)
+    body, names = sent(CHAT, BEDROCK, said, model=f"eu.anthropic.{model}-v1:0")
+    assert (body["inferenceConfig"].get("topP"), names) == (kept.get("top_p"), dropped)
