@@ -27,8 +27,8 @@ _BYTES_PER_TOKEN = 1600
 def parts_of(body: bytes) -> Places:
     """The values of a form's parts, by name, each with its (start, end).
 
-    The boundary is the body's first line. Raises Malformed when the body is no such form, has more than 64 parts,
-    or names one of the fields that the hub reads twice.
+    The boundary is the body's first line. Of a list (`name[]`) each value has a place. Raises Malformed when the body is no
+    such form, has more than 64 parts, or names a field twice that is no list.
     """
     first = _BOUNDARY.match(body)
     if first is None:
@@ -42,9 +42,9 @@ def parts_of(body: bytes) -> Places:
         if start < 0 or end < 0:
             raise Malformed("malformed", "A part of the form is not complete.")
         field = _name(body[position:start])
-        if field in places and field in ("model", "stream"):
+        if field in places and not field.endswith("[]"):
             raise Malformed("malformed", f"The form names the field '{field}' twice. Send it once.")
-        places.setdefault(field, (min(start + 4, end), end))
+        places[f"{field}{len(places)}" if field in places else field] = (min(start + 4, end), end)
         position = end + 2 + len(mark)
         if body[position : position + 2] == b"--":
             return places

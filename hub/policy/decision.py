@@ -15,6 +15,7 @@ from hub.core.refusal import Refusal
 from hub.core.usage import Usage
 from hub.policy.budgets import BudgetRule, warning
 from hub.policy.counters import pays
+from hub.policy.forms import screened_answer, screened_request
 from hub.policy.guardrails import Elsewhere, Rule, Screening
 from hub.policy.limits import LimitRule, tightest
 from hub.policy.queues import Queue
@@ -242,7 +243,7 @@ class Decision:
 
     async def _screen_in(self, screening: Screening) -> None:
         if isinstance(self.call, ModelCall):
-            self.body = await screening.screen("input", self.body, model=self.call.model)
+            self.body = await screened_request(screening, self.call)
         else:
             self.body = await screening.screen("tool_call", self.body, tool=f"{self.server}/{self.tool}")
 
@@ -252,11 +253,13 @@ class Decision:
         """An answer as the caller may have it. Raises Malformed `guardrail_blocked`."""
         if self._screening is None:
             return body
-        return await self._screening.screen("output" if isinstance(self.call, ModelCall) else "tool_result", body)
+        if isinstance(self.call, ModelCall):
+            return await screened_answer(self._screening, self.call.dialect, body)
+        return await self._screening.screen("tool_result", body)
 
     def screened_stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """A streamed answer as the caller may have it. Iterating it raises Malformed `guardrail_blocked`."""
-        if self._screening is None:
+        if self._screening is None or (isinstance(self.call, ModelCall) and self.call.dialect is Dialect.OPENAI_SPEECH):
             return chunks
         screen = StreamScreen(self._screening)
         if not screen.is_needed:
