@@ -6,12 +6,12 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Conflict, NotFound
+from hub.core.refusal import Conflict, NotFound, Refusal
 from hub.identity import WRITE, Permission
 from hub.install import clients
 from hub.ui.composer import may_change
 from hub.ui.resources import form_of
-from hub.ui.site import Site
+from hub.ui.site import Site, is_partial
 from hub.ui.sources import Visit, together
 
 _LATELY = 7  # days over which targets are compared
@@ -178,17 +178,27 @@ class ConsolePages:
         route = visit.query("route").strip()
         asked = {name: visit.query(name).strip() for name in _ASKED}
         models = (await visit.get("/me/models"))["items"]
+        refusal, plan, fares = None, None, list[dict[str, Any]]()
+        try:
+            plan = await visit.get("/explain", **asked) if asked["model"] else None
+            fares = await self._fares(visit, asked["model"], route)
+        except Refusal as found:
+            if is_partial(visit.request):
+                raise  # told above what stands there
+            refusal = found
         return self._site.show(
             visit,
             "routing.html",
+            status=refusal.status if refusal else 200,
+            refusal=refusal,
             asked=asked,
             models=models,
             names=[model for model in models if len(model["targets"]) > 1][:_MOST_NAMED],
             key_names=await visit.names("keys") if visit.operator else [],
             routes=await self._routes_of(visit),
             builds=visit.can(WRITE["routes"]) or visit.can(Permission.ROUTES_OWN),
-            plan=await visit.get("/explain", **asked) if asked["model"] else None,
-            fares=await self._fares(visit, asked["model"], route),
-            compared=route or asked["model"],
+            plan=plan,
+            fares=fares,
+            compared="" if refusal else route or asked["model"],
             lately=_LATELY,
         )

@@ -99,6 +99,7 @@ def test_a_refusal_inside_a_page_is_told_without_replacing_it(admin):
     whole = admin.get("/console/routing?model=nope")
     assert whole.status_code == 404
     assert "model_not_found" in whole.text
+    assert 'value="nope"' in whole.text  # and what was asked stays, to be mended
 
 
 def test_a_form_of_another_site_changes_nothing(world, admin):

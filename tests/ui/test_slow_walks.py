@@ -142,11 +142,7 @@ def test_going_back_shows_the_list_and_the_filter_that_belong_together(world, br
     page.locator("#results tbody tr").nth(1).wait_for(state="detached")
     page.get_by_label("Search").fill("plat")
     page.wait_for_url(re.compile("q=plat"))
-    page.go_back()
-    page.wait_for_url(re.compile("q=research"))
-    page.locator("#results tbody").get_by_text("research").first.wait_for()
-    assert page.get_by_label("Search").input_value() == "research"
-    page.go_back()
+    page.go_back()  # what was typed into one field is one step
     page.locator("#results tbody tr").nth(1).wait_for()
     assert page.get_by_label("Search").input_value() == ""
     page.get_by_role("link", name="research").first.click()

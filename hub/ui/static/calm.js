@@ -49,6 +49,17 @@ document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
   resume(ctx.sourceElement);
 });
 
+// -- All that is typed into one field of a filter is one step of the history: going back leads to before it.
+let typing = null;
+
+document.addEventListener("htmx:before:history:update", ({ detail: { history } }) => {
+  const field = document.activeElement?.matches(".filters input") ? document.activeElement : null;
+  if (field && field === typing) history.type = "replace";
+  typing = field;
+});
+addEventListener("popstate", () => { typing = null; });
+document.addEventListener("focusout", () => { typing = null; });
+
 // -- What is pressed stays until it is let go: a list is not taken away between the two halves of a click.
 let down = null;
 const held = new Map(); // what is to be filled → with what
