@@ -98,7 +98,10 @@ class Event:
             if new is not None:
                 parts += (self.data[last:start], msgspec.json.encode(new))
                 last = end
-        return event_without_likelihoods(b"".join([*parts, self.data[last:]])) if parts else self.data
+        # Translated streams tell likelihoods in an event of their own: nobody knows here whether their text was taken out.
+        if parts or (not self.places and b'"token"' in self.data):
+            return event_without_likelihoods(b"".join([*parts, self.data[last:]]))
+        return self.data
 
 
 def _rewritten(text: Text, begin: int, stop: int) -> str | None:

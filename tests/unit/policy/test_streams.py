@@ -218,6 +218,25 @@ async def test_likelihoods_do_not_say_what_was_taken_out(stream):
         assert pieces[0] in told, "what nothing was taken out of stays as it was"
 
 
+@pytest.mark.parametrize("stream", ["window", "hold"])
+async def test_likelihoods_in_an_event_of_their_own_do_not_either(stream):
+    """So a translated stream tells them; of a Gemini model, in its caller's dialect."""
+    apart = [
+        {"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [{"token": "hunter2", "logprob": -1}]}}]},
+        {"candidates": [{"content": {"parts": []}, "logprobsResult": {"chosenCandidates": [{"token": "hunter2"}]}}]},
+    ]
+    pieces = [
+        openai("the word is hunter2"),
+        *(f"data: {json.dumps(event)}\n\n".encode() for event in apart),
+        openai(" and so on"),
+    ]
+    out, end, _ = await screened([*pieces, DONE], words=["hunter2"], action="redact", stream=stream)
+    assert end is None
+    told = b"".join(out)
+    assert b"the word is [WORD]" in told
+    assert b"hunter2" not in told
+
+
 def written(text, choice, style):
     """A delta of one of several answers; whatever stands first in it."""
     if style == "index behind":
