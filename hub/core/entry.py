@@ -115,6 +115,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     capture: str = ""
     own_micro_usd: int | None = None
     route: str = ""  # the route that gave the targets of a model call
+    digest: str = ""  # of a tool call's arguments as they came: SHA-256, in hexadecimal digits
     repriced: str = ""  # earlier costs with their price versions, JSON text, when a price was corrected
 
     @property

@@ -1,5 +1,6 @@
 """A call as the ledger first sees it: the entry that stands if nobody lives to write a better one."""
 
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
@@ -101,10 +102,10 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
     place = traced(call, traces)
     if isinstance(call, ModelCall):
         kind, dialect, profile, stream, size = "model", str(call.dialect), "", call.stream, len(call.body)
-        called = (call.model, "")
+        called, digest = (call.model, ""), ""
     else:
         kind, dialect, profile, stream, size = "tool", "", call.profile, False, len(call.arguments)
-        called = ("", call.tool)
+        called, digest = ("", call.tool), sha256(call.arguments).hexdigest()
     request_id, session, agent, model, tool, profile = clipped(
         origin.request_id, origin.session, origin.agent, *called, profile
     )
@@ -137,4 +138,5 @@ def opening(principal: Principal, call: ModelCall | ToolCall, at: int, traces: f
         parent=place.parent,
         sampled=place.sampled,
         capture=kept,
+        digest=digest,
     )

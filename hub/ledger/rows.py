@@ -12,7 +12,7 @@ from hub.store import ledger_tables as tables
 _TEXT = (
     "id", "call", "principal", "key", "user", "team", "request_id", "session", "door", "agent", "application", "dialect",
     "lane", "model", "target", "provider", "profile", "server", "tool", "outcome", "code", "error", "price_version", "plan",
-    "raw_usage", "cache", "trace", "parent", "capture", "repriced", "route",
+    "raw_usage", "cache", "trace", "parent", "capture", "repriced", "route", "digest",
 )  # fmt: skip
 _NUMBERS = (
     "status", "ttft_ms", "duration_ms", "request_bytes", "response_bytes", "stream", "at", "cost_micro_usd",

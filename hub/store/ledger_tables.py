@@ -90,6 +90,7 @@ class EntryRow(SQLModel, table=True):
     capture: str = Field(sa_column=text_column())
     repriced: str = Field(sa_column=text_column())
     route: str = Field(sa_column=text_column())
+    digest: str = Field(sa_column=text_column())
     written: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
     __table_args__ = (

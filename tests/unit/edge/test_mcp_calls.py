@@ -1,6 +1,7 @@
 """Calls through the profile endpoint: relayed as they are, watched while they run, and told plainly when they fail."""
 
 import asyncio
+import hashlib
 import json
 
 import pytest
@@ -101,6 +102,16 @@ async def test_a_call_in_a_trace_tells_its_server_so_in_meta_and_in_headers(desk
         assert meta["traceparent"].startswith(f"00-{trace}-")
         assert meta["traceparent"].endswith("-01")
         assert ("00f067aa0ba902b7" in meta["traceparent"]) == (not share)
+
+
+async def test_an_entry_tells_what_a_tool_was_called_with_by_its_digest(desk):
+    raw = b'{"text": "caf\xc3\xa9",  "n":1.0}'
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"alpha__echo","arguments":' + raw + b"}}"
+    await desk.ask(call, headers=plain())
+    await desk.legacy("tools/call", {"name": "alpha__echo", "arguments": {"text": "other"}})
+    first, second = desk.entries.closed
+    assert first.digest == hashlib.sha256(raw).hexdigest()  # as it came
+    assert second.digest not in ("", first.digest)
 
 
 async def test_what_reaches_a_server_is_one_line(desk):
