@@ -22,8 +22,9 @@ _TO_VENDOR: Mapping[Dialect, str] = {
     Dialect.GEMINI: "x-goog-",
     Dialect.GEMINI_COUNT: "x-goog-",
 }
-# These choose whose account is charged, which is the operator's choice.
-_NEVER = frozenset({"openai-organization", "openai-project", "x-goog-user-project", "x-goog-api-key"})
+# These choose whose account is charged, which is the operator's choice, unless it is the caller's own credential.
+_ACCOUNTS = frozenset({"openai-organization", "openai-project", "x-goog-user-project"})
+_NEVER = _ACCOUNTS | {"x-goog-api-key"}
 
 # What a provider may say to a caller. Rate limits of the hub's own account, cookies and the names of its
 # organisation stay here; the hub has its own `x-request-id` and `x-ratelimit-*`.
@@ -100,7 +101,8 @@ def raw_headers(said: Iterable[tuple[str, str]], deployment: Deployment, secret:
 
 def _laid(usual: dict[str, str], deployment: Deployment, said: Iterable[tuple[str, str]]) -> dict[str, str]:
     kind = KINDS[deployment.kind].headers
-    allowed = {name: value for name, value in said if name not in _NEVER} if said else {}
+    never = _NEVER - _ACCOUNTS if deployment.own == "caller" else _NEVER
+    allowed = {name: value for name, value in said if name not in never} if said else {}
     return {**usual, **dict(kind), **allowed, **dict(deployment.headers[len(kind) :])}
 
 

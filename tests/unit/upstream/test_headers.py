@@ -1,5 +1,7 @@
 """What is read of a provider's headers."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -55,3 +57,14 @@ def test_betas_that_a_provider_would_refuse_are_held_back(betas, kept):
     asked = replace(call(dialect=Dialect.ANTHROPIC_MESSAGES), headers=headers)
     sent = dict(request_headers(asked, deployment("https://a.test", betas=betas), Dialect.ANTHROPIC_MESSAGES, ""))
     assert (sent.get("anthropic-beta"), sent["anthropic-version"]) == (kept, "2023-06-01")
+
+
+@pytest.mark.parametrize("own", ["", "team", "caller"])
+def test_whose_account_is_charged_goes_with_the_credential(own):
+    said = (("openai-organization", "org-1"), ("openai-project", "p-1"), ("openai-beta", "x=v1"))
+    made = replace(call(), headers=said, credential=("authorization", "Bearer sk-mine"))
+    target = dataclasses.replace(deployment("http://127.0.0.1"), own=own, secret="")
+    sent = dict(request_headers(made, target, Dialect.OPENAI_CHAT, ""))
+    assert ("openai-organization" in sent, "openai-project" in sent) == ((own == "caller",) * 2)
+    assert sent["openai-beta"] == "x=v1"
+    assert ("authorization" in sent) is (own == "caller")
