@@ -103,7 +103,7 @@ class _Links:
 
     async def make(self, user: str, actor: Actor, address: str) -> dict[str, Any]:
         token, ends = await self._doors.sign_ins.make_link(user)
-        await self._doors.resources.note(actor, "sign-in-link", detail=f"users/{user}")
+        await self._doors.resources.note(actor, "sign-in-link", detail=f"users/{user}", of=("users", user))
         return {"url": f"{address}/login?token={token}", "expires_at": datetime.fromtimestamp(ends, UTC).isoformat()}
 
 

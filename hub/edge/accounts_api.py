@@ -67,7 +67,9 @@ class AccountsApi:
         given = mapping_of(ask.body, "key").get("key") if ask.body is not None else None
         key = one_line("key", f"your key for '{name}'", given, MOST_CHARACTERS)
         account = await self.sign_ins.keep(name, spec, owner, key)
-        await self.resources.note(ask.actor, "account-connected", detail=f"servers/{name} of {owner}")
+        await self.resources.note(
+            ask.actor, "account-connected", detail=f"servers/{name} of {owner}", of=("servers", name)
+        )
         return Answer({"server": name, "connected": _told(account)})
 
     async def _disconnect(self, ask: Ask) -> Answer:
@@ -75,7 +77,9 @@ class AccountsApi:
         owner = _owner(ask.principal, spec)
         if not await self.sign_ins.forget(name, owner):
             raise NotFound("not_found", f"No account is connected at '{name}'.")
-        await self.resources.note(ask.actor, "account-disconnected", detail=f"servers/{name} of {owner}")
+        await self.resources.note(
+            ask.actor, "account-disconnected", detail=f"servers/{name} of {owner}", of=("servers", name)
+        )
         return Answer({"server": name, "connected": None})
 
     def routes(self) -> Iterator[Route]:
@@ -108,7 +112,7 @@ class AccountsApi:
             )
         await self.sign_ins.finish(name, spec, given)
         actor = Actor(f"user:{principal.user}", source="oauth")
-        await self.resources.note(actor, "account-connected", detail=f"servers/{name} of {owner}")
+        await self.resources.note(actor, "account-connected", detail=f"servers/{name} of {owner}", of=("servers", name))
         return RedirectResponse(f"{CONSOLE}?{urlencode({'server': name, 'done': 'account'})}", 303)
 
     async def _document(self, request: Request) -> Response:

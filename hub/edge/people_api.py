@@ -47,7 +47,7 @@ class PeopleApi:
         user = self._user(ask)
         await self.hashes.put(user, None)
         await self.sign_ins.end_all(user)
-        await self.resources.note(ask.actor, "password-removed", detail=f"users/{user}")
+        await self.resources.note(ask.actor, "password-removed", detail=f"users/{user}", of=("users", user))
         return Answer({"user": user, "password": "removed"})
 
     async def _change(self, ask: Ask) -> Answer:
@@ -63,7 +63,7 @@ class PeopleApi:
 
     async def _keep(self, ask: Ask, user: str, password: str) -> None:
         """Keep a new password. Whoever is signed in with the old one is signed out."""
-        await self.resources.note(ask.actor, "password-set", detail=f"users/{user}")
+        await self.resources.note(ask.actor, "password-set", detail=f"users/{user}", of=("users", user))
         await self.hashes.put(user, await self.passwords.hash(password))
         await self.sign_ins.end_all(user)
 
@@ -91,7 +91,7 @@ class PeopleApi:
         identifier = ask.path("id")
         if not await self.sign_ins.end_one(user, identifier):
             raise NotFound("not_found", f"There is no such sign-in of '{user}'.")
-        await self.resources.note(ask.actor, "sign-in-ended", detail=f"users/{user}/{identifier}")
+        await self.resources.note(ask.actor, "sign-in-ended", detail=f"users/{user}/{identifier}", of=("users", user))
         return Answer({"user": user, "ended": identifier})
 
     async def _end(self, ask: Ask) -> Answer:
@@ -104,7 +104,7 @@ class PeopleApi:
         user = self._user(ask)
         await self.sign_ins.end_all(user)
         await self.programs.end_all(user)
-        await self.resources.note(ask.actor, "sign-ins-ended", detail=f"users/{user}")
+        await self.resources.note(ask.actor, "sign-ins-ended", detail=f"users/{user}", of=("users", user))
         return Answer({"user": user, "ended": "all"})
 
     async def _programs_of(self, ask: Ask, user: str) -> Answer:
@@ -130,7 +130,9 @@ class PeopleApi:
         identifier = ask.path("id")
         if not await self.programs.end(identifier, user):
             raise NotFound("not_found", f"There is no such program of '{user}'.")
-        await self.resources.note(ask.actor, "program-signed-out", detail=f"users/{user}/{identifier}")
+        await self.resources.note(
+            ask.actor, "program-signed-out", detail=f"users/{user}/{identifier}", of=("users", user)
+        )
         return Answer({"user": user, "ended": identifier})
 
     async def _end_program(self, ask: Ask) -> Answer:

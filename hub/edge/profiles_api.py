@@ -98,5 +98,7 @@ class ProfilesApi:
             raise Malformed("malformed", "digests is an object: server/tool and the digest that was looked at.")
         name = ask.path("name")
         approved = self._desk.approve(ask.snapshot, name, wanted, ask.actor.id, seen)
-        await self._resources.note(ask.actor, "approve", detail=f"profiles/{name}: {', '.join(approved)}"[:500])
+        await self._resources.note(
+            ask.actor, "approve", detail=f"profiles/{name}: {', '.join(approved)}"[:500], of=("profiles", name)
+        )
         return Answer({"approved": approved})

@@ -27,7 +27,7 @@ class ProvidersApi:
     async def _test(self, ask: Ask) -> Answer:
         name = ask.path("name")
         checked = await self.checks.run(await self._deployment(name))
-        await self.resources.note(ask.actor, "test", detail=f"providers/{name}")
+        await self.resources.note(ask.actor, "test", detail=f"providers/{name}", of=("providers", name))
         found = {one.ok for one in checked}
         return Answer(
             {

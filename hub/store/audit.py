@@ -87,10 +87,10 @@ class AuditTrail:
             update(STATE).where(STATE.c.id == 1).values(audit_id=row["id"], audit_hash=row["hash"])
         )
 
-    async def note(self, actor: Actor, action: Action, detail: str = "") -> None:
-        """A row that tells of no resource: a sign-in, a denied attempt."""
+    async def note(self, actor: Actor, action: Action, detail: str = "", of: tuple[str, str] = ("", "")) -> None:
+        """A row that tells of no change of a resource: a sign-in, a denied attempt; `of` is what it is about, if a resource."""
         async with self.transaction() as connection:
-            await self.append(connection, actor, action, detail=detail)
+            await self.append(connection, actor, action, subject=(*of, 0), detail=detail)
 
     async def read(
         self, limit: int = 100, cursor: str | None = None, **filters: Any

@@ -124,9 +124,9 @@ class Resources:
         """Is it whole, from where it was last found to be? Costs little, however long it is."""
         return await self._audit.verify_rest()
 
-    async def note(self, actor: Actor, action: Action, detail: str = "") -> None:
-        """An audit row that tells of no resource."""
-        await self._audit.note(actor, action, detail)
+    async def note(self, actor: Actor, action: Action, detail: str = "", of: tuple[str, str] = ("", "")) -> None:
+        """An audit row that tells of no change of a resource. `of`: the resource that it is about, kind and name."""
+        await self._audit.note(actor, action, detail, of)
 
     # -- loading ---------------------------------------------------------------------------------------------------
 

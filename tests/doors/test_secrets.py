@@ -88,3 +88,14 @@ def test_a_field_that_there_is_not_is_refused_and_nothing_is_done(hub, method, p
         assert admin.get("/api/v1/audit").json()["items"][0]["id"] == before
         whole = admin.get("/api/v1/keys/careful").json()
         assert admin.put("/api/v1/keys/careful", json=whole).status_code == 200, "an answer can be sent back"
+
+
+def test_what_was_done_for_a_user_is_found_by_the_user(hub):
+    with hub.client() as admin:
+        assert admin.put("/api/v1/users/audited", json={"spec": {"email": "audited@example.com"}}).status_code == 201
+        assert (
+            admin.put("/api/v1/users/audited/password", json={"password": "correct horse battery"}).status_code == 200
+        )
+        assert admin.post("/api/v1/users/audited/sign-in-link", json={}).status_code == 200
+        rows = admin.get("/api/v1/audit", params={"kind": "users", "name": "audited"}).json()["items"]
+    assert [row["action"] for row in rows] == ["sign-in-link", "password-set", "create"]

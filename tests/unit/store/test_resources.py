@@ -301,3 +301,12 @@ async def test_audit_pages_and_filters(store):
     assert end is None
     assert [row.name for row in (await store.resources.audit(limit=9, kind="teams", name="t3"))[0]] == ["t3"]
     assert [row.detail for row in (await store.resources.audit(limit=9, actor="key:ci"))[0]] == ["PUT /api/v1/users/x"]
+
+
+async def test_what_is_done_to_a_resource_without_changing_it_is_found_by_it(store):
+    await store.resources.put("users", "ann", {}, ANN)
+    await store.resources.note(ANN, "password-set", detail="users/ann", of=("users", "ann"))
+    await store.resources.note(ANN, "sign-in")
+    rows = (await store.resources.audit(limit=9, kind="users", name="ann"))[0]
+    assert [(row.action, row.version) for row in rows] == [("password-set", 0), ("create", 1)]
+    assert (await store.resources.verify_audit()).ok
