@@ -26,6 +26,7 @@ from hub.ui.site import Site
 from hub.ui.sources import Visit
 
 MOST_FIELDS = 20_000
+_LISTED, _MOST = 100, 1000  # on a page, and in one answer of the API
 _ASKED = ("model", "header", "key", "tokens", "tools", "images", "stream")
 _SUGGESTED = ("teams", "users", "routes", "models", "profiles", "servers", "keys", "guardrails", "providers")
 _OF_ADMINISTRATORS = {"keys": frozenset({"secret"}), "routes": frozenset({"shadow"})}
@@ -67,8 +68,9 @@ class ResourcePages:
     def _list(self, kind: str) -> Any:
         async def endpoint(visit: Visit) -> Response:
             words, unused = visit.query("q").lower().split(), visit.query("unused") if kind == "keys" else ""
-            data = await visit.get(f"/{kind}", limit=200, cursor=visit.query("cursor"))
-            items = [item for item in data["items"] if all(word in str(item).lower() for word in words)]
+            searched = bool(words or unused in UNUSED)
+            found, cursor = await self._page(visit, kind, searched=searched)
+            items = [item for item in found if all(word in str(item).lower() for word in words)]
             if unused in UNUSED:
                 items = [item for item in items if is_unused(item["status"], UNUSED[unused])]
             return self._site.show(
@@ -76,17 +78,28 @@ class ResourcePages:
                 "resources.html",
                 kind=kind,
                 about=PAGES[kind],
-                items=items,
+                items=items[:_LISTED],
+                more=len(items) > _LISTED,
                 words=visit.query("q"),
                 unused=unused,
                 spans=tuple(UNUSED) if kind == "keys" else (),
-                next=data["next"],
+                next=cursor,
                 base=f"{self._base}/{kind}",
                 new=f"{self._base}/new/{kind}" if _may_write(visit, kind) else "",
                 value_of=partial(value_of, kind),
             )
 
         return endpoint
+
+    async def _page(self, visit: Visit, kind: str, *, searched: bool) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of a kind and where the next begins; all there is where something is searched for."""
+        limit, cursor = (_MOST, "") if searched else (_LISTED, visit.query("cursor"))
+        data = await visit.get(f"/{kind}", limit=limit, cursor=cursor)
+        found = list(data["items"])
+        while searched and data["next"]:
+            data = await visit.get(f"/{kind}", limit=_MOST, cursor=data["next"])
+            found += data["items"]
+        return found, data["next"]
 
     # -- a new one -----------------------------------------------------------------------------------------------------
 

@@ -182,6 +182,22 @@ def test_keys_that_nobody_uses_are_found(world, admin):
     assert ">ci</a>" in admin.get("/admin/keys", params={"unused": "nonsense"}).text
 
 
+def test_a_search_finds_what_the_first_page_does_not_hold(world, admin):
+    crowd = {f"crowd-{n:03}": {} for n in range(130)}
+    with world.hub.client() as operator:
+        body = {"resources": {"teams": crowd}, "source": "file:crowd.yaml"}
+        assert operator.post("/api/v1/apply", json=body).status_code == 200
+        first = admin.get("/admin/teams").text
+        assert ">crowd-000</a>" in first
+        assert ">crowd-129</a>" not in first
+        assert "Next page" in first
+        assert ">crowd-129</a>" in admin.get("/admin/teams", params={"q": "crowd-129"}).text
+        many = admin.get("/admin/teams", params={"q": "crowd"}).text
+        assert "The first 100 are shown" in many
+        assert operator.post("/api/v1/apply", json={**body, "resources": {}, "prune": True}).status_code == 200
+    assert "crowd" not in admin.get("/admin/teams").text
+
+
 def test_what_has_no_known_price_does_not_read_as_free(world, admin):
     with world.hub.client(world.secrets["ci"]) as client:
         call = {"model": "demo/demo-2", "messages": [{"role": "user", "content": "Hello"}]}
