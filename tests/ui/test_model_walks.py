@@ -52,7 +52,7 @@ def test_models_are_found_while_one_types(world, browse):
     page.locator("input:focus").wait_for()
     page.keyboard.type("claude-haiku")
     page.locator("#known").get_by_text(FOREIGN, exact=True).wait_for(timeout=30_000)
-    assert "q=claude-haiku" in page.url
+    page.wait_for_url("**/console/models?q=claude-haiku*")
     axe(page)
     page.get_by_role("searchbox").fill("no such model at all")
     page.get_by_text("No model that the hub knows matches").wait_for()
