@@ -217,10 +217,6 @@ class ProfileView:
 
     # -- URIs ------------------------------------------------------------------------------------------------------
 
-    def public_uri(self, server: str, own: str) -> str:
-        """What clients see for a server's own URI."""
-        return self.space.public(server, own)
-
     def incoming(self, server: str, result: bytes) -> bytes:
         """A server's result with its URIs made public; every other byte as it came."""
         return self.space.within(server, result)

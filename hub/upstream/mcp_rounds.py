@@ -10,7 +10,7 @@ from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, json
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.mcp_capabilities import lacks
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply
-from hub.upstream.mcp_wire import MISSING_CAPABILITY, Message, NotRpc, encode_object, parse_object, parse_text
+from hub.upstream.mcp_wire import MISSING_CAPABILITY, NotRpc, encode_object, parse_object, parse_text
 
 MOST_ROUNDS = 16
 MOST_QUESTIONS = 16
@@ -171,14 +171,4 @@ def with_elicitation_id(params: bytes) -> bytes:
     """The params of a URL elicitation as the old era has them: with an id, which the modern one does not know."""
     members = parse_object(params)
     members.setdefault("elicitationId", Raw(json.encode(secrets.token_urlsafe(12))))
-    return encode_object(members)
-
-
-def without_elicitation_id(message: Message) -> bytes:
-    """The params of a question as the modern era has them."""
-    params = bytes(message.params)
-    if b"elicitationId" not in params:
-        return params
-    members = parse_object(params)
-    members.pop("elicitationId", None)
     return encode_object(members)

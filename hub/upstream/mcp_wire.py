@@ -71,7 +71,6 @@ class Speech:
     version: str
 
 
-PROBE = Speech(Era.MODERN, LATEST_MODERN)
 HANDSHAKE = Speech(Era.LEGACY, "")  # before a revision is agreed
 
 

@@ -15,7 +15,7 @@ from hub.upstream.mcp_keeping import restored, saved
 from hub.upstream.mcp_lines import Events, Lines
 from hub.upstream.mcp_listing import ListRefused, list_all
 from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions
-from hub.upstream.mcp_wire import HANDSHAKE, PROBE, NotRpc, dressed, number_of, parse, parse_object
+from hub.upstream.mcp_wire import HANDSHAKE, LATEST_MODERN, NotRpc, Speech, dressed, number_of, parse, parse_object
 from tests.support.mcp_pool import spec_of
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ def test_params_are_dressed_for_the_era_and_everything_else_is_as_it_was():
     assert (bytes(token), json.loads(old)["_meta"]) == (b'"t"', {"traceparent": "00", "progressToken": 9})
     assert b'"arguments":{"n":1.50,"x":null,"n2":12345678901234567890}' in old
     assert b'"name":"a\\u00fc"' in old
-    new, _ = dressed(params, PROBE, None)
+    new, _ = dressed(params, Speech(Era.MODERN, LATEST_MODERN), None)
     said = json.loads(new)["_meta"]
     assert said.pop("io.modelcontextprotocol/clientInfo")["name"] == "agent-tool-hub"
     assert said == {
