@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bench.ledger_pages import fill
@@ -268,14 +267,15 @@ def main(rows: int, turns: int, chromium: str) -> None:
     """Start a hub, fill it, and measure it."""
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder) / "data", free_port()
-        config = Path(folder) / "organisation.yaml"
-        config.write_text(yaml.safe_dump(dict(resources())), "utf-8")
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "hub", "serve", "--demo", "--port", str(port), "--data", str(data)]
         env = {"HUB_ADMIN_KEY": KEY}
         log = Path(folder) / "hub.log"
-        with running([*command, "--apply", str(config)], port, log, ready_path="/readyz", env=env):
-            pass
+        with running(command, port, log, ready_path="/readyz", env=env):  # written by hand, so that pages can change it
+            bearer = {"authorization": f"Bearer {KEY}"}
+            httpx2.post(
+                f"{url}/api/v1/apply", json={"resources": resources()}, headers=bearer, timeout=60
+            ).raise_for_status()
         asyncio.run(_filled(data, rows))
         with (
             running(command, port, log, ready_path="/readyz", env=env) as hub,
