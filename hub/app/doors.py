@@ -32,8 +32,8 @@ from hub.edge.gateway_api import GatewayApi
 from hub.edge.guardrails_api import GuardrailsApi
 from hub.edge.guards import App
 from hub.edge.manage_api import ManageApi, Management
-from hub.edge.mcp_api import McpApi
-from hub.edge.mcp_replicas import Replicas
+from hub.edge.mcp.api import McpApi
+from hub.edge.mcp.replicas import Replicas
 from hub.edge.oauth_api import Faces, OAuthApi
 from hub.edge.oauth_clients import Clients
 from hub.edge.own_api import OwnApi

@@ -22,7 +22,7 @@ _encode = msgspec.json.encode
 
 
 class AccountRows:
-    """See `hub.upstream.mcp_accounts.AccountStore`."""
+    """See `hub.upstream.mcp.accounts.AccountStore`."""
 
     def __init__(self, engine: AsyncEngine, vault: Vault) -> None:
         self._engine = engine

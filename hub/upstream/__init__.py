@@ -5,21 +5,21 @@ from hub.upstream.attempts import check_query
 from hub.upstream.checks import ProviderChecks
 from hub.upstream.credentials import ProviderSecrets, SecretSource
 from hub.upstream.delivery import Delivery
-from hub.upstream.demo import SUGGESTED_MODEL, DemoProvider, Echo
+from hub.upstream.demo.model import SUGGESTED_MODEL, DemoProvider, Echo
 from hub.upstream.exchange import Endpoint, Exchange, Response, chunks_of, read_whole
 from hub.upstream.failures import Unmetered
 from hub.upstream.guard import is_public
 from hub.upstream.headers import raw_headers
 from hub.upstream.http import Transport
 from hub.upstream.mail import Mail
-from hub.upstream.mcp_accounts import Accounts
-from hub.upstream.mcp_capabilities import can_be_asked, handshake_form
-from hub.upstream.mcp_confirming import AGREED, agreed, question
-from hub.upstream.mcp_headers import NAMED_BY, encode_value, mirrored_of, param_headers
-from hub.upstream.mcp_lines import Events
-from hub.upstream.mcp_pool import Servers
-from hub.upstream.mcp_sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
-from hub.upstream.mcp_values import (
+from hub.upstream.mcp.accounts import Accounts
+from hub.upstream.mcp.capabilities import can_be_asked, handshake_form
+from hub.upstream.mcp.confirming import AGREED, agreed, question
+from hub.upstream.mcp.headers import NAMED_BY, encode_value, mirrored_of, param_headers
+from hub.upstream.mcp.lines import Events
+from hub.upstream.mcp.pool import Servers
+from hub.upstream.mcp.sign_in import DOCUMENT, ServerSignIns, client_document, owner_for
+from hub.upstream.mcp.values import (
     MOST_MESSAGE,
     MOST_RESULT,
     Ask,

@@ -38,7 +38,9 @@ def test_every_scenario_that_a_revision_requires_and_the_unscored_ones_pass(url,
     assert passed >= least, summary
     unscored = re.search(r"Not scored for .*: (\d+) scenario\(s\) run, 0 failing", summary)
     assert unscored, summary
-    assert len(re.findall(r"^✓ \S+: \d+ passed, 0 failed$", summary, re.MULTILINE)) - int(unscored[1]) == scored, summary
+    assert len(re.findall(r"^✓ \S+: \d+ passed, 0 failed$", summary, re.MULTILINE)) - int(unscored[1]) == scored, (
+        summary
+    )
 
 
 # Every scenario for clients of these revisions that is not about authorization.

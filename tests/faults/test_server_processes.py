@@ -36,7 +36,7 @@ def hub(tmp_path):
 def wardens(hub):
     """The warden of a hub: found by its parent and its command."""
     children = Path(f"/proc/{hub.process.pid}/task/{hub.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"mcp_warden.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"mcp/warden.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def all_gone(hub):

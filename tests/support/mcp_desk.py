@@ -13,7 +13,7 @@ from hub.catalogue import Catalogue
 from hub.core.entry import Entry
 from hub.core.seals import Seals, only
 from hub.edge import Dispatch, Guard, InFlight, Proxies
-from hub.edge.mcp_api import McpApi
+from hub.edge.mcp.api import McpApi
 from hub.identity import Identity
 from hub.ledger import Ledger
 from hub.policy import Policy
@@ -23,7 +23,7 @@ from hub.resources.model_catalog import ModelCatalog
 from hub.tool_modes import ToolModes
 from hub.tool_path import ToolPath
 from hub.upstream import RpcReply, Sandbox, ServerDefinitions, ServerState
-from hub.upstream.mcp_definitions import checked
+from hub.upstream.mcp.definitions import checked
 
 META = "io.modelcontextprotocol/"
 MODERN = "2026-07-28"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hub.edge.mcp_accept import Accepted, accepted
+from hub.edge.mcp.accept import Accepted, accepted
 from tests.support.mcp_desk import Desk, events_in, plain
 
 pytestmark = pytest.mark.anyio

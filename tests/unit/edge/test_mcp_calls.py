@@ -363,7 +363,7 @@ async def test_without_streams_the_result_comes_alone(desk):
 
 
 async def test_a_long_call_keeps_its_connection_alive(desk, monkeypatch):
-    monkeypatch.setattr("hub.edge.mcp_streams.PING_SECONDS", 0.02)
+    monkeypatch.setattr("hub.edge.mcp.streams.PING_SECONDS", 0.02)
     go = asyncio.Event()
 
     async def reply(server, params, caller):
@@ -378,7 +378,7 @@ async def test_a_long_call_keeps_its_connection_alive(desk, monkeypatch):
         assert (await talk.chunk()).startswith(b":")
         go.set()
         assert (await talk.read_event())["result"]["content"] == []
-    assert __import__("hub.edge.mcp_streams", fromlist=["x"]).PING_SECONDS <= 15
+    assert __import__("hub.edge.mcp.streams", fromlist=["x"]).PING_SECONDS <= 15
 
 
 async def test_a_caller_who_leaves_ends_the_call(desk):

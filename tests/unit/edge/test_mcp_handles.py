@@ -3,7 +3,7 @@
 import pytest
 
 from hub.core.seals import Seals, only
-from hub.edge.mcp_handles import LONGEST, SECONDS, Handle, Handles
+from hub.edge.mcp.handles import LONGEST, SECONDS, Handle, Handles
 
 KEY = b"k" * 32
 HOME = "http://10.0.0.5:8484"

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hub.core.refusal import NotFound
-from hub.edge.mcp_journal import KEPT_SECONDS, MOST_BYTES, MOST_EVENTS, MOST_STREAMS, Journals
+from hub.edge.mcp.journal import KEPT_SECONDS, MOST_BYTES, MOST_EVENTS, MOST_STREAMS, Journals
 from hub.upstream import RpcReply
 from tests.support.mcp_desk import KEY, OTHER, Desk, events_in, plain, until
 
@@ -88,7 +88,7 @@ async def test_it_hears_the_rest_as_it_comes(desk, work):
 
 
 async def test_a_quiet_stream_is_kept_open(desk, work, monkeypatch):
-    monkeypatch.setattr("hub.edge.mcp_api.PING_SECONDS", 0.02)
+    monkeypatch.setattr("hub.edge.mcp.api.PING_SECONDS", 0.02)
     session = await desk.open()
     async with desk.talk(CALL, headers=plain(KEY, session)) as first:
         await first.head()

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from hub.core.seals import Seals, only
-from hub.edge.mcp_handles import Handles
-from hub.edge.mcp_sessions import Sessions
+from hub.edge.mcp.handles import Handles
+from hub.edge.mcp.sessions import Sessions
 from hub.upstream import ServerState
 from tests.support.mcp_desk import KEY, META, NARROW, OTHER, Desk, offers, plain, tool, until
 
@@ -304,7 +304,7 @@ async def test_nothing_is_left_of_a_listener_that_went(desk):
 
 
 async def test_streams_are_bounded(desk, monkeypatch):
-    monkeypatch.setattr("hub.edge.mcp_changes.MOST_STREAMS", 2)
+    monkeypatch.setattr("hub.edge.mcp.changes.MOST_STREAMS", 2)
     async with listening(desk) as one, listening(desk) as two:
         await acknowledged(one)
         await acknowledged(two)
@@ -318,8 +318,8 @@ async def test_streams_are_bounded(desk, monkeypatch):
 
 
 async def test_all_streams_together_are_bounded_and_an_open_profile_has_more_than_one_key(desk, monkeypatch):
-    monkeypatch.setattr("hub.edge.mcp_changes.MOST_STREAMS", 1)
-    monkeypatch.setattr("hub.edge.mcp_changes.MOST_AT_ALL", 3)
+    monkeypatch.setattr("hub.edge.mcp.changes.MOST_STREAMS", 1)
+    monkeypatch.setattr("hub.edge.mcp.changes.MOST_AT_ALL", 3)
     async with listening(desk) as one, listening(desk, path="/mcp/open", key=None) as two:
         await acknowledged(one)
         await acknowledged(two)
@@ -344,7 +344,7 @@ async def test_a_session_hears_of_changes_on_its_own_stream(desk):
 
 
 async def test_a_stream_is_kept_alive(desk, monkeypatch):
-    monkeypatch.setattr("hub.edge.mcp_streams.PING_SECONDS", 0.01)
+    monkeypatch.setattr("hub.edge.mcp.streams.PING_SECONDS", 0.01)
     session = await desk.open()
     async with desk.talk(method="GET", headers=plain(KEY, session)) as talk:
         await talk.head()

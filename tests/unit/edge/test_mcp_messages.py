@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.edge.mcp_envelope import RpcFault, event, parse
+from hub.edge.mcp.envelope import RpcFault, event, parse
 from tests.support.mcp_desk import KEY, META, MODERN, Desk, events_in, plain
 
 pytestmark = pytest.mark.anyio

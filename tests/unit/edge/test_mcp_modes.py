@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hub.upstream import RpcReply
-from hub.upstream.mcp_definitions import checked
+from hub.upstream.mcp.definitions import checked
 from tests.support.mcp_desk import NARROW, Desk, offers, tool
 
 pytestmark = pytest.mark.anyio

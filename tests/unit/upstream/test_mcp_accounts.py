@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hub.core.accounts import ANY, SHARED, Account, Registration, SignInNeeded, Tokens
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.exchange import Exchange
-from hub.upstream.mcp_accounts import Accounts, AuthorizedEndpoint
+from hub.upstream.mcp.accounts import Accounts, AuthorizedEndpoint
 from hub.upstream.oauth_client import OAuthClient
 from tests.support.oauth_script import ISSUER, SERVER, Script
 

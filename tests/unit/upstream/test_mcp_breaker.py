@@ -1,6 +1,6 @@
 """The breaker: trips after failures in a row, lets one call probe, and closes when that is answered."""
 
-from hub.upstream.mcp_breaker import Breaker
+from hub.upstream.mcp.breaker import Breaker
 
 
 def test_failures_in_a_row_open_it_and_one_probe_at_a_time_closes_it():

@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from hub.upstream.mcp_http import Address, HttpLink
-from hub.upstream.mcp_link import Ears
-from hub.upstream.mcp_values import MOST_MESSAGE
+from hub.upstream.mcp.http import Address, HttpLink
+from hub.upstream.mcp.link import Ears
+from hub.upstream.mcp.values import MOST_MESSAGE
 from tests.support.mcp_full_http import FullServer
 from tests.support.mcp_pool import QUICK, pool, ready
 from tests.support.mcp_upstreams import McpUpstream

@@ -8,13 +8,13 @@ from msgspec import Raw
 from hub.profile.results import fitted
 from hub.tool_modes import _value
 from hub.upstream import CallerContext, RpcReply
-from hub.upstream.mcp_capabilities import handshake_form
-from hub.upstream.mcp_completions import COMPLETE, MOST, Completions
-from hub.upstream.mcp_definitions import MOST_DEPTH, checked
-from hub.upstream.mcp_greeting import MOST_SAID, greet
-from hub.upstream.mcp_lines import Allowance, Events
-from hub.upstream.mcp_listing import MOST_BYTES, ListRefused, list_all
-from hub.upstream.mcp_waiters import Waiters
+from hub.upstream.mcp.capabilities import handshake_form
+from hub.upstream.mcp.completions import COMPLETE, MOST, Completions
+from hub.upstream.mcp.definitions import MOST_DEPTH, checked
+from hub.upstream.mcp.greeting import MOST_SAID, greet
+from hub.upstream.mcp.lines import Allowance, Events
+from hub.upstream.mcp.listing import MOST_BYTES, ListRefused, list_all
+from hub.upstream.mcp.waiters import Waiters
 
 pytestmark = pytest.mark.anyio
 UNSOUND = [b'{"a":1e400}', b"5", b'"x"', b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", b'{"a":"' + b"x" * MOST_SAID + b'"}']

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from hub.upstream.mcp_pacing import Pacing
-from hub.upstream.mcp_pids import MARK, Pids
-from hub.upstream.mcp_values import Pace
+from hub.upstream.mcp.pacing import Pacing
+from hub.upstream.mcp.pids import MARK, Pids
+from hub.upstream.mcp.values import Pace
 from tests.support.mcp_pool import alive
 
 

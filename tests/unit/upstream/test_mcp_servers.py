@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.refusal import Unavailable, UpstreamFailed
 from hub.upstream import CallerContext, ServerState
-from hub.upstream.mcp_pending import Limits, Pending
+from hub.upstream.mcp.pending import Limits, Pending
 from tests.support.mcp_full_http import FullServer
 from tests.support.mcp_pool import QUICK, Kept, alive, call, in_state, pool, ready, snapshot_of, text
 from tests.support.mcp_upstreams import McpUpstream, stdio_command

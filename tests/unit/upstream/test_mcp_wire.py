@@ -8,14 +8,14 @@ import pytest
 from msgspec import Raw
 
 from hub.core.refusal import UpstreamFailed
-from hub.upstream.mcp_calls import Calls
-from hub.upstream.mcp_definitions import MOST, MOST_DESCRIPTION, MOST_SCHEMA, checked
-from hub.upstream.mcp_headers import encode_value, mirrored_of, name_header, param_headers
-from hub.upstream.mcp_keeping import restored, saved
-from hub.upstream.mcp_lines import Events, Lines
-from hub.upstream.mcp_listing import ListRefused, list_all
-from hub.upstream.mcp_values import CallerContext, Era, RpcReply, ServerDefinitions
-from hub.upstream.mcp_wire import HANDSHAKE, LATEST_MODERN, NotRpc, Speech, dressed, number_of, parse, parse_object
+from hub.upstream.mcp.calls import Calls
+from hub.upstream.mcp.definitions import MOST, MOST_DESCRIPTION, MOST_SCHEMA, checked
+from hub.upstream.mcp.headers import encode_value, mirrored_of, name_header, param_headers
+from hub.upstream.mcp.keeping import restored, saved
+from hub.upstream.mcp.lines import Events, Lines
+from hub.upstream.mcp.listing import ListRefused, list_all
+from hub.upstream.mcp.values import CallerContext, Era, RpcReply, ServerDefinitions
+from hub.upstream.mcp.wire import HANDSHAKE, LATEST_MODERN, NotRpc, Speech, dressed, number_of, parse, parse_object
 from tests.support.mcp_pool import spec_of
 
 pytestmark = pytest.mark.anyio

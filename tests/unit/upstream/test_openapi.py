@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hub.core.refusal import UpstreamFailed
 from hub.resources import parse
 from hub.upstream import CallerContext, Pace, Ports, ServerState
-from hub.upstream.openapi_document import NotADocument, parse_document
-from hub.upstream.openapi_operations import api_of
-from hub.upstream.openapi_requests import BadArgument, request_of
-from hub.upstream.openapi_results import result_of
-from hub.upstream.openapi_server import OpenApiServer
+from hub.upstream.openapi.document import NotADocument, parse_document
+from hub.upstream.openapi.operations import api_of
+from hub.upstream.openapi.requests import BadArgument, request_of
+from hub.upstream.openapi.results import result_of
+from hub.upstream.openapi.server import OpenApiServer
 
 pytestmark = pytest.mark.anyio
 

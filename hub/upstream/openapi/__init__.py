@@ -1,0 +1,1 @@
+"""HTTP APIs as MCP servers: their OpenAPI documents become tools."""
