@@ -82,6 +82,9 @@ def _covers(wide: str, narrow: str) -> bool:
         return True
     if "?" in wide or "[" in wide:
         return not _is_glob(narrow) and bool(_matcher(wide).match(narrow))
+    if "[" in narrow:  # its letters are not those of the names: only what stands before it can be compared
+        begin, star, rest = wide.partition("*")
+        return bool(star) and not rest and narrow.partition("[")[0].startswith(begin)
     return bool(_matcher(wide).match(narrow))
 
 

@@ -29,7 +29,8 @@ def open_pages(world, chromium):
         operator.put("/api/v1/secrets/kept", json={"value": "x"}).raise_for_status()
         with browsing(world, chromium) as open_as:
             # Without motion, colours do not fade into each other while they are judged.
-            yield open_as("admin", reduced_motion="reduce"), open_as("admin", java_script_enabled=False)
+            still = {"reduced_motion": "reduce"}
+            yield open_as("admin", **still), open_as("admin", **still, java_script_enabled=False)
         operator.delete("/api/v1/servers/far-sign-in").raise_for_status()
         operator.delete("/api/v1/secrets/kept").raise_for_status()
 

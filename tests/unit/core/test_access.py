@@ -31,6 +31,8 @@ def test_what_is_covered_grants_nothing_more(wide, narrow, names):
         (["*", "!openai/x"], ["openai/*"], False),
         (["a?"], ["ab"], True),
         (["a?"], ["a*"], False),
+        (["*]"], ["[*]"], False),  # which grants `*`
+        (["openai/*"], ["openai/gpt-[45]"], True),
     ],
 )
 def test_cover(wide, narrow, covered):

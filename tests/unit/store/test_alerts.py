@@ -34,6 +34,13 @@ class Hooks:
         return b""
 
 
+class Letters:
+    """A mail server that nobody here writes to."""
+
+    async def send(self, to, subject, text, letter):
+        raise AssertionError("nobody asked for a letter")
+
+
 def budget(**more):
     notify = {"url": "https://hooks.example.com/hub", "secret": "env:HOOK"}
     return parse("budgets", "b", {"scope": {"key": "ci"}, "usd": 10, "alerts": [80], "notify": notify, **more})
@@ -49,7 +56,7 @@ class World:
         self.budgets = {"b": budget()}
 
     def process(self):
-        return Alerts(self.hooks, AlertLog(self.engine), lambda: self.budgets, lambda: self.now)
+        return Alerts(self.hooks, Letters(), AlertLog(self.engine), lambda: self.budgets, lambda: self.now)
 
     def tell(self, alerts, alert=ALERT):
         alerts.tell(alert, BudgetRule("b", self.budgets["b"], self.now))
