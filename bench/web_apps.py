@@ -3,9 +3,8 @@
 Starts a hub of an organisation (300 people, 400 keys, 40 models, a month of calls), opens every page of both apps in Chromium and
 does what people do in them. For a page: what the hub takes until the first byte, what travels at a first visit (compressed) and
 later, and the time from the click to the paint. For what changes a part of a page: from the key or the click to the paint.
-The
-least of some turns, since whatever else the machine does only adds, and what the hub takes also in CPU, to which it adds
-little. Prints tables in Markdown; nothing passes or fails.
+The least of some turns, since whatever else the machine does only adds, and what the hub takes also in CPU, to which it
+adds little. Prints tables in Markdown; nothing passes or fails.
 """
 
 import argparse

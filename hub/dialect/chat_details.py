@@ -26,8 +26,12 @@ class Details:
             same = ("type", "index", "id")
             if last and all(last.get(name) == detail.get(name) or detail.get(name) is None for name in same):
                 for name, value in detail.items():
-                    grows = name in _GROWS and isinstance(value, str) and isinstance(last.get(name), str)
-                    last[name] = last[name] + value if grows else value if value is not None else last.get(name)
+                    if name in _GROWS and isinstance(value, str) and isinstance(last.get(name), str):
+                        last[name] += value
+                    elif value is not None:
+                        last[name] = value
+                    else:
+                        last.setdefault(name, None)
             else:
                 self._whole.append(dict(detail))
         return opaque

@@ -1,6 +1,6 @@
 """A reply in Gemini's generateContent: read, and written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +28,7 @@ FINISH = {
 }  # fmt: skip
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+_SOURCES = frozenset({"citationMetadata", "groundingMetadata"})
 
 
 def read_answer(body: dict[str, Any]) -> Answer:
@@ -44,7 +45,7 @@ def read_answer(body: dict[str, Any]) -> Answer:
             blocks.append(block)
     last = next((n for n in range(len(blocks) - 1, -1, -1) if isinstance(blocks[n], Text)), None)
     if last is not None:
-        said = "".join(block.text for block in blocks if isinstance(block, Text))
+        said = [block.text for block in blocks if isinstance(block, Text)]
         sources, weights = tuple(citations_of(candidate, said)), tuple(weights_of(candidate))
         blocks[last] = replace(blocks[last], citations=sources, logprobs=weights)
     called = any(isinstance(block, ToolUse) for block in blocks)
@@ -105,8 +106,11 @@ def read_part(part: dict[str, Any], id_: str, number: int) -> Text | Thinking | 
     return Text(text, signature=signature)
 
 
-def citations_of(candidate: dict[str, Any], said: str) -> Iterator[Citation]:
-    """The sources of an answer: of its words, and of a search. Google counts bytes; `said` is the text until now."""
+def citations_of(candidate: dict[str, Any], texts: Sequence[str]) -> Iterator[Citation]:
+    """The sources of an answer: of its words, and of a search. Google counts bytes; `texts` are what it said until now."""
+    if _SOURCES.isdisjoint(candidate):
+        return
+    said = "".join(texts).encode()
     held = a_dict(candidate.get("citationMetadata"))
     for one in map(a_dict, a_list(held.get("citationSources")) or a_list(held.get("citations"))):
         yield Citation(a_text(one.get("uri")), a_text(one.get("title")), "", *_span(one, said))
@@ -124,13 +128,12 @@ def citations_of(candidate: dict[str, Any], said: str) -> Iterator[Citation]:
             yield Citation(a_text(web.get("uri")), a_text(web.get("title")))
 
 
-def _span(segment: dict[str, Any], said: str) -> tuple[int | None, int | None]:
+def _span(segment: dict[str, Any], said: bytes) -> tuple[int | None, int | None]:
     """Where a segment begins and ends, in characters."""
-    raw = said.encode()
     start, end = a_number(segment.get("startIndex")), a_number(segment.get("endIndex"))
     if end is None:
         return None, None
-    return len(raw[: start or 0].decode(errors="ignore")), len(raw[:end].decode(errors="ignore"))
+    return len(said[: start or 0].decode(errors="ignore")), len(said[:end].decode(errors="ignore"))
 
 
 def weights_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:

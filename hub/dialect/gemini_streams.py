@@ -74,7 +74,7 @@ class GeminiReader:
             if block is not None:
                 yield from self._block(block)
         if self._open is Text:
-            for one in citations_of(candidate, "".join(self._said)):
+            for one in citations_of(candidate, self._said):
                 yield Cited(self._index, one)
             if weights := tuple(weights_of(candidate)):
                 yield Weighed(self._index, weights)

@@ -157,7 +157,7 @@ class Payloads:
         """What is kept of a call, written or still waiting, or None. Raises Refusal `vault_damaged`."""
         waiting = self._waiting.get(entry)
         if waiting is not None:
-            return kept_of(waiting)
+            return await asyncio.to_thread(kept_of, waiting)  # to take out what is private takes a while
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(PAYLOAD).where(PAYLOAD.c.entry == entry))).first()
         if row is None:

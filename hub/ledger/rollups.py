@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from sqlalchemy import (
     ColumnElement,
+    Insert,
     and_,
     delete,
     func,
@@ -250,12 +251,15 @@ def _spans(span: str) -> list[str]:
     return [span, *(span_of(span, grouping) for grouping in GROUPINGS)]
 
 
+def marking(dialect: str) -> Insert:
+    """The statement that marks hours or days (`span`, `start`, `touched`: 0): in a database of that dialect."""
+    statement = INSERTS[dialect](STALE)
+    return statement.on_conflict_do_update(index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1})
+
+
 async def mark(connection: AsyncConnection, span: str, start: int) -> None:
     """Say that the sums of an hour or a day are not what its entries say any more, with what changes them."""
-    statement = INSERTS[connection.dialect.name](STALE).values(span=span, start=start, touched=0)
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1})
-    )
+    await connection.execute(marking(connection.dialect.name), {"span": span, "start": start, "touched": 0})
 
 
 def _of_entries(where: ColumnElement[bool]) -> Select[Any]:

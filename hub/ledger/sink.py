@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from hub.core.entry import Entry
 from hub.core.logs import get_logger
 from hub.ledger.private_file import append
+from hub.ledger.rollups import marking
 from hub.ledger.rows import (
     ATTEMPT,
     ATTEMPT_COLUMNS,
     ENTRY,
     ENTRY_COLUMNS,
-    STALE,
     TAG,
     TAG_COLUMNS,
     to_attempts,
@@ -96,11 +96,8 @@ class Sink:
         self._tags = _Rows(
             insert(TAG).on_conflict_do_nothing(index_elements=["at", "entry", "name"]), TAG_COLUMNS, engine
         )
-        stale = insert(STALE)
         # An update, so that the row is locked until these entries are there to be summed.
-        self._stale = stale.on_conflict_do_update(
-            index_elements=["span", "start"], set_={"touched": STALE.c.touched + 1}
-        )
+        self._stale = marking(engine.dialect.name)
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Write them and tell who listens.

@@ -66,8 +66,6 @@ class Rule:
 
 Replaced = list[tuple[int, int, str]]
 Checked = list[tuple[Rule, Finding]]
-
-
 Scanned = list[tuple[Rule, Finding, Found]]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Conflict, Refusal
+from hub.core.refusal import Refusal
 from hub.identity import TABLE
 from hub.identity.permissions import DESCRIPTIONS
 from hub.resources import KINDS
@@ -14,7 +14,7 @@ from hub.ui.approvals import waiting_in
 from hub.ui.console import this_month
 from hub.ui.ledger import RANGES, since_of
 from hub.ui.resources import form_of
-from hub.ui.site import Site, target_of
+from hub.ui.site import Site, status_of, target_of
 from hub.ui.sources import Visit, together
 
 _AUDIT = (("actor", ()), ("action", ("", *ACTIONS)), ("kind", ("", *KINDS)), ("name", ()))
@@ -127,7 +127,7 @@ class AdminPages:
                 await visit.send("PUT", f"/secrets/{name}", said)
                 return self._site.go(visit, "/admin/secrets", "stored")
             except Refusal as refusal:
-                note, status = refusal.message, 409 if isinstance(refusal, Conflict) else 422
+                note, status = refusal.message, status_of(refusal)
         secrets = (await visit.get("/secrets"))["items"]
         return self._site.show(visit, "secrets.html", status=status, secrets=secrets, note=note, name=name)
 

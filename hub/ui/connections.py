@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Conflict, Refusal
+from hub.core.refusal import Refusal
 from hub.ui.resources import form_of
-from hub.ui.site import Site
+from hub.ui.site import Site, status_of
 from hub.ui.sources import Visit
 from hub.ui.typed import counted
 
@@ -59,7 +59,7 @@ class ConnectionPages:
         return self._site.show(
             visit,
             "connections.html",
-            status=200 if refusal is None else 409 if isinstance(refusal, Conflict) else 422,
+            status=200 if refusal is None else status_of(refusal),
             note=refusal.message if refusal else "",
             providers=await visit.items("/me/connections"),
             profiles=(await visit.get("/me/profiles"))["items"],

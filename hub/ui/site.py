@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from hub import __version__
 from hub.core.rarely import Part, load
-from hub.core.refusal import Forbidden, Refusal
+from hub.core.refusal import Conflict, Forbidden, Refusal
 from hub.ui.assets import Assets, accepts_gzip
 from hub.ui.conditions import KINDS as CONDITIONS
 from hub.ui.navigation import current, menu
@@ -133,6 +133,11 @@ class Site:
 def app_of(request: Request) -> str:
     """`admin` or `console`."""
     return "admin" if request.scope["path"].startswith("/admin") else "console"
+
+
+def status_of(refusal: Refusal) -> int:
+    """The status of a page that shows a form again and says why: somebody else was first, or what was sent is wrong."""
+    return 409 if isinstance(refusal, Conflict) else 422
 
 
 def is_partial(request: Request) -> bool:

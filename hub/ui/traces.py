@@ -5,10 +5,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.core.refusal import Conflict, InvalidSpec, Refusal
+from hub.core.refusal import InvalidSpec, Refusal
 from hub.store.diffs import difference
 from hub.ui.resources import form_of
-from hub.ui.site import Site
+from hub.ui.site import Site, status_of
 from hub.ui.sources import Visit
 from hub.ui.typed import counted
 
@@ -49,7 +49,7 @@ class TracePages:
         except InvalidSpec as invalid:
             wrong = {fault.path.rpartition(".")[2]: fault.message for fault in invalid.faults}
         except Refusal as refusal:
-            wrong, status = {"": refusal.message}, 409 if isinstance(refusal, Conflict) else 422
+            wrong, status = {"": refusal.message}, status_of(refusal)
         return await self._shown(
             visit, team, {name: value for name, value in typed.items() if name != "value"}, wrong, status
         )

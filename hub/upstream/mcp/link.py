@@ -37,6 +37,12 @@ class Failing(Rejected):
     """It says itself that it is not well: an HTTP status of 500 or more."""
 
 
+def rejection(status: int, retry_after: int | None = None) -> Rejected:
+    """That it answers with this HTTP status."""
+    kind = Failing if status >= 500 else Rejected
+    return kind("upstream_error", f"it answers with HTTP status {status}", retry_after=retry_after)
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """What is agreed with a server when it is connected. `server_info` and `capabilities` are raw JSON."""

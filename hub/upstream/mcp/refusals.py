@@ -5,7 +5,7 @@ from typing import Protocol
 from hub.core.refusal import UpstreamFailed
 from hub.upstream.exchange import Response, read_whole
 from hub.upstream.mcp.calls import Calls, Pending
-from hub.upstream.mcp.link import Failing, Rejected, Undelivered
+from hub.upstream.mcp.link import Undelivered, rejection
 from hub.upstream.mcp.values import Era
 from hub.upstream.mcp.wire import (
     HEADER_MISMATCH,
@@ -59,8 +59,7 @@ async def refused(link: Session, response: Response, pending: Pending) -> None:
     if error is not None:
         link.calls.take(body, pending)
     if not pending.answer.done():
-        kind = Failing if status >= 500 else Rejected
-        raise kind("upstream_error", f"it answers with HTTP status {status}", retry_after=_seconds(response))
+        raise rejection(status, _seconds(response))
 
 
 def _lost(link: Session, pending: Pending, status: int, error: RpcError | None, body: bytes) -> str:

@@ -113,9 +113,13 @@ class Relay:
             known = True
             self._breaker.succeeded()
             return reply
-        except (Rejected, SignInNeeded, Unavailable) as refusal:
+        except Failing:
             known = True
-            (self._breaker.failed if isinstance(refusal, Failing) else self._breaker.succeeded)()
+            self._breaker.failed()
+            raise
+        except (Rejected, SignInNeeded, Unavailable):
+            known = True
+            self._breaker.succeeded()
             raise
         except UpstreamFailed as failure:
             known = True

@@ -10,7 +10,7 @@ from hub.upstream.exchange import Endpoint, Exchange, Response
 from hub.upstream.mcp import wire
 from hub.upstream.mcp.http import Address, forwarded
 from hub.upstream.mcp.lines import Events
-from hub.upstream.mcp.link import Ears, Failing, Greeting, Rejected
+from hub.upstream.mcp.link import Ears, Greeting, Rejected, rejection
 from hub.upstream.mcp.pending import Pending
 from hub.upstream.mcp.posting import PostingLink
 from hub.upstream.mcp.values import MOST_RESULT
@@ -102,8 +102,7 @@ class SseLink(PostingLink):
             self._ears.changed()
             return
         if status >= 400:
-            kind = Failing if status >= 500 else Rejected
-            failure = kind("upstream_error", f"it answers with HTTP status {status}")
+            failure = rejection(status)
             if status == 404:
                 self.lose(failure)
             pending.fail(failure)
